@@ -1,0 +1,39 @@
+# make run   set up and open the page on http://127.0.0.1:7860 (PORT and HOST override)
+# make test  set up and pass every test
+PYTHON ?= python3
+BIN := .venv/bin
+export HOST PORT
+
+.PHONY: run install test check bench evaluate
+
+run: install
+	$(BIN)/python app.py
+
+install: .venv/installed
+
+test: .venv/tested
+	$(BIN)/pytest
+
+check: .venv/tested
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/pytest tests/test_imports.py
+
+bench: .venv/tested
+	$(BIN)/python benchmarks/speed.py
+
+# FERPLUS and DIFFUSIONFER name folders that hold the data
+evaluate: install
+	$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --record
+	$(BIN)/fer-space test --backbone all --data diffusionfer:$(DIFFUSIONFER) --record
+	$(BIN)/fer-space test --backbone all --data diffusionfer:$(DIFFUSIONFER) --detect libfacedetection --record
+
+.venv/installed: requirements.txt pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[train]"
+	touch $@
+
+.venv/tested: .venv/installed
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[train,dev]"
+	touch $@

@@ -1,0 +1,80 @@
+"""Measure the framing of the training faces: `TEMPLATE` and the box defaults of fer_space/alignment.py.
+
+    python benchmarks/measure_template.py DATA
+
+DATA holds `ferplus/FER2013Train.tar` and `diffusionfer/DiffusionFER.tar`. The template is the median of eyes
+and mouth over FERPlus training faces, enlarged to 192 px and run through the default detector and
+landmarks. The box defaults are the medians, over DiffusionFER pictures, of the aligned square (scale 1)
+against the detector's box.
+"""
+
+import sys
+import tarfile
+from collections.abc import Iterator
+from itertools import islice
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_space.alignment import CropRule, crop_face, eyes_and_mouth, invert
+from fer_space.detectors.landmarks import Landmarker
+from fer_space.detectors.libfacedetection import LibFaceDetection
+from fer_space.detectors.pipeline import find_faces
+from fer_space.imaging import decode_image, resize
+from fer_space.types import Face
+
+FERPLUS_FACES = 3000
+FERPLUS_SIDE = 192
+
+
+def pictures(archive: Path, ending: str) -> Iterator[NDArray[np.uint8]]:
+    """Yield the pictures of a tar file, uint8 (H, W, 3) RGB, in its order."""
+    with tarfile.open(archive) as tar:
+        for member in tar:
+            stream = tar.extractfile(member)
+            if member.name.endswith(ending) and stream:
+                yield decode_image(stream.read())
+
+
+def largest_faces(images: Iterator[NDArray[np.uint8]]) -> Iterator[tuple[NDArray[np.uint8], Face]]:
+    """Yield each picture that has a face with 68 landmarks, and its largest face."""
+    detector, landmarker = LibFaceDetection(), Landmarker()
+    for image in images:
+        faces = find_faces(image, detector, landmarker)
+        if faces and faces[0].landmarks is not None and len(faces[0].landmarks) == 68:
+            yield image, faces[0]
+
+
+def measure_template(archive: Path) -> NDArray[np.float64]:
+    """Return the medians of left eye, right eye and mouth, (3, 2) in parts of the side, made symmetric."""
+    enlarged = (resize(image, (FERPLUS_SIDE, FERPLUS_SIDE)) for image in pictures(archive, ".png"))
+    points = [
+        (eyes_and_mouth(face.landmarks) + 0.5) / FERPLUS_SIDE
+        for _, face in largest_faces(islice(enlarged, FERPLUS_FACES))
+        if face.landmarks is not None
+    ]
+    print(f"FERPlus: {len(points)} faces of {FERPLUS_FACES}")
+    medians = np.median(points, axis=0)
+    mirrored = medians[[1, 0, 2]] * [-1.0, 1.0] + [1.0, 0.0]
+    return np.asarray((medians + mirrored) / 2.0)
+
+
+def measure_box(archive: Path) -> tuple[float, float]:
+    """Return the medians of box_scale and box_shift_y that reproduce the aligned square of scale 1."""
+    scales, shifts = [], []
+    for image, face in largest_faces(pictures(archive, ".jpg")):
+        back = invert(crop_face(image, face, CropRule(), size=64).photo_to_crop)
+        left, top, right, bottom = face.box_xyxy
+        side = 64.0 * float(np.sqrt(np.linalg.det(back[:, :2])))
+        middle = back @ [31.5, 31.5, 1.0] + 0.5
+        scales.append(side / ((right - left + bottom - top) / 2.0))
+        shifts.append((middle[1] - (top + bottom) / 2.0) / side)
+    print(f"DiffusionFER: {len(scales)} faces")
+    return float(np.median(scales)), float(np.median(shifts))
+
+
+if __name__ == "__main__":
+    data = Path(sys.argv[1])
+    print("TEMPLATE", measure_template(data / "ferplus" / "FER2013Train.tar").round(4).tolist())
+    print("box_scale, box_shift_y", measure_box(data / "diffusionfer" / "DiffusionFER.tar"))

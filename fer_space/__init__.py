@@ -1,0 +1,1 @@
+"""FER Space: facial-expression backbones, read side by side. Importing this loads no model."""

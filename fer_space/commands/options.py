@@ -1,0 +1,19 @@
+"""Options that several commands share."""
+
+import argparse
+from collections.abc import Sequence
+
+from fer_space.inference import DEVICES
+from fer_space.registry import backbone_spec
+
+
+def add_device(parser: argparse.ArgumentParser) -> None:
+    """Add --device."""
+    parser.add_argument("--device", choices=DEVICES, default="auto", help="where the networks run")
+
+
+def backbone_names(text: str, present: Sequence[str]) -> list[str]:
+    """Turn "a,b" or "all" into names; raises UnknownNameError for one that does not exist."""
+    if text == "all":
+        return list(present)
+    return [backbone_spec(name.strip()).name for name in text.split(",") if name.strip()]

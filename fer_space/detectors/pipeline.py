@@ -1,0 +1,83 @@
+"""Detection from end to end: look, look again where nothing was found, tidy up, fit landmarks."""
+
+from dataclasses import replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_space.detectors.base import Detector
+from fer_space.detectors.landmarks import Landmarker
+from fer_space.imaging import pad
+from fer_space.types import Face
+
+MAX_FACES = 32
+MIN_FACE_SIDE = 8.0  # pixels; below it there is nothing to read
+MAX_OVERLAP = 0.5  # intersection over union above which two boxes are one face
+# Of the longer side, added on each side when nothing was found. On 161 DiffusionFER pictures this takes dlib
+# from 90 % found to 96 %; libfacedetection finds them all at the first look.
+RETRY_PAD = 0.5
+
+
+def find_faces(image_rgb: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) -> list[Face]:
+    """Find the faces of a photo and fit 68 landmarks to each.
+
+    Where the detector sees nothing, it looks again at the picture with a border added: a face that fills
+    the frame is often found only then.
+
+    Args:
+        image_rgb: uint8 (H, W, 3) RGB.
+        detector: any detector.
+        landmarker: fits the landmarks of faces that came without 68 of them.
+
+    Returns:
+        At most MAX_FACES faces, the largest first; none is a normal answer.
+    """
+    found = detector.detect(image_rgb) or _detect_padded(image_rgb, detector)
+    faces = _tidy(found, image_rgb.shape[0], image_rgb.shape[1])
+    return [_with_68(image_rgb, face, landmarker) for face in faces]
+
+
+def _detect_padded(image_rgb: NDArray[np.uint8], detector: Detector) -> list[Face]:
+    margin = max(1, round(RETRY_PAD * max(image_rgb.shape[:2])))
+    return [_shifted(face, -margin) for face in detector.detect(pad(image_rgb, margin))]
+
+
+def _shifted(face: Face, by: float) -> Face:
+    left, top, right, bottom = face.box_xyxy
+    landmarks = None if face.landmarks is None else face.landmarks + np.float32(by)
+    return replace(face, box_xyxy=(left + by, top + by, right + by, bottom + by), landmarks=landmarks)
+
+
+def _tidy(faces: list[Face], height: int, width: int) -> list[Face]:
+    """Drop faces centred outside the picture, specks and duplicates; sort by area."""
+    kept: list[Face] = []
+    sane = [face for face in faces if _is_sane(face, height, width)]
+    for face in sorted(sane, key=lambda face: face.score, reverse=True):
+        if all(_overlap(face, other) <= MAX_OVERLAP for other in kept):
+            kept.append(face)
+    return sorted(kept, key=_area, reverse=True)[:MAX_FACES]
+
+
+def _is_sane(face: Face, height: int, width: int) -> bool:
+    left, top, right, bottom = face.box_xyxy
+    inside = 0.0 <= (left + right) / 2.0 <= width and 0.0 <= (top + bottom) / 2.0 <= height
+    return inside and min(right - left, bottom - top) >= MIN_FACE_SIDE
+
+
+def _area(face: Face) -> float:
+    left, top, right, bottom = face.box_xyxy
+    return (right - left) * (bottom - top)
+
+
+def _overlap(one: Face, other: Face) -> float:
+    """Return intersection over union of two boxes, in [0, 1]."""
+    width = min(one.box_xyxy[2], other.box_xyxy[2]) - max(one.box_xyxy[0], other.box_xyxy[0])
+    height = min(one.box_xyxy[3], other.box_xyxy[3]) - max(one.box_xyxy[1], other.box_xyxy[1])
+    shared = max(0.0, width) * max(0.0, height)
+    return shared / (_area(one) + _area(other) - shared)
+
+
+def _with_68(image_rgb: NDArray[np.uint8], face: Face, landmarker: Landmarker) -> Face:
+    if face.landmarks is not None and len(face.landmarks) == 68:
+        return face
+    return landmarker.fit(image_rgb, face)

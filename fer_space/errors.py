@@ -1,0 +1,46 @@
+"""Every exception that this package raises on purpose. The message is a sentence for the user.
+
+FerSpaceError
+ +- InputError             what was handed in cannot be used
+ |   +- ImageError         bytes that are no picture, or a picture past the limits
+ |   +- SourceError        a file, folder or URL that cannot be read or is not allowed
+ |   +- DataError          a data set that breaks its own rules
+ |   +- UnknownNameError   a backbone, detector or option that does not exist
+ +- WeightsError           weights missing, damaged, or not those of their card
+ +- MissingDependencyError an opt-in package or model is not installed
+"""
+
+
+class FerSpaceError(Exception):
+    """Base of all deliberate errors; catching it catches every one of them."""
+
+
+class InputError(FerSpaceError):
+    """What the caller handed in cannot be used."""
+
+
+class ImageError(InputError):
+    """The bytes are no picture, or the picture is past the limits."""
+
+
+class SourceError(InputError):
+    """A file, folder or URL cannot be read or is not allowed."""
+
+
+class DataError(InputError):
+    """A data set, or a row of it, breaks its own rules."""
+
+
+class UnknownNameError(InputError):
+    """A backbone, detector or option of that name does not exist."""
+
+    def __init__(self, kind: str, name: str, known: "tuple[str, ...] | list[str]") -> None:
+        super().__init__(f"There is no {kind} “{name}”. Choose from: {', '.join(known)}.")
+
+
+class WeightsError(FerSpaceError):
+    """Weights are missing, damaged, or not those that their card describes."""
+
+
+class MissingDependencyError(FerSpaceError):
+    """An opt-in package or model is not installed; the message says how to get it."""

@@ -1,0 +1,1 @@
+"""Metrics, calibration, the test protocol and plots. The core never imports it."""

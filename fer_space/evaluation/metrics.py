@@ -1,0 +1,96 @@
+"""Scores of stored predictions: pure functions on arrays.
+
+`probabilities` are float (N, 8) over `EMOTIONS`; a row of zeros means that there is no answer (no face was
+found), which is wrong whatever the label. `labels` are int (N,), indices into `EMOTIONS`.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, f1_score
+
+from fer_space.labels import EMOTIONS
+
+Floats = NDArray[np.floating[Any]]
+Labels = NDArray[np.int64]
+
+NO_ANSWER = -1
+DIGITS = 5
+
+
+def answers(probabilities: Floats) -> Labels:
+    """Index of the most probable emotion, int64 (N,); NO_ANSWER for rows of zeros."""
+    return np.where(probabilities.any(axis=1), probabilities.argmax(axis=1), NO_ANSWER)
+
+
+def accuracy(probabilities: Floats, labels: Labels) -> float:
+    """Share of faces whose most probable emotion is the label."""
+    return float((answers(probabilities) == labels).mean())
+
+
+def recalls(probabilities: Floats, labels: Labels) -> dict[str, float]:
+    """Recall of every emotion that occurs among the labels."""
+    right = answers(probabilities) == labels
+    return {name: float(right[labels == k].mean()) for k, name in enumerate(EMOTIONS) if (labels == k).any()}
+
+
+def balanced_accuracy(probabilities: Floats, labels: Labels) -> float:
+    """Mean recall over the emotions that occur: every emotion counts the same, however rare."""
+    return float(np.mean(list(recalls(probabilities, labels).values())))
+
+
+def macro_f1(probabilities: Floats, labels: Labels) -> float:
+    """Mean F1 over the emotions that occur among the labels; 0 for one that is never named."""
+    present = np.unique(labels)
+    named = answers(probabilities)
+    return float(f1_score(labels, named, labels=present, average="macro", zero_division=0))
+
+
+def confusion(probabilities: Floats, labels: Labels) -> NDArray[np.int64]:
+    """Counts int64 (8, 8): rows are labels, columns are answers; faces without an answer are left out."""
+    answered = probabilities.any(axis=1)
+    counts = np.zeros((len(EMOTIONS), len(EMOTIONS)), dtype=np.int64)
+    if answered.any():
+        named = answers(probabilities)[answered]
+        counts += confusion_matrix(labels[answered], named, labels=range(len(EMOTIONS)))
+    return counts
+
+
+def ece(probabilities: Floats, labels: Labels, bins: int = 15) -> float:
+    """Expected calibration error in [0, 1] of the answers that were given, over equal-width bins.
+
+    Guo et al. 2017, arXiv 1706.04599.
+    """
+    answered = probabilities.any(axis=1)
+    if not answered.any():
+        return 0.0
+    confidence = probabilities[answered].max(axis=1)
+    right = answers(probabilities)[answered] == labels[answered]
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    gaps = [abs(right[which == b].sum() - confidence[which == b].sum()) for b in range(bins)]
+    return float(sum(gaps) / len(confidence))
+
+
+def bootstrap_interval(
+    probabilities: Floats, labels: Labels, rounds: int = 1000, seed: int = 0
+) -> tuple[float, float]:
+    """95 % interval of `accuracy` by resampling the faces with replacement."""
+    right = answers(probabilities) == labels
+    picks = np.random.default_rng(seed).integers(0, len(labels), size=(rounds, len(labels)))
+    low, high = np.percentile(right[picks].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def score(probabilities: Floats, labels: Labels) -> dict[str, Any]:
+    """All of the above as one record of fractions, with `n` and the recalls under `per_class`."""
+    per_class = recalls(probabilities, labels)
+    return {
+        "n": len(labels),
+        "accuracy": round(accuracy(probabilities, labels), DIGITS),
+        "accuracy_interval": [round(v, DIGITS) for v in bootstrap_interval(probabilities, labels)],
+        "balanced_accuracy": round(balanced_accuracy(probabilities, labels), DIGITS),
+        "macro_f1": round(macro_f1(probabilities, labels), DIGITS),
+        "ece": round(ece(probabilities, labels), DIGITS),
+        "per_class": {name: round(value, DIGITS) for name, value in per_class.items()},
+    }

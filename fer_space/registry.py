@@ -1,0 +1,125 @@
+"""Every backbone and every detector, by name. Nothing is ever guessed from a name's letters.
+
+Modules of single backbones and detectors are imported by their builder, so that listing the names
+costs nothing.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from fer_space.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from fer_space.backbones.base import Backbone
+    from fer_space.detectors.base import Detector
+
+DEFAULT_DETECTOR = "libfacedetection"
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One backbone: a body and a head that `weights/NAME.safetensors` fills.
+
+    Attributes:
+        name: key in `BACKBONES` and stem of its weights and card.
+        title: how the page and tables write it.
+        target: "module:function" that builds the untrained network from a number of classes.
+        input_size: side in pixels that training uses when no other is asked for.
+        colour: hex colour that marks it on the page.
+    """
+
+    name: str
+    title: str
+    target: str
+    input_size: int
+    colour: str
+
+    def build(self, num_classes: int) -> "Backbone":
+        """Build the untrained network for `num_classes` emotions."""
+        backbone: Backbone = _resolve(self.target)(num_classes)
+        return backbone
+
+
+@dataclass(frozen=True)
+class DetectorSpec:
+    """One face detector.
+
+    Attributes:
+        name: key in `DETECTORS`.
+        title: how the page writes it.
+        target: "module:class"; the class takes no required argument.
+        licence: licence of code and weights, in a few words.
+        opt_in: what has to be installed first, or "" when the requirements bring it.
+    """
+
+    name: str
+    title: str
+    target: str
+    licence: str
+    opt_in: str = ""
+
+    def build(self) -> "Detector":
+        """Load the detector. Raises MissingDependencyError with the remedy when it is opt-in."""
+        detector: Detector = _resolve(self.target)()
+        return detector
+
+
+BACKBONES: dict[str, BackboneSpec] = {
+    spec.name: spec
+    for spec in (
+        BackboneSpec(
+            name="efficientnet_lite0",
+            title="EfficientNet-Lite0",
+            target="fer_space.backbones.efficientnet:build_lite0",
+            input_size=96,
+            colour="#2563eb",
+        ),
+    )
+}
+
+DETECTORS: dict[str, DetectorSpec] = {
+    spec.name: spec
+    for spec in (
+        DetectorSpec(
+            name="libfacedetection",
+            title="libfacedetection",
+            target="fer_space.detectors.libfacedetection:LibFaceDetection",
+            licence="BSD-3-Clause",
+        ),
+        DetectorSpec(
+            name="dlib",
+            title="dlib HOG",
+            target="fer_space.detectors.dlib_hog:DlibHog",
+            licence="Boost Software License",
+        ),
+        DetectorSpec(
+            name="insightface",
+            title="InsightFace SCRFD",
+            target="fer_space.detectors.insightface_scrfd:InsightFaceScrfd",
+            licence="code MIT; models for non-commercial research only",
+            opt_in="requirements-insightface.txt",
+        ),
+    )
+}
+
+
+def backbone_spec(name: str) -> BackboneSpec:
+    """Look up a backbone; raises UnknownNameError with the names that exist."""
+    if name not in BACKBONES:
+        raise UnknownNameError("backbone", name, list(BACKBONES))
+    return BACKBONES[name]
+
+
+def detector_spec(name: str) -> DetectorSpec:
+    """Look up a detector; raises UnknownNameError with the names that exist."""
+    if name not in DETECTORS:
+        raise UnknownNameError("detector", name, list(DETECTORS))
+    return DETECTORS[name]
+
+
+def _resolve(target: str) -> Callable[..., Any]:
+    module, _, attribute = target.partition(":")
+    resolved: Callable[..., Any] = getattr(import_module(module), attribute)
+    return resolved

@@ -1,0 +1,54 @@
+"""How a backbone is written and coloured wherever it is shown, and how numbers are written."""
+
+from dataclasses import dataclass
+
+NARROW_SPACE = "\u202f"
+
+
+@dataclass(frozen=True)
+class Look:
+    """A backbone's name, mark and size as a reader sees them.
+
+    Attributes:
+        title: its name in prose.
+        colour: "#rrggbb" that marks its card and its dot.
+        parameters: how many numbers it learned.
+    """
+
+    title: str
+    colour: str
+    parameters: int
+
+    @property
+    def ink(self) -> str:
+        """Black or white, whichever can be read better on `colour` (WCAG 2 relative luminance)."""
+        channels = [int(self.colour[start : start + 2], 16) / 255 for start in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
+        luminance = 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+        return "#000000" if luminance > 0.179 else "#ffffff"
+
+
+def percent(probability: float) -> str:
+    """Write a probability for people: 0.934 -> "93 %"; small but measured -> "<1 %"."""
+    if 0.0 < probability < 0.005:
+        number = "<1"
+    elif 0.995 <= probability < 1.0:
+        number = ">99"
+    else:
+        number = f"{100 * probability:.0f}"
+    return f"{number}{NARROW_SPACE}%"
+
+
+def signed(value: float) -> str:
+    """Write a valence or an arousal: 0.6 -> "+0.60", with a real minus sign."""
+    return f"{value:+.2f}".replace("-", "\u2212")
+
+
+def count(parameters: int) -> str:
+    """Write a number of parameters: 3413000 -> "3.4 M"."""
+    return f"{parameters / 1e6:.1f}{NARROW_SPACE}M"
+
+
+def duration(ms: float) -> str:
+    """Write milliseconds with the digits that matter: 4.23 -> "4.2 ms", 41.7 -> "42 ms"."""
+    return f"{ms:.{1 if ms < 9.95 else 0}f}{NARROW_SPACE}ms"

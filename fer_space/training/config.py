@@ -1,0 +1,81 @@
+"""Everything that decides a training run, in one dataclass that is saved beside its weights."""
+
+from dataclasses import asdict, dataclass, fields
+from typing import Any, Literal
+
+from fer_space.data.ferplus import TargetMode
+from fer_space.errors import InputError
+
+ScheduleName = Literal["onecycle", "cosine", "step"]
+OptimizerName = Literal["adamw", "sgd"]
+
+
+@dataclass(frozen=True)
+class TrainConfig:
+    """A training run. Two runs with equal configs on one machine end with equal weights.
+
+    Attributes:
+        backbone: name in the registry.
+        data: KIND:PATH of the training data; its valid split chooses the epoch.
+        target: what the targets hold (`fer_space.data.ferplus.read_ferplus`).
+        epochs, batch_size: length of the run and pictures in a step.
+        size: side in pixels of the network's input; 0 takes the registry's.
+        early_size, early_epochs: the first epochs may run on smaller pictures, which costs less
+            (progressive learning, Tan & Le 2021, arXiv 2104.00298).
+        native_size, gray: see `fer_space.preprocess.Preprocess`.
+        optimizer, schedule, lr_body, lr_head, weight_decay, warmup: `warmup` is the share of all
+            steps in which the rate rises; SGD uses Nesterov momentum .9.
+        label_smoothing: share of the target spread evenly over all emotions.
+        ema_decay: of the averaged weights that are validated and shipped; 0 switches them off.
+        rotate, zoom, shift, brightness, contrast, flip, erase: augmentation, see `augment.Augment`.
+        init: "imagenet", "none", or the path of a .safetensors file to start from.
+        seed: of everything random.
+        limit: use only that many pictures of each split; 0 for all (for trying things out).
+    """
+
+    backbone: str
+    data: str
+    target: TargetMode = "cel"
+    epochs: int = 12
+    batch_size: int = 64
+    size: int = 0
+    early_size: int = 0
+    early_epochs: int = 0
+    native_size: int = 48
+    gray: bool = True
+    optimizer: OptimizerName = "adamw"
+    schedule: ScheduleName = "onecycle"
+    lr_body: float = 5e-4
+    lr_head: float = 1e-3
+    weight_decay: float = 0.02
+    warmup: float = 0.2
+    label_smoothing: float = 0.0
+    ema_decay: float = 0.998
+    rotate: float = 12.0
+    zoom: float = 0.12
+    shift: float = 0.08
+    brightness: float = 0.25
+    contrast: float = 0.25
+    flip: float = 0.5
+    erase: float = 0.4
+    init: str = "imagenet"
+    seed: int = 0
+    limit: int = 0
+
+    def __post_init__(self) -> None:
+        if self.epochs < 1 or self.batch_size < 2:
+            raise InputError("A training run needs at least 1 epoch and 2 pictures in a batch.")
+        if self.early_epochs and not self.early_size:
+            raise InputError("--early-epochs needs --early-size.")
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":
+        """Rebuild a run from its config.json; raises InputError on a field that does not exist."""
+        unknown = set(values) - {field.name for field in fields(cls)}
+        if unknown:
+            raise InputError(f"config.json has unknown fields: {', '.join(sorted(unknown))}.")
+        return cls(**values)

@@ -1,0 +1,94 @@
+"""From a finished run to weights that the app loads: calibrate on validation, then export.
+
+fer-space train ... --out runs/lite0        writes runs/lite0/card.json
+fer-space export runs/lite0 weights         writes weights/NAME.safetensors and NAME.json
+"""
+
+import json
+from pathlib import Path
+
+import torch
+from safetensors.torch import load_file
+
+from fer_space.alignment import CropRule
+from fer_space.backbones.base import Backbone
+from fer_space.errors import InputError
+from fer_space.evaluation.calibration import fit_temperature
+from fer_space.evaluation.metrics import accuracy, balanced_accuracy, ece
+from fer_space.inference import logits_of
+from fer_space.labels import EMOTIONS
+from fer_space.registry import backbone_spec
+from fer_space.training.config import TrainConfig
+from fer_space.training.loop import preprocess_for
+from fer_space.training.pictures import LabelledPictures
+from fer_space.weights import Card, paths_of, save_tensors, sha256_of
+
+LICENCE = "MIT for the weights; FER-2013, which they learned from, is for research use"
+
+
+def write_card(config: TrainConfig, valid_set: LabelledPictures, out: Path) -> Card:
+    """Calibrate `out/best.safetensors` on the validation split and write `out/card.json`."""
+    path = out / "best.safetensors"
+    backbone = backbone_spec(config.backbone).build(len(EMOTIONS))
+    backbone.load_state_dict(load_file(path))
+    card = calibrated(backbone, config, valid_set, sha256_of(path))
+    (out / "card.json").write_text(card.to_json(), encoding="utf-8")
+    return card
+
+
+def calibrated(backbone: Backbone, config: TrainConfig, valid_set: LabelledPictures, sha256: str) -> Card:
+    """The card of a trained network: temperature and validation scores as the app will read faces."""
+    parameters = backbone.parameter_count()
+    preprocess = preprocess_for(config)
+    logits = logits_of(backbone.refine().eval(), preprocess, valid_set.pictures)
+    temperature = fit_temperature(logits, valid_set.labels)
+    before, after = (((logits.double() / t).softmax(dim=1).numpy()) for t in (1.0, temperature))
+    labels = valid_set.labels.numpy()
+    return Card(
+        name=config.backbone,
+        labels=EMOTIONS,
+        preprocess=preprocess,
+        crop=CropRule(),
+        temperature=round(temperature, 4),
+        refine=True,
+        parameters=parameters,
+        sha256=sha256,
+        data=config.data.partition(":")[0],
+        licence=LICENCE,
+        command=command_of(config),
+        results={
+            "valid": {
+                "n": len(labels),
+                "accuracy": round(accuracy(after, labels), 5),
+                "balanced_accuracy": round(balanced_accuracy(after, labels), 5),
+                "ece_before": round(ece(before, labels), 5),
+                "ece": round(ece(after, labels), 5),
+            }
+        },
+    )
+
+
+def command_of(config: TrainConfig) -> str:
+    """The command line that repeats a run; the data's path is replaced by DIR."""
+    defaults = TrainConfig(backbone=config.backbone, data=config.data).to_dict()
+    kind = config.data.partition(":")[0]
+    words = [f"fer-space train --backbone {config.backbone} --data {kind}:DIR"]
+    changed = {k: v for k, v in config.to_dict().items() if v != defaults[k]}
+    return " ".join(words + [f"--{key.replace('_', '-')} {value}" for key, value in changed.items()])
+
+
+def export(run: Path, folder: Path, *, half: bool = True) -> Card:
+    """Copy a run's best weights and card into `folder` under the backbone's name.
+
+    Raises InputError when `run` holds no finished run.
+    """
+    if not (run / "card.json").is_file():
+        raise InputError(f"{run} holds no finished run (card.json is missing).")
+    values = json.loads((run / "card.json").read_text(encoding="utf-8"))
+    tensors: dict[str, torch.Tensor] = load_file(run / "best.safetensors")
+    folder.mkdir(parents=True, exist_ok=True)
+    target, card_path = paths_of(values["name"], folder)
+    values["sha256"] = save_tensors(tensors, target, half=half)
+    card = Card.from_json(json.dumps(values), "card.json")
+    card_path.write_text(card.to_json(), encoding="utf-8")
+    return card

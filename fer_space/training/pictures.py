@@ -1,0 +1,29 @@
+"""A whole split as tensors, small enough to stay in memory."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from fer_space.data.faceset import FaceSet
+from fer_space.preprocess import Preprocess
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPictures:
+    """Pictures uint8 (N, C, h, w), labels int64 (N,), targets float32 (N, 8)."""
+
+    pictures: Tensor
+    labels: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @classmethod
+    def read(cls, faces: FaceSet, preprocess: Preprocess, limit: int = 0) -> "LabelledPictures":
+        """Decode and reduce every picture once (the first `limit` of them, if given)."""
+        count = min(limit or len(faces), len(faces))
+        pictures = torch.cat([preprocess.reduce([faces.read(i)]) for i in range(count)])
+        labels = torch.from_numpy(faces.labels[:count])
+        return cls(pictures, labels, torch.from_numpy(faces.targets[:count]))

@@ -1,0 +1,74 @@
+"""All that a run carries from one epoch to the next, and its checkpoint."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+from fer_space.backbones.base import Backbone
+from fer_space.training.config import TrainConfig
+from fer_space.training.optim import AveragedWeights, build_optimizer, build_schedule
+
+
+@dataclass
+class TrainState:
+    """Network, averaged network, optimiser, schedule, random generator, and what happened so far.
+
+    Attributes:
+        history: one row an epoch, as written to history.csv.
+        best: validation accuracy of the best epoch so far, -1 before the first.
+    """
+
+    backbone: Backbone
+    averaged: AveragedWeights
+    optimizer: Optimizer
+    schedule: LRScheduler
+    rng: torch.Generator
+    history: list[dict[str, float]] = field(default_factory=list)
+    best: float = -1.0
+
+    @classmethod
+    def start(cls, backbone: Backbone, config: TrainConfig, steps_per_epoch: int) -> "TrainState":
+        """The state before the first epoch."""
+        optimizer = build_optimizer(backbone, config)
+        return cls(
+            backbone=backbone,
+            averaged=AveragedWeights(backbone, config.ema_decay),
+            optimizer=optimizer,
+            schedule=build_schedule(optimizer, config, steps_per_epoch),
+            rng=torch.Generator().manual_seed(config.seed),
+        )
+
+    def save(self, path: Path) -> None:
+        """Write the checkpoint; a crash while writing leaves the previous one whole."""
+        partial = path.with_suffix(".partial")
+        torch.save(
+            {
+                "backbone": self.backbone.state_dict(),
+                "averaged": self.averaged.network.state_dict(),
+                "updates": self.averaged.updates,
+                "optimizer": self.optimizer.state_dict(),
+                "schedule": self.schedule.state_dict(),
+                "rng": self.rng.get_state(),
+                "global_rng": torch.get_rng_state(),
+                "history": self.history,
+                "best": self.best,
+            },
+            partial,
+        )
+        partial.replace(path)
+
+    def restore(self, path: Path) -> None:
+        """Continue exactly where `save` left off (tensors and plain values only, no pickled code)."""
+        saved = torch.load(path, map_location="cpu", weights_only=True)
+        self.backbone.load_state_dict(saved["backbone"])
+        self.averaged.network.load_state_dict(saved["averaged"])
+        self.averaged.updates = saved["updates"]
+        self.optimizer.load_state_dict(saved["optimizer"])
+        self.schedule.load_state_dict(saved["schedule"])
+        self.rng.set_state(saved["rng"])
+        torch.set_rng_state(saved["global_rng"])
+        self.history = saved["history"]
+        self.best = saved["best"]

@@ -1,0 +1,1 @@
+"""The page: one file a tab. It may use everything in the core; the core never imports it."""

@@ -1,0 +1,86 @@
+"""The page as a whole: header, tabs, the endpoint for programs, and how it is served."""
+
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gradio as gr
+
+from fer_space.affect import CIRCUMPLEX
+from fer_space.imaging import MAX_BYTES
+from fer_space.registry import BACKBONES
+from fer_space.render import Look
+from fer_space.ui.compare import compare_tab
+from fer_space.ui.endpoint import predict_endpoint
+from fer_space.ui.intake import load_examples
+from fer_space.ui.sitting import Compare
+from fer_space.ui.views import Scene
+
+if TYPE_CHECKING:
+    from fer_space.engine import Engine
+
+# Uploads are looked at every minute and deleted when they are five minutes old; the page itself
+# needs them only until they are read.
+DELETE_CACHE_S = (60, 300)
+WAITING_LINE = 32
+
+_HEADER = """<header class="fer-header"><h1>FER Space</h1>
+<p>One picture, every face, several expression models side by side. Pictures are not kept.</p></header>"""
+_FOOTNOTE = """<p class="fer-footnote">A model reads what a face shows, not what a person feels. Do not use
+this to judge people.</p>"""
+
+
+def build_page(
+    engine: "Engine", *, compare: Compare | None = None, examples: Path | None = None
+) -> gr.Blocks:
+    """Build the page over an engine.
+
+    Args:
+        engine: what reads the faces.
+        compare: stands in for `engine.compare`, for example with a GPU lent around each call.
+        examples: folder of example pictures with a manifest.json.
+    """
+    run = compare or engine.compare
+    page = gr.Blocks(title="FER Space", analytics_enabled=False, delete_cache=DELETE_CACHE_S)
+    with page:
+        gr.HTML(_HEADER, apply_default_css=False)
+        compare_tab(run, _scene(engine), load_examples(examples) if examples else ())
+        predict_endpoint(run, engine.backbones)
+        gr.HTML(_FOOTNOTE, apply_default_css=False)
+    page.queue(max_size=WAITING_LINE, default_concurrency_limit=4)
+    return page
+
+
+def serving_options() -> dict[str, Any]:
+    """Return what `launch` needs so that the page looks right and records nothing."""
+    style = files("fer_space.ui").joinpath("style.css").read_text(encoding="utf-8")
+    return {
+        "theme": _theme(),
+        "head": f"<style>{style}</style>",
+        "run_history": False,
+        "enable_monitoring": False,
+        "footer_links": ["api", "settings"],
+        "max_file_size": MAX_BYTES,
+    }
+
+
+def _scene(engine: "Engine") -> Scene:
+    cards = {name: engine.card(name) for name in engine.backbones}
+    looks = {n: Look(c.title, BACKBONES[n].colour, c.parameters) for n, c in cards.items()}
+    return Scene(looks, CIRCUMPLEX)
+
+
+def _theme() -> gr.themes.Base:
+    theme = gr.themes.Default(
+        primary_hue="blue",
+        neutral_hue="slate",
+        font=("system-ui", "sans-serif"),
+        font_mono=("ui-monospace", "monospace"),
+    )
+    return theme.set(
+        body_background_fill="#f6f8fb",
+        body_background_fill_dark="#0b1120",
+        block_background_fill_dark="#172033",
+        button_primary_background_fill="*primary_600",
+        button_primary_background_fill_hover="*primary_700",
+    )

@@ -1,0 +1,147 @@
+"""Weights and their cards: find, verify, load strictly, save.
+
+`weights/NAME.safetensors` holds the tensors, `weights/NAME.json` the card: all that the loader needs and
+what a person should know before trusting the model. Nothing is inferred from names and nothing is ever
+unpickled.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+
+from fer_space.alignment import CropRule
+from fer_space.backbones.base import Backbone
+from fer_space.errors import WeightsError
+from fer_space.labels import EMOTIONS
+from fer_space.preprocess import Preprocess
+from fer_space.registry import BACKBONES, backbone_spec
+
+WEIGHTS_DIR = Path(os.environ.get("FER_SPACE_WEIGHTS", Path(__file__).parent.parent / "weights"))
+
+
+@dataclass(frozen=True)
+class Card:
+    """What travels with a backbone's weights.
+
+    Attributes:
+        name: of the files and of the backbone in the registry.
+        labels: emotions in the order of the head's outputs.
+        preprocess, crop: how a photo becomes the network's input.
+        temperature: divides the logits before the softmax; fitted on the validation split.
+        refine: whether reading uses the denser feature map (`Backbone.refine`).
+        parameters: number of weights and biases.
+        sha256: of the .safetensors file, hexadecimal.
+        data, licence, command: what it learned from, what one may do with it, how to make it again.
+        results: measurements by data set, each with the command and date that made it.
+    """
+
+    name: str
+    labels: tuple[str, ...]
+    preprocess: Preprocess
+    crop: CropRule
+    temperature: float
+    refine: bool
+    parameters: int
+    sha256: str
+    data: str
+    licence: str
+    command: str
+    results: Mapping[str, Any] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.temperature > 0.0:
+            raise WeightsError(f"The card of {self.name} has a temperature that is not positive.")
+        if not self.labels or any(label not in EMOTIONS for label in self.labels):
+            raise WeightsError(f"The card of {self.name} names labels that are no emotions.")
+
+    @property
+    def title(self) -> str:
+        """How the page and tables write the backbone's name."""
+        return backbone_spec(self.name).title
+
+    def to_json(self) -> str:
+        """The card as it is stored."""
+        return json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str, where: str) -> "Card":
+        """Read a card; raises WeightsError naming the file `where` when a field is missing or wrong."""
+        try:
+            values = json.loads(text)
+            values["labels"] = tuple(values["labels"])
+            preprocess = values["preprocess"]
+            preprocess["mean"], preprocess["std"] = tuple(preprocess["mean"]), tuple(preprocess["std"])
+            values["preprocess"] = Preprocess(**preprocess)
+            values["crop"] = CropRule(**values["crop"])
+            return cls(**values)
+        except (KeyError, TypeError, ValueError) as error:
+            raise WeightsError(f"{where} is not a card that this version reads: {error}.") from error
+
+
+def paths_of(name: str, folder: Path = WEIGHTS_DIR) -> tuple[Path, Path]:
+    """Paths of the tensors and of the card of a backbone, whether they exist or not."""
+    return folder / f"{name}.safetensors", folder / f"{name}.json"
+
+
+def available(folder: Path = WEIGHTS_DIR) -> tuple[str, ...]:
+    """Names of the backbones whose weights and card are here, in the order of the registry."""
+    return tuple(name for name in BACKBONES if all(path.is_file() for path in paths_of(name, folder)))
+
+
+def read_card(name: str, folder: Path = WEIGHTS_DIR) -> Card:
+    """Read the card of a backbone; raises WeightsError when there is none or it is broken."""
+    _, path = paths_of(backbone_spec(name).name, folder)
+    if not path.is_file():
+        raise WeightsError(f"There are no weights for {name} in {folder}. Train it, or copy them there.")
+    card = Card.from_json(path.read_text(encoding="utf-8"), path.name)
+    if card.name != name:
+        raise WeightsError(f"{path.name} is the card of {card.name}, not of {name}.")
+    return card
+
+
+def load_backbone(card: Card, folder: Path = WEIGHTS_DIR) -> Backbone:
+    """Build the network of a card on the CPU in float32, ready for reading.
+
+    Raises:
+        WeightsError: the file is missing, is not the one that the card describes (sha256), or its
+            tensors are not exactly those of the network.
+    """
+    path, _ = paths_of(card.name, folder)
+    if not path.is_file():
+        raise WeightsError(f"{path.name} is missing in {folder}.")
+    if sha256_of(path) != card.sha256:
+        raise WeightsError(f"{path.name} is damaged or is not the file that its card describes (sha256).")
+    backbone = backbone_spec(card.name).build(len(card.labels))
+    try:
+        tensors = {name: _widened(tensor) for name, tensor in load_file(path).items()}
+        backbone.load_state_dict(tensors, strict=True)
+    except (RuntimeError, SafetensorError) as error:
+        raise WeightsError(f"{path.name} does not fit the network of {card.name}.") from error
+    backbone = backbone.refine() if card.refine else backbone
+    return backbone.eval().requires_grad_(False)
+
+
+def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, *, half: bool) -> str:
+    """Write tensors as safetensors, floating ones in fp16 if `half`; returns the file's sha256."""
+    dtype = torch.float16 if half else torch.float32
+    narrowed = {n: t.to(dtype) if t.is_floating_point() else t for n, t in tensors.items()}
+    save_file({name: tensor.contiguous() for name, tensor in narrowed.items()}, path)
+    return sha256_of(path)
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal sha256 of a file."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _widened(tensor: torch.Tensor) -> torch.Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor

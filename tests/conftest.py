@@ -1,0 +1,30 @@
+"""Fixtures for every test: the tiny backbone is registered, and what tests use has its own folder."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+from fer_space.registry import BACKBONES
+from fer_space.weights import Card
+from tests.networks import TINY, lively_tiny, write_weights
+
+# The machine may be busy: properties are judged by their answers, not by their time.
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
+
+
+@pytest.fixture
+def tiny() -> Iterator[str]:
+    """Put the tiny backbone into the registry for one test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(BACKBONES, TINY.name, TINY)
+        yield TINY.name
+
+
+@pytest.fixture
+def tiny_weights(tiny: str, tmp_path: Path) -> tuple[Path, Card]:
+    """A folder of weights that holds the tiny backbone alone, and its card."""
+    folder = tmp_path / "weights"
+    return folder, write_weights(folder, lively_tiny())

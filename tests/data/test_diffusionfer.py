@@ -1,0 +1,55 @@
+import io
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_space.data.diffusionfer import read_diffusionfer
+from fer_space.errors import DataError
+
+
+def write_archive(folder: Path, table: str, names: list[str]) -> None:
+    buffer = io.BytesIO()
+    Image.fromarray(np.zeros((4, 4, 3), np.uint8)).save(buffer, "JPEG")
+    files = {name: buffer.getvalue() for name in names} | {"labels.csv": table.encode()}
+    with tarfile.open(folder / "DiffusionFER.tar", "w") as tar:
+        for name, content in files.items():
+            info = tarfile.TarInfo(f"DiffusionFER/{name}")
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content))
+
+
+def test_halves_share_nothing_and_train_is_everything(tmp_path: Path):
+    names = [f"face{i}.jpg" for i in range(40)]
+    rows = "".join(f"{name},0.3,-0.2,happy\n" for name in names)
+    write_archive(tmp_path, "file,valence,arousal,expression\n" + rows, names)
+    splits = {split: read_diffusionfer(tmp_path, split) for split in ("train", "valid", "test")}
+    assert set(splits["valid"].files) | set(splits["test"].files) == set(names)
+    assert not set(splits["valid"].files) & set(splits["test"].files)
+    assert 10 < len(splits["valid"]) < 30
+    train = splits["train"]
+    assert len(train) == 40
+    assert train.affect is not None
+    np.testing.assert_allclose(train.affect[0], [0.3, -0.2])
+    assert set(train.labels.tolist()) == {1}
+
+
+@pytest.mark.parametrize(
+    ("table", "message"),
+    [
+        ("file,valence,arousal,expression\ngone.jpg,0,0,happy\n", "lacks 1"),
+        ("file,valence,arousal,expression\nx.jpg,low,0,happy\n", "malformed"),
+    ],
+    ids=["missing picture", "no number"],
+)
+def test_trouble_is_named(tmp_path: Path, table: str, message: str):
+    write_archive(tmp_path, table, ["x.jpg"])
+    with pytest.raises(DataError, match=message):
+        read_diffusionfer(tmp_path, "train")
+
+
+def test_missing_archive(tmp_path: Path):
+    with pytest.raises(DataError, match=r"DiffusionFER\.tar"):
+        read_diffusionfer(tmp_path, "test")

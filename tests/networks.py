@@ -1,0 +1,64 @@
+"""A network of a few hundred weights, a folder of weights for it, and faces that it can learn."""
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from fer_space.alignment import CropRule
+from fer_space.backbones.base import Backbone, PooledLinearHead
+from fer_space.labels import EMOTIONS
+from fer_space.preprocess import Preprocess
+from fer_space.registry import BackboneSpec
+from fer_space.training.pictures import LabelledPictures
+from fer_space.weights import Card, paths_of, save_tensors
+
+TINY = BackboneSpec("tiny", "Tiny", "tests.networks:build_tiny", 16, "#111111")
+
+
+def build_tiny(num_classes: int) -> Backbone:
+    body = nn.Sequential(
+        nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 12, 3, padding=1)
+    )
+    return Backbone(body, PooledLinearHead(12, num_classes, dropout=0.1))
+
+
+def lively_tiny(seed: int = 0) -> Backbone:
+    """A tiny network whose classifier is not zero, ready for reading."""
+    torch.manual_seed(seed)
+    backbone = build_tiny(len(EMOTIONS))
+    nn.init.normal_(backbone.head.classifier.weight)
+    return backbone.eval().requires_grad_(False)
+
+
+def write_weights(folder: Path, backbone: Backbone, *, half: bool = False) -> Card:
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors, card_path = paths_of("tiny", folder)
+    card = Card(
+        name="tiny",
+        labels=EMOTIONS,
+        preprocess=Preprocess(16, 12, gray=True),
+        crop=CropRule(),
+        temperature=1.5,
+        refine=True,
+        parameters=backbone.parameter_count(),
+        sha256=save_tensors(backbone.state_dict(), tensors, half=half),
+        data="invented",
+        licence="MIT",
+        command="none",
+    )
+    card_path.write_text(card.to_json(), encoding="utf-8")
+    return card
+
+
+def striped_faces(count: int, seed: int = 0) -> LabelledPictures:
+    """Pictures (N, 1, 12, 12) whose brightness of the upper half tells one of two labels."""
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(0, 2, count)
+    pictures = rng.integers(60, 120, (count, 1, 12, 12))
+    pictures[:, :, :6] += labels[:, None, None, None] * 120
+    targets = np.eye(len(EMOTIONS), dtype=np.float32)[labels]
+    return LabelledPictures(
+        torch.from_numpy(pictures.astype(np.uint8)), torch.from_numpy(labels), torch.from_numpy(targets)
+    )

@@ -1,0 +1,175 @@
+import json
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_space import cli
+from fer_space.commands import models, predict
+from fer_space.commands import test as test_command
+from fer_space.engine import Engine
+from fer_space.types import Face
+from fer_space.weights import Card, read_card
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    rng = np.random.default_rng(0)
+    for name in ("a.png", "b.jpg"):
+        Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8)).save(folder / name)
+    return folder
+
+
+@pytest.fixture
+def seeing(tiny_weights: tuple[Path, Card], monkeypatch: pytest.MonkeyPatch) -> None:
+    """An engine with the tiny backbone that sees one face in every picture."""
+
+    class Seeing(Engine):
+        def __init__(self, device: str) -> None:
+            super().__init__(tiny_weights[0], device)
+
+        def detect(self, image_rgb: np.ndarray, *, detector: str = "x") -> list[Face]:
+            return [Face((5, 5, 45, 50), 0.9)]
+
+    monkeypatch.setattr(predict, "Engine", Seeing)
+    monkeypatch.setattr(test_command, "Engine", Seeing)
+
+
+@pytest.mark.usefixtures("seeing")
+def test_json_lines_follow_the_contract(pictures: Path, capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["predict", str(pictures), "--json", "--device", "cpu"]) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [Path(line["source"]).name for line in lines] == ["a.png", "b.jpg"]
+    (face,) = lines[0]["faces"]
+    assert (lines[0]["width"], lines[0]["height"]) == (80, 60)
+    assert set(face) == {"box_xyxy", "score", "landmarks", "backbones", "consensus"}
+    assert set(face["backbones"]["tiny"]) == {
+        "label",
+        "probabilities",
+        "valence",
+        "arousal",
+        "va_source",
+        "ms",
+    }
+    assert sum(face["backbones"]["tiny"]["probabilities"].values()) == pytest.approx(1.0)
+
+
+@pytest.mark.usefixtures("seeing")
+def test_one_bad_source_of_many_is_reported_and_the_rest_are_done(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+):
+    (pictures / "c.jpg").write_text("no picture")
+    assert cli.main(["predict", str(pictures), str(pictures / "gone.png"), "--device", "cpu"]) == 1
+    out, err = capsys.readouterr()
+    assert out.count("1 face\n") == 2
+    assert len(err.splitlines()) == 2
+    assert "c.jpg" in err
+    assert "gone.png" in err
+
+
+@pytest.mark.usefixtures("seeing")
+def test_overlays_are_written(pictures: Path, tmp_path: Path):
+    assert cli.main(["predict", str(pictures), "--cam", str(tmp_path / "cam"), "--device", "cpu"]) == 0
+    written = sorted(path.name for path in (tmp_path / "cam").iterdir())
+    assert len(written) == 2
+    assert written[0].startswith("001-a-face1-tiny-")
+    with Image.open(tmp_path / "cam" / written[0]) as overlay:
+        assert overlay.size == (224, 224)
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["predict", "gone.png"], "gone.png"),
+        (["predict", "x.png", "--backbones", "enormous"], "enormous"),
+        (["test", "--backbone", "all", "--data", "ferplus"], "KIND:PATH"),
+        (["train", "--backbone", "enormous", "--data", "folder:x", "--out", "o"], "enormous"),
+        (["export", "nowhere"], "no finished run"),
+        (["predict", "http://127.0.0.1/a.png"], "127.0.0.1"),
+    ],
+    ids=["missing file", "unknown backbone", "bad data", "bad training data", "no run", "private address"],
+)
+def test_errors_are_one_line_on_stderr_and_status_2(
+    words: list[str],
+    sentence: str,
+    capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert sentence in err
+
+
+@pytest.mark.usefixtures("seeing")
+def test_measuring_writes_files_and_the_card(
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tiny_weights: tuple[Path, Card],
+):
+    folder, _ = tiny_weights
+    record_result = test_command.record_result
+    monkeypatch.setattr(test_command, "record_result", lambda *args: record_result(*args, folder))
+    for emotion in ("happy", "sad"):
+        (tmp_path / "faces" / emotion).mkdir(parents=True)
+        Image.new("RGB", (48, 48)).save(tmp_path / "faces" / emotion / "a.png")
+    words = ["test", "--backbone", "tiny", "--data", f"folder:{tmp_path / 'faces'}", "--json", "--record"]
+    assert cli.main([*words, "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    assert record["n"] == 2
+    assert set(record["per_class"]) == {"happiness", "sadness"}
+    assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".parquet", ".png"}
+    stored = read_card("tiny", folder).results["faces test"]
+    assert stored["accuracy"] == record["accuracy"]
+    assert "--data faces:DIR" in stored["command"]
+
+
+def test_models_lists_what_is_known(
+    tiny_weights: tuple[Path, Card], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    folder, card = tiny_weights
+    monkeypatch.setattr(models, "available", lambda: ("tiny",))
+    monkeypatch.setattr(models, "read_card", lambda name: read_card(name, folder))
+    assert cli.main(["models", "--json"]) == 0
+    records = {r["backbone"]: r for r in map(json.loads, capsys.readouterr().out.splitlines())}
+    assert records["tiny"]["parameters"] == card.parameters
+    assert records["efficientnet_lite0"]["weights"] is False
+    assert cli.main(["models"]) == 0
+    assert "no weights here" in capsys.readouterr().out
+
+
+def test_help_is_quick_and_loads_nothing_heavy():
+    started = time.monotonic()
+    code = (
+        "import sys; from fer_space.cli import main\n"
+        "try: main(['--help'])\nfinally: print(sorted(sys.modules))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert "predict" in done.stdout
+    assert "'torch'" not in done.stdout
+    assert "'numpy'" not in done.stdout
+    assert time.monotonic() - started < 10  # generous: the machine may be busy
+
+
+@pytest.mark.parametrize(
+    ("source", "stem"),
+    [
+        ("a/b.c.png", "b.c"),
+        ("https://x.org/y/z.jpg?w=1", "z"),
+        ("-", "picture"),
+        ("../../etc/passwd", "passwd"),
+        ("https://x.org/", "x"),
+    ],
+)
+def test_file_stems_are_safe(source: str, stem: str):
+    assert predict.file_stem(source) == stem

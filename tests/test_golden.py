@@ -1,0 +1,56 @@
+"""The shipped weights on pictures whose answer anybody can see."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_space.alignment import map_to_photo
+from fer_space.engine import Engine
+from fer_space.imaging import decode_image
+from fer_space.types import Comparison
+from fer_space.weights import read_card
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+@pytest.fixture(scope="module")
+def engine() -> Engine:
+    return Engine(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def photo() -> np.ndarray:
+    return decode_image((EXAMPLES / "astronaut.jpg").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def astronaut(engine: Engine, photo: np.ndarray) -> Comparison:
+    (comparison,) = engine.compare(photo)
+    return comparison
+
+
+def test_the_astronaut_is_happy(astronaut: Comparison):
+    for prediction in astronaut.predictions:
+        assert prediction.label == "happiness"
+        assert prediction.confidence > 0.6
+        assert prediction.valence > 0.3
+
+
+def test_the_smile_is_what_decides(astronaut: Comparison, photo: np.ndarray):
+    for reading in astronaut.readings:
+        heat = map_to_photo(reading.explanations["happiness"].heatmap, reading.crop, photo.shape[:2])
+        mouth = astronaut.face.landmarks[48:68].mean(axis=0).round().astype(int)
+        brow = astronaut.face.landmarks[17:27].mean(axis=0).round().astype(int)
+        assert heat[mouth[1], mouth[0]] > 0.6
+        assert heat[mouth[1], mouth[0]] > 1.5 * heat[brow[1] - 10, brow[0]]
+
+
+def test_every_card_says_what_a_reader_needs(engine: Engine):
+    assert "efficientnet_lite0" in engine.backbones
+    for name in engine.backbones:
+        card = read_card(name)
+        assert card.results["ferplus test"]["n"] == 3137
+        assert card.results["ferplus test"]["accuracy"] >= 0.86
+        assert card.licence
+        assert card.command.startswith("fer-space train")

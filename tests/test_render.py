@@ -1,0 +1,191 @@
+"""What is drawn and said: numbers, sentences, maps, cards, circumplex and photo."""
+
+import re
+from base64 import b64decode
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_space import render
+from fer_space.labels import EMOTIONS
+from fer_space.render import Look
+from fer_space.render.look import count, duration, percent, signed
+from fer_space.types import Comparison, Face
+from tests.toys import TOY_SPECS, toy_prediction, toy_reading
+
+LOOKS = {spec.name: Look(spec.title, spec.colour, 3_400_000) for spec in TOY_SPECS}
+LOOKS["evil"] = Look("<script>&\"'", "#2563eb", 1)
+ANCHORS = {"happiness": (0.672, 0.081), "fear": (-0.117, 0.76)}
+FACE = Face((10.0, 20.0, 60.0, 70.0), 0.9)
+NAMES = ("toy_lite", "toy_resnet", "toy_vit", "toy_dan")
+
+
+def _comparison(*answers: tuple[str, dict[str, float]], **changes: object) -> Comparison:
+    readings = tuple(toy_reading(toy_prediction(p, name, **changes)) for name, p in answers)
+    return Comparison(FACE, readings)
+
+
+def _says(**probabilities: float) -> dict[str, float]:
+    rest = round(1.0 - sum(probabilities.values()), 6)
+    spare = next(e for e in EMOTIONS if e not in probabilities)
+    shares = {**probabilities, **({spare: rest} if rest else {})}
+    return {emotion: shares[emotion] for emotion in EMOTIONS if emotion in shares}
+
+
+def _plain(html: str) -> str:
+    return re.sub(r"<[^>]+>", "", html).replace("\u202f", " ")
+
+
+@pytest.mark.parametrize(
+    ("probability", "written"),
+    [(0.934, "93"), (0.0, "0"), (0.001, "<1"), (0.005, "0"), (0.006, "1"), (0.998, ">99"), (1.0, "100")],
+    ids=["usual", "none", "traces", "at the edge", "just above", "nearly all", "all"],
+)
+def test_percent(probability: float, written: str) -> None:
+    assert percent(probability) == f"{written}\u202f%"
+
+
+def test_numbers_are_short() -> None:
+    assert signed(-0.5) == "−0.50"
+    assert signed(0.618) == "+0.62"
+    assert count(3_413_000) == "3.4\u202fM"
+    assert [duration(ms) for ms in (4.23, 9.99, 41.7)] == ["4.2\u202fms", "10\u202fms", "42\u202fms"]
+
+
+@pytest.mark.parametrize("spec", TOY_SPECS, ids=lambda spec: spec.colour)
+def test_ink_can_be_read_on_its_colour(spec) -> None:
+    def luminance(colour: str) -> float:
+        rgb = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
+        linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in rgb]
+        return float(np.dot(linear, [0.2126, 0.7152, 0.0722]))
+
+    low, high = sorted((luminance(spec.colour), luminance(Look("", spec.colour, 0).ink)))
+    assert (high + 0.05) / (low + 0.05) >= 4.5
+
+
+@pytest.mark.parametrize(
+    ("answers", "sentence"),
+    [
+        ([_says(happiness=0.93)], "EfficientNet-Lite0 reads Happiness, 93 % sure"),
+        (
+            [_says(happiness=0.4, surprise=0.35, fear=0.25)],
+            "EfficientNet-Lite0 leans to Happiness but is not sure: 40 %, then Surprise 35 %",
+        ),
+        ([_says(happiness=0.9)] * 2, "Both models agree: Happiness"),
+        ([_says(happiness=0.9)] * 4, "All four models agree: Happiness"),
+        ([_says(happiness=0.9)] * 3 + [_says(neutral=0.8)], "3 of 4 say Happiness; DAN says Neutral"),
+        (
+            [_says(neutral=0.4, happiness=0.6), _says(neutral=0.45, happiness=0.35, fear=0.2)],
+            "1 of 2 says Happiness; ResNet-18 says Neutral (unsure: 43 % on average)",
+        ),
+        (
+            [
+                _says(neutral=0.45, happiness=0.53, fear=0.02),
+                _says(neutral=0.45, happiness=0.02, fear=0.53),
+            ],
+            "No model's first choice, but their average is Neutral; EfficientNet-Lite0 says Happiness, "
+            "ResNet-18 says Fear (unsure: 45 % on average)",
+        ),
+    ],
+    ids=["one", "one unsure", "two", "four", "one dissents", "unsure", "nobody's choice"],
+)
+def test_verdict(answers: list[dict[str, float]], sentence: str) -> None:
+    comparison = _comparison(*zip(NAMES, answers, strict=False))
+    assert _plain(render.verdict_html(comparison, LOOKS)) == sentence
+
+
+def test_overlay_leaves_cold_pixels_alone_and_colours_hot_ones() -> None:
+    crop = np.full((60, 60, 3), 120, np.uint8)
+    heatmap = np.zeros((3, 3), np.float32)
+    heatmap[2, 2] = 1.0
+    drawn = render.overlay(crop, heatmap)
+    assert (drawn[:10, :10] == 120).all()
+    red, green, blue = drawn[50, 50].astype(int)
+    assert red > 180
+    assert green > 180
+    assert blue < 90
+    assert (crop == 120).all()
+
+
+def test_overlay_without_opacity_is_the_crop() -> None:
+    crop = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
+    assert (render.overlay(crop, np.ones((6, 6), np.float32), 0.0) == crop).all()
+
+
+@pytest.mark.parametrize(
+    ("shape_hw", "shrunk_hw"),
+    [((100, 50), (100, 50)), ((2560, 1280), (1280, 640)), ((1, 4000), (1, 1280))],
+    ids=["small", "large", "a line"],
+)
+def test_shrink(shape_hw: tuple[int, int], shrunk_hw: tuple[int, int]) -> None:
+    assert render.shrink(np.zeros((*shape_hw, 3), np.uint8)).shape == (*shrunk_hw, 3)
+
+
+def test_data_uri_holds_the_picture() -> None:
+    image = np.full((8, 8, 3), (250, 20, 20), np.uint8)
+    kind, _, encoded = render.data_uri(image).partition(",")
+    assert kind == "data:image/jpeg;base64"
+    decoded = cv2.imdecode(np.frombuffer(b64decode(encoded), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert np.abs(decoded.astype(int) - image).max() < 12
+
+
+def test_card_shows_eight_bars_in_order_and_a_dash_for_the_unknown() -> None:
+    html = render.cards_html(_comparison(("toy_dan", _says(happiness=0.9, sadness=0.1))), LOOKS)
+    assert re.findall(r"<li[^>]*><span>(\w+)", html) == [e.capitalize() for e in EMOTIONS]
+    assert html.count('role="meter"') == 2
+    assert html.count("not known to this model") == 6
+    assert 'aria-valuetext="90\u202f%"' in html
+
+
+def test_cards_say_whose_map_they_show() -> None:
+    comparison = _comparison(("toy_dan", _says(happiness=0.9, sadness=0.1)))
+    assert "Where DAN looks for Happiness" in render.cards_html(comparison, LOOKS)
+    assert "Where DAN looks for Sadness" in render.cards_html(comparison, LOOKS, "sadness")
+    assert "no map for Contempt" in render.cards_html(comparison, LOOKS, "contempt")
+
+
+@pytest.mark.parametrize("number", [1, 3, 8])
+def test_one_card_a_backbone_and_one_legend(number: int) -> None:
+    names = [spec.name for spec in TOY_SPECS[:number]]
+    html = render.cards_html(_comparison(*((n, _says(happiness=0.9)) for n in names)), LOOKS)
+    assert html.count("<article") == number
+    assert html.count("fer-legend") == 1
+
+
+def test_circumplex_tells_the_same_in_words() -> None:
+    comparison = _comparison(("toy_lite", _says(happiness=0.9)), valence=0.6, arousal=-0.1)
+    html = render.circumplex_html(comparison.predictions, LOOKS, ANCHORS)
+    assert 'role="img" aria-label="Plane of valence and arousal. EfficientNet-Lite0 valence +0.60' in html
+    assert "Derived from the probabilities" in html
+    assert "predicted by a head" not in html
+    assert html.count("fer-anchor") == len(ANCHORS)
+
+
+def test_circumplex_keeps_derived_and_predicted_apart() -> None:
+    derived = _comparison(("toy_lite", _says(happiness=0.9))).predictions
+    predicted = _comparison(("toy_vit", _says(happiness=0.9)), va_source="head").predictions
+    html = render.circumplex_html(derived + predicted, LOOKS, ANCHORS)
+    assert html.count("<small>derived from the probabilities</small>") == 1
+    assert html.count("<small>predicted by a head</small>") == 1
+
+
+@pytest.mark.parametrize("faces", [0, 1, 3])
+def test_photo_has_a_box_for_every_face_and_a_strip_for_many(faces: int) -> None:
+    comparisons = [_comparison(("toy_lite", _says(happiness=0.9)))] * faces
+    html = render.photo_html("data:,", (100, 100), comparisons, selected=faces - 1)
+    assert html.count('class="fer-box"') == faces
+    assert html.count('aria-pressed="true"') == (1 if faces > 1 else 0)
+    if faces:
+        assert "left:10.00%;top:20.00%;width:50.00%;height:50.00%" in html
+
+
+def test_titles_are_escaped_everywhere() -> None:
+    comparison = _comparison(("evil", _says(happiness=0.9)))
+    drawn = (
+        render.cards_html(comparison, LOOKS)
+        + render.verdict_html(comparison, LOOKS)
+        + render.circumplex_html(comparison.predictions, LOOKS, ANCHORS)
+    )
+    assert "<script>" not in drawn
+    assert "&lt;script&gt;" in drawn

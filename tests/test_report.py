@@ -1,0 +1,59 @@
+"""The JSON record is complete, plain, and the same however it is asked for."""
+
+import json
+
+import numpy as np
+import pytest
+
+from fer_space.report import comparison_record
+from fer_space.types import Comparison, Face
+from tests.toys import toy_prediction, toy_reading
+
+SURE = {"neutral": 0.1, "happiness": 0.9}
+UNSURE = {"neutral": 0.6, "happiness": 0.3, "contempt": 0.1}
+
+
+def _comparison(landmarks: np.ndarray | None = None) -> Comparison:
+    face = Face((-3.0, 4.5, 40.0, 60.0), 0.875, landmarks)
+    readings = toy_reading(toy_prediction(SURE, "a")), toy_reading(toy_prediction(UNSURE, "b"))
+    return Comparison(face, readings)
+
+
+def test_record_survives_json() -> None:
+    record = comparison_record("photo.jpg", (640, 480), [_comparison(np.ones((5, 2), np.float32))])
+    assert json.loads(json.dumps(record)) == record
+
+
+def test_record_has_the_agreed_keys() -> None:
+    record = comparison_record("photo.jpg", (640, 480), [_comparison()])
+    assert (record["source"], record["width"], record["height"]) == ("photo.jpg", 640, 480)
+    (face,) = record["faces"]
+    assert face["box_xyxy"] == [-3.0, 4.5, 40.0, 60.0]
+    assert face["score"] == 0.875
+    assert face["landmarks"] is None
+    assert face["backbones"]["a"] == {
+        "label": "happiness",
+        "probabilities": SURE,
+        "valence": 0.6,
+        "arousal": 0.1,
+        "va_source": "circumplex",
+        "ms": 4.2,
+    }
+
+
+def test_record_leaves_absent_emotions_out() -> None:
+    (face,) = comparison_record("x", (9, 9), [_comparison()])["faces"]
+    assert list(face["backbones"]["a"]["probabilities"]) == ["neutral", "happiness"]
+
+
+def test_consensus_is_the_mean_with_its_spread() -> None:
+    (face,) = comparison_record("x", (9, 9), [_comparison()])["faces"]
+    consensus = face["consensus"]
+    assert consensus["label"] == "happiness"
+    assert sum(consensus["probabilities"].values()) == pytest.approx(1.0)
+    assert consensus["agreement"] == 0.5
+    assert 0.0 < consensus["disagreement_bits"] < 1.0
+
+
+def test_no_face_is_an_empty_list() -> None:
+    assert comparison_record("x", (9, 9), [])["faces"] == []

@@ -1,0 +1,73 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+
+from fer_space.errors import UnknownNameError, WeightsError
+from fer_space.weights import Card, available, load_backbone, paths_of, read_card
+from tests.networks import lively_tiny, write_weights
+
+
+def test_card_survives_the_round_trip(tiny_weights: tuple[Path, Card]):
+    folder, card = tiny_weights
+    assert read_card("tiny", folder) == card
+    assert available(folder) == ("tiny",)
+
+
+@pytest.mark.parametrize("half", [False, True], ids=["fp32", "fp16"])
+def test_loaded_network_answers_like_the_saved_one(tiny: str, tmp_path: Path, half: bool):
+    card = write_weights(tmp_path, lively_tiny(), half=half)
+    pictures = torch.randn(2, 3, 16, 16)
+    got, expected = load_backbone(card, tmp_path)(pictures).logits, lively_tiny()(pictures).logits
+    torch.testing.assert_close(got, expected, atol=2e-2 if half else 1e-6, rtol=1e-2 if half else 1e-6)
+
+
+def test_one_changed_byte_is_noticed(tiny_weights: tuple[Path, Card]):
+    folder, card = tiny_weights
+    path, _ = paths_of("tiny", folder)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(WeightsError, match="damaged"):
+        load_backbone(card, folder)
+
+
+def test_other_networks_weights_are_refused(tiny_weights: tuple[Path, Card]):
+    folder, card = tiny_weights
+    with pytest.raises(WeightsError, match="does not fit"):
+        load_backbone(replace(card, labels=card.labels[:5]), folder)
+
+
+def test_missing_weights_and_unknown_names_are_sentences(tiny: str, tmp_path: Path):
+    assert available(tmp_path) == ()
+    with pytest.raises(WeightsError, match="no weights for tiny"):
+        read_card("tiny", tmp_path)
+    with pytest.raises(UnknownNameError, match="efficientnet_lite0"):
+        read_card("resnet_9000", tmp_path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"temperature": 0.0}, id="zero temperature"),
+        pytest.param({"labels": ["hunger"]}, id="no emotion"),
+        pytest.param({"surprise_field": 1}, id="unknown field"),
+        pytest.param({"preprocess": {}}, id="half a preprocess"),
+        pytest.param({"name": "efficientnet_lite0"}, id="card of another"),
+    ],
+)
+def test_broken_cards_are_refused(tiny_weights: tuple[Path, Card], change: dict[str, object]):
+    folder, _ = tiny_weights
+    path = paths_of("tiny", folder)[1]
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(WeightsError):
+        read_card("tiny", folder)
+
+
+def test_text_that_is_no_card(tiny_weights: tuple[Path, Card]):
+    folder, _ = tiny_weights
+    paths_of("tiny", folder)[1].write_text("not json")
+    with pytest.raises(WeightsError, match=r"tiny\.json"):
+        read_card("tiny", folder)

@@ -1,0 +1,131 @@
+"""A toy engine: real `Comparison` objects from the look of the picture, in no time and without weights."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_space.errors import MissingDependencyError
+from fer_space.labels import EMOTIONS
+from fer_space.registry import BackboneSpec
+from fer_space.types import Comparison, Explanation, Face, FaceCrop, Prediction, Reading
+
+CROP = 224
+MISSING = "InsightFace is not installed. Install requirements-insightface.txt to use it."
+TOY_SPECS = tuple(
+    BackboneSpec(name, title, "nowhere:nothing", 96, colour)
+    for name, title, colour in (
+        ("toy_lite", "EfficientNet-Lite0", "#2563eb"),
+        ("toy_resnet", "ResNet-18", "#d97706"),
+        ("toy_vit", "ViT-B/16", "#059669"),
+        ("toy_convnext", "ConvNeXt-T", "#9333ea"),
+        ("toy_dan", "DAN", "#db2777"),
+        ("toy_ran", "RAN", "#0891b2"),
+        ("toy_mobile", "MobileNetV3", "#65a30d"),
+        ("toy_poster", "POSTER++", "#475569"),
+    )
+)
+
+
+@dataclass(frozen=True)
+class ToyCard:
+    title: str
+    parameters: int
+    licence: str = "MIT"
+    data: str = "invented"
+    results: Mapping[str, float] = field(default_factory=dict)
+
+
+class ToyEngine:
+    """A plain picture has no face, a wide one two, any other one; nearly all models say happiness.
+
+    Asked for dlib it breaks in an unforeseen way; InsightFace is "not installed".
+    """
+
+    def __init__(self, backbones: Sequence[str]) -> None:
+        self.backbones = tuple(backbones)
+        self.calls = 0
+
+    def card(self, name: str) -> ToyCard:
+        titles = {spec.name: spec.title for spec in TOY_SPECS}
+        return ToyCard(titles[name], 1_400_000 * (1 + len(name)))
+
+    def compare(
+        self,
+        image_rgb: NDArray[np.uint8],
+        *,
+        backbones: Sequence[str] | None = None,
+        detector: str = "libfacedetection",
+    ) -> list[Comparison]:
+        self.calls += 1
+        if detector == "insightface":
+            raise MissingDependencyError(MISSING)
+        if detector == "dlib":
+            raise RuntimeError("an error that nobody foresaw")
+        names = self.backbones if backbones is None else tuple(backbones)
+        return [toy_comparison(image_rgb, box, names) for box in _boxes(image_rgb)]
+
+
+def toy_comparison(
+    image_rgb: NDArray[np.uint8], box_xyxy: tuple[float, float, float, float], names: Sequence[str]
+) -> Comparison:
+    crop = _crop(image_rgb, box_xyxy)
+    seed = round(sum(box_xyxy))
+    readings = tuple(_reading(name, crop, seed + number) for number, name in enumerate(names))
+    return Comparison(Face(box_xyxy, 0.98), readings)
+
+
+def toy_prediction(
+    probabilities: Mapping[str, float], backbone: str = "toy_lite", **changes: object
+) -> Prediction:
+    values = {"valence": 0.6, "arousal": 0.1, "va_source": "circumplex", "ms": 4.2, **changes}
+    return Prediction(backbone, dict(probabilities), **values)
+
+
+def toy_reading(prediction: Prediction) -> Reading:
+    grid = np.mgrid[0:6, 0:6].astype(np.float32)
+    heat = np.exp(-((grid[0] - 4) ** 2 + (grid[1] - 2.5) ** 2) / 3).astype(np.float32)
+    maps = {
+        e: Explanation(heat * (0.4 + 0.6 * (e == "happiness")), e, "toy") for e in prediction.probabilities
+    }
+    crop = FaceCrop(np.full((CROP, CROP, 3), 128, np.uint8), np.eye(2, 3))
+    return Reading(prediction, maps, crop)
+
+
+def _boxes(image_rgb: NDArray[np.uint8]) -> list[tuple[float, float, float, float]]:
+    if image_rgb.std() < 4.0:
+        return []
+    height, width = image_rgb.shape[:2]
+    if width < 1.4 * height:
+        return [(0.33 * width, 0.1 * height, 0.58 * width, 0.4 * height)]
+    return [
+        (0.61 * width, 0.15 * height, 0.86 * width, 0.6 * height),
+        (0.18 * width, 0.1 * height, 0.32 * width, 0.4 * height),
+    ]
+
+
+def _crop(image_rgb: NDArray[np.uint8], box_xyxy: tuple[float, float, float, float]) -> FaceCrop:
+    left, top, right, bottom = box_xyxy
+    scale = CROP / max(right - left, bottom - top)
+    matrix = np.array([[scale, 0.0, -scale * left], [0.0, scale, -scale * top]])
+    return FaceCrop(cv2.warpAffine(image_rgb, matrix, (CROP, CROP)), matrix)
+
+
+def _reading(name: str, crop: FaceCrop, seed: int) -> Reading:
+    rng = np.random.default_rng(seed)
+    known = EMOTIONS[:-1] if name == "toy_dan" else EMOTIONS
+    raw = rng.uniform(0.002, 0.06, len(known))
+    raw[known.index("happiness" if name != "toy_ran" else "surprise")] = 0.8
+    shares = raw / raw.sum()
+    prediction = Prediction(
+        name,
+        {e: float(p) for e, p in zip(known, shares, strict=True)},
+        valence=float(rng.uniform(0.4, 0.65)),
+        arousal=float(rng.uniform(0.0, 0.35)),
+        va_source="head" if name == "toy_vit" else "circumplex",
+        ms=float(rng.uniform(2, 60)),
+    )
+    reading = toy_reading(prediction)
+    return Reading(prediction, reading.explanations, crop)

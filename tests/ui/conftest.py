@@ -1,0 +1,85 @@
+"""One toy page per test module, served on a free port, with an upload folder of its own."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import pytest
+from playwright.sync_api import Browser, expect, sync_playwright
+
+from fer_space.registry import BACKBONES
+from tests.toys import TOY_SPECS, ToyEngine
+from tests.ui.visit import CHROMIUM, DESK, FLAGS, Visit, film
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+
+
+@dataclass(frozen=True)
+class Served:
+    url: str
+    uploads: Path
+    engine: ToyEngine
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _toy_backbones() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        for spec in TOY_SPECS:
+            patch.setitem(BACKBONES, spec.name, spec)
+        yield
+
+
+@pytest.fixture(scope="module")
+def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
+    from fer_space.ui.page import build_page, serving_options
+
+    uploads = tmp_path_factory.mktemp("uploads")
+    engine = ToyEngine([spec.name for spec in TOY_SPECS])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRADIO_TEMP_DIR", str(uploads))
+        patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+        page = build_page(engine, examples=EXAMPLES)
+        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **serving_options())
+        yield Served(url, uploads, engine)
+        page.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
+    camera = tmp_path_factory.mktemp("camera") / "astronaut.y4m"
+    film(cv2.imread(str(EXAMPLES / "astronaut.jpg")), camera)
+    with sync_playwright() as playwright:
+        flags = [*FLAGS, f"--use-file-for-fake-video-capture={camera}"]
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def visit(browser: Browser, served: Served) -> Iterator[Callable[..., Visit]]:
+    contexts = []
+
+    def open_page(size_wh: tuple[int, int] = DESK, scheme: str = "light") -> Visit:
+        viewport = {"width": size_wh[0], "height": size_wh[1]}
+        context = browser.new_context(viewport=viewport, color_scheme=scheme, permissions=["camera"])
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(30_000)
+        visit = Visit(page, [], [])
+        page.on("console", lambda m: visit.errors.append(m.text) if m.type == "error" else None)
+        page.on("pageerror", lambda error: visit.errors.append(str(error)))
+        page.on("request", lambda r: visit.strangers.append(r.url) if _is_stranger(r.url, served) else None)
+        page.goto(served.url)
+        page.locator(".fer-examples").wait_for()
+        return visit
+
+    expect.set_options(timeout=30_000)
+    yield open_page
+    for context in contexts:
+        context.close()
+
+
+def _is_stranger(url: str, served: Served) -> bool:
+    return not url.startswith((served.url, "data:", "blob:"))

@@ -1,0 +1,113 @@
+"""The endpoint `/predict` as a program meets it, through gradio_client."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from gradio_client import Client, handle_file
+from gradio_client.exceptions import AppError
+
+from fer_space.ui import page as page_module
+from tests.toys import MISSING, TOY_SPECS, ToyEngine
+from tests.ui.conftest import EXAMPLES, ROOT, Served
+
+PORTRAIT = handle_file(str(EXAMPLES / "astronaut.jpg"))
+
+
+@pytest.fixture(scope="module")
+def client(served: Served, tmp_path_factory: pytest.TempPathFactory) -> Client:
+    return Client(served.url, verbose=False, download_files=tmp_path_factory.mktemp("downloads"))
+
+
+def test_predict_gives_the_record(client: Client) -> None:
+    record = client.predict(
+        PORTRAIT, backbones=["toy_lite", "toy_dan"], detector="libfacedetection", api_name="/predict"
+    )
+    assert (record["width"], record["height"]) == (512, 512)
+    (face,) = record["faces"]
+    assert list(face["backbones"]) == ["toy_lite", "toy_dan"]
+    assert face["consensus"]["label"] == "happiness"
+
+
+def test_every_backbone_is_the_default(client: Client) -> None:
+    (face,) = client.predict(PORTRAIT, api_name="/predict")["faces"]
+    assert list(face["backbones"]) == [spec.name for spec in TOY_SPECS]
+
+
+def test_two_faces(client: Client) -> None:
+    record = client.predict(handle_file(str(EXAMPLES / "two_faces.jpg")), api_name="/predict")
+    assert len(record["faces"]) == 2
+
+
+def test_no_face_is_no_error(client: Client, tmp_path: Path) -> None:
+    plain = tmp_path / "plain.png"
+    cv2.imwrite(str(plain), np.full((80, 80, 3), 60, np.uint8))
+    assert client.predict(handle_file(str(plain)), api_name="/predict")["faces"] == []
+
+
+def test_sixteen_bit_pictures_keep_their_tones(client: Client, tmp_path: Path) -> None:
+    deep = tmp_path / "deep.png"
+    gray = cv2.imread(str(EXAMPLES / "astronaut.jpg"), cv2.IMREAD_GRAYSCALE)
+    cv2.imwrite(str(deep), gray.astype(np.uint16) * 257)
+    assert len(client.predict(handle_file(str(deep)), api_name="/predict")["faces"]) == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"image": None}, "Choose a picture first"),
+        ({"image": {"path": __file__}}, "did not arrive"),
+        ({"backbones": []}, "at least one model"),
+        ({"detector": "insightface"}, MISSING),
+    ],
+    ids=["no picture", "a file of the server", "no backbone", "detector not installed"],
+)
+def test_errors_are_sentences(client: Client, changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(AppError, match=sentence):
+        client.predict(**{"image": PORTRAIT, "api_name": "/predict", **changes})
+
+
+def test_a_bad_file_is_a_sentence(client: Client, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.jpg"
+    bad.write_text("this is no picture")
+    with pytest.raises(AppError, match="picture"):
+        client.predict(handle_file(str(bad)), api_name="/predict")
+
+
+def test_predict_is_the_only_public_endpoint(client: Client) -> None:
+    info = client.view_api(return_format="dict", print_info=False)
+    assert list(info["named_endpoints"]) == ["/predict"]
+    assert info["unnamed_endpoints"] == {}
+    names = [p["parameter_name"] for p in info["named_endpoints"]["/predict"]["parameters"]]
+    assert names == ["image", "backbones", "detector"]
+
+
+def test_uploads_are_deleted_when_their_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    monkeypatch.setattr(page_module, "DELETE_CACHE_S", (1, 1))
+    page = page_module.build_page(ToyEngine(["toy_lite"]))
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **page_module.serving_options())
+    Client(url, verbose=False).predict(PORTRAIT, api_name="/predict")
+    deadline = time.monotonic() + 20
+    while any(file.is_file() for file in tmp_path.rglob("*")) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    page.close(verbose=False)
+    assert not any(file.is_file() for file in tmp_path.rglob("*"))
+
+
+@pytest.mark.skipif(
+    not (ROOT / "weights" / "efficientnet_lite0.json").exists(), reason="the weights are not there"
+)
+def test_real_backbone_reads_the_astronaut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from fer_space.engine import Engine
+
+    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
+    page = page_module.build_page(Engine(ROOT / "weights"))
+    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **page_module.serving_options())
+    record = Client(url, verbose=False).predict(PORTRAIT, api_name="/predict")
+    page.close(verbose=False)
+    (face,) = record["faces"]
+    assert face["backbones"]["efficientnet_lite0"]["label"] == "happiness"

@@ -1,0 +1,90 @@
+"""A visitor in headless Chromium: opens the page, uploads, tabs, and notes what goes wrong."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from playwright.sync_api import Page
+
+CHROMIUM = Path("/usr/bin/chromium")
+FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
+)
+DESK, PHONE = (1400, 1000), (390, 844)
+
+
+@dataclass
+class Visit:
+    """A page that was opened, with what its console complained of and what it asked other hosts for."""
+
+    page: Page
+    errors: list[str]
+    strangers: list[str]
+
+    def example(self, name: str) -> None:
+        self.page.get_by_role("button", name=f"Example: {name}").click()
+
+    def upload(self, name: str, data: bytes) -> None:
+        file = {"name": name, "mimeType": "image/png", "buffer": data}
+        self.page.locator("#fer-picture input[type=file]").set_input_files(file)
+
+    def open_settings(self) -> None:
+        self.page.locator("#fer-settings > button").click()
+
+    @property
+    def cards(self):
+        return self.page.locator(".fer-card")
+
+    @property
+    def verdict(self):
+        return self.page.locator(".fer-verdict")
+
+
+def film(frame_bgr: np.ndarray, file: Path) -> None:
+    planes = cv2.cvtColor(cv2.resize(frame_bgr, (480, 480)), cv2.COLOR_BGR2YUV_I420).tobytes()
+    file.write_bytes(b"YUV4MPEG2 W480 H480 F10:1 Ip A1:1 C420jpeg\n" + 3 * (b"FRAME\n" + planes))
+
+
+def tab_to(page: Page, name: str) -> None:
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if focused(page).startswith(name):
+            return
+    raise AssertionError(f"Tab never reached “{name}”")
+
+
+def focused(page: Page) -> str:
+    return page.evaluate("document.activeElement.ariaLabel || document.activeElement.innerText || ''").strip()
+
+
+# Own words whose colour stands out from what is behind them by less than WCAG 2's 4.5.
+PALE_WORDS_JS = """() => {
+  const rgb = text => (text.match(/[\\d.]+/g) || []).map(Number);
+  const light = c => c.slice(0, 3).map(v => v / 255)
+    .map(v => v <= .04045 ? v / 12.92 : ((v + .055) / 1.055) ** 2.4)
+    .reduce((sum, v, i) => sum + v * [.2126, .7152, .0722][i], 0);
+  const ground = node => {
+    for (let n = node; n; n = n.parentElement) {
+      const c = rgb(getComputedStyle(n).backgroundColor);
+      if (c.length === 3 || c[3] > .8) return c;
+    }
+    return [255, 255, 255];
+  };
+  const own = '[class*=fer-] :is(h1, h3, p, strong, span, b, th, td, small, dt, dd, li, text), .fer-verdict';
+  return [...document.querySelectorAll(own)].filter(n => n.textContent.trim()).map(n => {
+    const style = getComputedStyle(n), svg = n.tagName === 'text';
+    const behind = n.classList.contains('fer-number')
+      ? rgb(getComputedStyle(n.previousElementSibling).fill) : ground(n);
+    const [low, high] = [light(rgb(svg ? style.fill : style.color)), light(behind)].sort((a, b) => a - b);
+    return [(high + .05) / (low + .05), n.className, n.textContent];
+  }).filter(([contrast]) => contrast < 4.5);
+}"""
