@@ -17,12 +17,11 @@ from pathlib import Path
 from fer_space.engine import Engine
 from fer_space.ui.page import build_page, serving_options
 
-ROOT = Path(__file__).resolve().parent
-
-engine = Engine(ROOT / "weights")
+engine = Engine()
+engine.preload()  # now, so that the first visitor does not wait, and because ZeroGPU wants it so
 # On ZeroGPU hardware a GPU is lent for the length of one call; everywhere else this changes nothing.
 compare = spaces.GPU(duration=15)(engine.compare)
-demo = build_page(engine, compare=compare, examples=ROOT / "examples")
+demo = build_page(engine, compare=compare, examples=Path(__file__).resolve().parent / "examples")
 
 if __name__ == "__main__":
     demo.launch(

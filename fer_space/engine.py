@@ -46,7 +46,7 @@ class LoadedBackbone:
         started = time.perf_counter()
         pictures = self.card.preprocess.reduce([crop.image_rgb for crop in crops])
         logits, affect, maps = read_with_maps(self.network, self.card.preprocess, pictures)
-        probabilities = (logits.double() / self.card.temperature).softmax(dim=1)
+        probabilities = self.card.probabilities(logits)
         ms = (time.perf_counter() - started) * 1000.0 / len(crops)
         readings = []
         for i, crop in enumerate(crops):

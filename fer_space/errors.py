@@ -10,6 +10,8 @@ FerSpaceError
  +- MissingDependencyError an opt-in package or model is not installed
 """
 
+from collections.abc import Iterable
+
 
 class FerSpaceError(Exception):
     """Base of all deliberate errors; catching it catches every one of them."""
@@ -34,8 +36,10 @@ class DataError(InputError):
 class UnknownNameError(InputError):
     """A backbone, detector or option of that name does not exist."""
 
-    def __init__(self, kind: str, name: str, known: "tuple[str, ...] | list[str]") -> None:
-        super().__init__(f"There is no {kind} “{name}”. Choose from: {', '.join(known)}.")
+    @classmethod
+    def of(cls, kind: str, name: str, known: Iterable[str]) -> "UnknownNameError":
+        """The error for a `kind` of thing that has no `name` among the `known` ones."""
+        return cls(f"There is no {kind} “{name}”. Choose from: {', '.join(known)}.")
 
 
 class WeightsError(FerSpaceError):

@@ -108,14 +108,14 @@ DETECTORS: dict[str, DetectorSpec] = {
 def backbone_spec(name: str) -> BackboneSpec:
     """Look up a backbone; raises UnknownNameError with the names that exist."""
     if name not in BACKBONES:
-        raise UnknownNameError("backbone", name, list(BACKBONES))
+        raise UnknownNameError.of("backbone", name, BACKBONES)
     return BACKBONES[name]
 
 
 def detector_spec(name: str) -> DetectorSpec:
     """Look up a detector; raises UnknownNameError with the names that exist."""
     if name not in DETECTORS:
-        raise UnknownNameError("detector", name, list(DETECTORS))
+        raise UnknownNameError.of("detector", name, DETECTORS)
     return DETECTORS[name]
 
 

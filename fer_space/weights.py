@@ -35,7 +35,9 @@ class Card:
         name: of the files and of the backbone in the registry.
         labels: emotions in the order of the head's outputs.
         preprocess, crop: how a photo becomes the network's input.
-        temperature: divides the logits before the softmax; fitted on the validation split.
+        bias: added to the logits, one number a label: the post-hoc logit adjustment that lifts rare
+            emotions, chosen on the validation split.
+        temperature: divides the sum before the softmax; fitted on the validation split.
         refine: whether reading uses the denser feature map (`Backbone.refine`).
         parameters: number of weights and biases.
         sha256: of the .safetensors file, hexadecimal.
@@ -47,6 +49,7 @@ class Card:
     labels: tuple[str, ...]
     preprocess: Preprocess
     crop: CropRule
+    bias: tuple[float, ...]
     temperature: float
     refine: bool
     parameters: int
@@ -61,11 +64,18 @@ class Card:
             raise WeightsError(f"The card of {self.name} has a temperature that is not positive.")
         if not self.labels or any(label not in EMOTIONS for label in self.labels):
             raise WeightsError(f"The card of {self.name} names labels that are no emotions.")
+        if len(self.bias) != len(self.labels):
+            raise WeightsError(f"The card of {self.name} needs one bias a label.")
 
     @property
     def title(self) -> str:
         """How the page and tables write the backbone's name."""
         return backbone_spec(self.name).title
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Calibrated probabilities float64 (N, K) of logits (N, K)."""
+        bias = torch.tensor(self.bias, dtype=torch.float64, device=logits.device)
+        return ((logits.double() + bias) / self.temperature).softmax(dim=1)
 
     def to_json(self) -> str:
         """The card as it is stored."""
@@ -76,7 +86,7 @@ class Card:
         """Read a card; raises WeightsError naming the file `where` when a field is missing or wrong."""
         try:
             values = json.loads(text)
-            values["labels"] = tuple(values["labels"])
+            values["labels"], values["bias"] = tuple(values["labels"]), tuple(values["bias"])
             preprocess = values["preprocess"]
             preprocess["mean"], preprocess["std"] = tuple(preprocess["mean"]), tuple(preprocess["std"])
             values["preprocess"] = Preprocess(**preprocess)

@@ -40,6 +40,7 @@ def write_weights(folder: Path, backbone: Backbone, *, half: bool = False) -> Ca
         labels=EMOTIONS,
         preprocess=Preprocess(16, 12, gray=True),
         crop=CropRule(),
+        bias=(0.0,) * 7 + (0.5,),
         temperature=1.5,
         refine=True,
         parameters=backbone.parameter_count(),

@@ -11,14 +11,19 @@ from fer_space.weights import available, read_card
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    form = parser.add_mutually_exclusive_group()
+    form.add_argument("--json", action="store_true", help="one JSON object a line")
+    form.add_argument("--markdown", action="store_true", help="the table of results in the README")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print a line a backbone."""
+    """Print every backbone."""
     present = available()
-    for name in BACKBONES:
-        record = describe(name, name in present)
+    records = [describe(name, name in present) for name in BACKBONES]
+    if args.markdown:
+        print(as_markdown(records))
+        return 0
+    for record in records:
         print(json.dumps(record, ensure_ascii=False) if args.json else as_text(record))
     return 0
 
@@ -41,6 +46,28 @@ def describe(name: str, here: bool) -> dict[str, Any]:
     return record
 
 
+def measured(record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
+    """The results that `fer-space test --record` wrote into the card."""
+    return [(name, result) for name, result in record.get("results", {}).items() if "command" in result]
+
+
+def as_markdown(records: list[dict[str, Any]]) -> str:
+    """The measured results of every backbone as a Markdown table, one row a data set."""
+    lines = [
+        "| backbone | measured on | faces | accuracy (95 % interval) | balanced | macro-F1 | ECE | date |",
+        "|---|---|---:|---:|---:|---:|---:|---|",
+    ]
+    for record in records:
+        for name, r in measured(record):
+            low, high = r["accuracy_interval"]
+            lines.append(
+                f"| {record['backbone']} | {name} | {r['n']:,} | **{r['accuracy']:.1%}** "
+                f"({low:.1%} to {high:.1%}) | {r['balanced_accuracy']:.1%} | {r['macro_f1']:.1%} | "
+                f"{r['ece']:.1%} | {r['date']} |"
+            )
+    return "\n".join(lines)
+
+
 def as_text(record: dict[str, Any]) -> str:
     """The same for a person."""
     head = f"{record['backbone']}  ({record['title']})"
@@ -52,7 +79,7 @@ def as_text(record: dict[str, Any]) -> str:
         f"learned from {record['data']}",
         f"  licence: {record['licence']}",
     ]
-    for name, result in record["results"].items():
+    for name, result in measured(record):
         lines.append(
             f"  {name}: accuracy {result['accuracy']:.1%}, balanced {result['balanced_accuracy']:.1%} "
             f"({result['n']} faces)"

@@ -21,7 +21,7 @@ def open_data(data: str, split: str, target: TargetMode = "majority") -> FaceSet
     if not colon or not path:
         raise InputError(f"“{data}” is not of the form KIND:PATH, for example ferplus:DIR.")
     if kind not in KINDS:
-        raise UnknownNameError("kind of data", kind, KINDS)
+        raise UnknownNameError.of("kind of data", kind, KINDS)
     if kind == "ferplus":
         return read_ferplus(Path(path), split, target)
     readers = {"diffusionfer": read_diffusionfer, "folder": read_folder, "csv": read_csv}

@@ -27,7 +27,7 @@ def read_diffusionfer(folder: Path, split: str) -> FaceSet:
         DataError: the archive is missing or a row is malformed.
     """
     if split not in SPLITS:
-        raise UnknownNameError("DiffusionFER split", split, SPLITS)
+        raise UnknownNameError.of("DiffusionFER split", split, SPLITS)
     archive = folder / "DiffusionFER.tar"
     if not archive.is_file():
         raise DataError(f"DiffusionFER needs DiffusionFER.tar in {folder}.")

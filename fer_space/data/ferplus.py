@@ -52,9 +52,9 @@ def read_ferplus(folder: Path, split: str, mode: TargetMode = "majority") -> Fac
             published counts.
     """
     if mode not in TARGET_MODES:
-        raise UnknownNameError("target", mode, TARGET_MODES)
+        raise UnknownNameError.of("target", mode, TARGET_MODES)
     if split not in FOLDERS:
-        raise UnknownNameError("FERPlus split", split, list(FOLDERS))
+        raise UnknownNameError.of("FERPlus split", split, FOLDERS)
     contents = _load(folder, FOLDERS[split])
     files, votes = _parse_labels(contents, FOLDERS[split])
     mode = mode if split == "train" else "majority"

@@ -1,8 +1,37 @@
-"""Temperature scaling: confidence that means what it says."""
+"""After training, on the validation split: lift rare emotions, then make confidence mean what it says."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from fer_space.evaluation.metrics import accuracy, balanced_accuracy
+
+STRENGTHS = [i / 20 for i in range(21)]
+ACCURACY_GIVEN_UP = 0.001  # a tenth of a point of validation accuracy
+
+
+def fit_adjustment(logits: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
+    """The bias float (K,) that lifts rare emotions as far as it costs hardly any accuracy.
+
+    Post-hoc logit adjustment, Menon et al. 2021, arXiv 2007.07314: minus tau times the log of the class
+    priors. Of all tau in [0, 1] whose accuracy is within ACCURACY_GIVEN_UP of the unadjusted one, the tau
+    with the best balanced accuracy.
+
+    Args:
+        logits: float (N, K) of the validation split.
+        labels: int64 (N,).
+        priors: float (K,), the share of each emotion in the training targets.
+    """
+    direction = -priors.double().clamp(min=1e-6).log()
+    direction = direction - direction.min()
+
+    def scores(tau: float) -> tuple[float, float]:
+        rows = (logits.double() + tau * direction).softmax(dim=1).numpy()
+        return accuracy(rows, labels.numpy()), balanced_accuracy(rows, labels.numpy())
+
+    floor = scores(0.0)[0] - ACCURACY_GIVEN_UP
+    allowed = [tau for tau in STRENGTHS if scores(tau)[0] >= floor]
+    return max(allowed, key=lambda tau: scores(tau)[1]) * direction
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:

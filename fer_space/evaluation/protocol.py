@@ -97,6 +97,5 @@ def predict_set(engine: Engine, card: Card, faces: FaceSet, detector: str | None
         network = load_backbone(card, engine.weights_dir).to(engine.device)
         logits = logits_of(network, card.preprocess, card.preprocess.reduce(crops))
         columns = np.array([EMOTIONS.index(label) for label in card.labels])
-        answers = (logits.double() / card.temperature).softmax(dim=1).numpy()
-        probabilities[np.ix_(found, columns)] = answers
+        probabilities[np.ix_(found, columns)] = card.probabilities(logits).numpy()
     return Predictions(card.name, faces, probabilities, detector)

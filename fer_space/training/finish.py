@@ -5,15 +5,18 @@ fer-space export runs/lite0 weights         writes weights/NAME.safetensors and 
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
-import torch
+import numpy as np
+from numpy.typing import NDArray
 from safetensors.torch import load_file
+from torch import Tensor
 
 from fer_space.alignment import CropRule
 from fer_space.backbones.base import Backbone
 from fer_space.errors import InputError
-from fer_space.evaluation.calibration import fit_temperature
+from fer_space.evaluation.calibration import fit_adjustment, fit_temperature
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy, ece
 from fer_space.inference import logits_of
 from fer_space.labels import EMOTIONS
@@ -26,29 +29,36 @@ from fer_space.weights import Card, paths_of, save_tensors, sha256_of
 LICENCE = "MIT for the weights; FER-2013, which they learned from, is for research use"
 
 
-def write_card(config: TrainConfig, valid_set: LabelledPictures, out: Path) -> Card:
+def write_card(
+    config: TrainConfig, train_set: LabelledPictures, valid_set: LabelledPictures, out: Path
+) -> Card:
     """Calibrate `out/best.safetensors` on the validation split and write `out/card.json`."""
     path = out / "best.safetensors"
     backbone = backbone_spec(config.backbone).build(len(EMOTIONS))
     backbone.load_state_dict(load_file(path))
-    card = calibrated(backbone, config, valid_set, sha256_of(path))
+    card = calibrated(backbone, config, train_set.targets.mean(dim=0), valid_set, sha256_of(path))
     (out / "card.json").write_text(card.to_json(), encoding="utf-8")
     return card
 
 
-def calibrated(backbone: Backbone, config: TrainConfig, valid_set: LabelledPictures, sha256: str) -> Card:
-    """The card of a trained network: temperature and validation scores as the app will read faces."""
+def calibrated(
+    backbone: Backbone, config: TrainConfig, priors: Tensor, valid_set: LabelledPictures, sha256: str
+) -> Card:
+    """The card of a trained network: bias, temperature and validation scores as the app will read faces.
+
+    `priors` float (8,) is the share of each emotion in the training targets.
+    """
     parameters = backbone.parameter_count()
     preprocess = preprocess_for(config)
     logits = logits_of(backbone.refine().eval(), preprocess, valid_set.pictures)
-    temperature = fit_temperature(logits, valid_set.labels)
-    before, after = (((logits.double() / t).softmax(dim=1).numpy()) for t in (1.0, temperature))
-    labels = valid_set.labels.numpy()
-    return Card(
+    bias = fit_adjustment(logits, valid_set.labels, priors)
+    temperature = fit_temperature(logits + bias, valid_set.labels)
+    card = Card(
         name=config.backbone,
         labels=EMOTIONS,
         preprocess=preprocess,
         crop=CropRule(),
+        bias=tuple(round(value, 4) for value in bias.tolist()),
         temperature=round(temperature, 4),
         refine=True,
         parameters=parameters,
@@ -56,16 +66,25 @@ def calibrated(backbone: Backbone, config: TrainConfig, valid_set: LabelledPictu
         data=config.data.partition(":")[0],
         licence=LICENCE,
         command=command_of(config),
-        results={
-            "valid": {
-                "n": len(labels),
-                "accuracy": round(accuracy(after, labels), 5),
-                "balanced_accuracy": round(balanced_accuracy(after, labels), 5),
-                "ece_before": round(ece(before, labels), 5),
-                "ece": round(ece(after, labels), 5),
-            }
-        },
     )
+    plain = replace(card, bias=(0.0,) * len(EMOTIONS), temperature=1.0)
+    warm = replace(card, temperature=1.0)
+    labels = valid_set.labels.numpy()
+    rows = {"plain": plain, "before_temperature": warm, "calibrated": card}
+    return replace(
+        card, results={"valid": {name: summary(c.probabilities(logits), labels) for name, c in rows.items()}}
+    )
+
+
+def summary(probabilities: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
+    """A few scores for the card."""
+    rows = probabilities.numpy()
+    return {
+        "n": len(labels),
+        "accuracy": round(accuracy(rows, labels), 5),
+        "balanced_accuracy": round(balanced_accuracy(rows, labels), 5),
+        "ece": round(ece(rows, labels), 5),
+    }
 
 
 def command_of(config: TrainConfig) -> str:
@@ -85,7 +104,7 @@ def export(run: Path, folder: Path, *, half: bool = True) -> Card:
     if not (run / "card.json").is_file():
         raise InputError(f"{run} holds no finished run (card.json is missing).")
     values = json.loads((run / "card.json").read_text(encoding="utf-8"))
-    tensors: dict[str, torch.Tensor] = load_file(run / "best.safetensors")
+    tensors: dict[str, Tensor] = load_file(run / "best.safetensors")
     folder.mkdir(parents=True, exist_ok=True)
     target, card_path = paths_of(values["name"], folder)
     values["sha256"] = save_tensors(tensors, target, half=half)

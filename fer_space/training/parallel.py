@@ -61,7 +61,8 @@ def run_workers(job: Callable[[Worker], None], size: int) -> None:
         job(Worker())
         return
     with TemporaryDirectory() as folder:
-        spawn(_enter, args=(job, size, Path(folder) / "meeting"), nprocs=size)
+        meeting = Path(folder) / "meeting"
+        spawn(_enter, args=(job, size, meeting), nprocs=size)  # type: ignore[no-untyped-call]
 
 
 def _enter(rank: int, job: Callable[[Worker], None], size: int, meeting: Path) -> None:

@@ -37,7 +37,7 @@ class Job:
             worker=worker,
         )
         if worker.leads:
-            write_card(self.config, valid_set, self.out)
+            write_card(self.config, train_set, valid_set, self.out)
 
 
 def run(config: TrainConfig, out: Path, *, resume: bool = False, processes: int = 1) -> None:

@@ -113,9 +113,9 @@ def test_two_workers_take_the_same_steps_as_one(tmp_path: Path):
 
 def test_finish_calibrates_and_exports(tiny: str, tmp_path: Path):
     run(tmp_path / "run")
-    card = write_card(CONFIG, striped_faces(64, seed=1), tmp_path / "run")
+    card = write_card(CONFIG, striped_faces(160), striped_faces(64, seed=1), tmp_path / "run")
     assert card.temperature > 0.0
-    assert card.results["valid"]["n"] == 64
+    assert card.results["valid"]["calibrated"]["n"] == 64
     exported = export(tmp_path / "run", tmp_path / "weights")
     backbone = load_backbone(exported, tmp_path / "weights")
     trained = load_file(tmp_path / "run" / "best.safetensors")

@@ -1,0 +1,79 @@
+"""The pictures of the page in the README: `python benchmarks/screenshot.py docs`.
+
+Starts the app with the shipped weights, clicks the first example in headless Chromium, and prints the
+seconds from start to a usable page and from click to cards.
+"""
+
+import os
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+from playwright.sync_api import Browser, sync_playwright
+
+ROOT = Path(__file__).parent.parent
+VIEWS = {"desktop": (1400, 1000), "phone": (390, 844)}
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+]
+
+
+def wait_for(url: str, limit_s: float = 180.0) -> None:
+    """Return when `url` answers; raises TimeoutError when it does not."""
+    end = time.monotonic() + limit_s
+    while time.monotonic() < end:
+        try:
+            with urlopen(url, timeout=2):
+                return
+        except (URLError, OSError):
+            time.sleep(0.2)
+    raise TimeoutError(f"{url} did not answer within {limit_s} s")
+
+
+def photograph(browser: Browser, url: str, folder: Path) -> None:
+    """Take every view, light and dark, after reading the first example."""
+    for name, (width, height) in VIEWS.items():
+        for scheme in ("light", "dark"):
+            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
+            page.goto(f"{url}?__theme={scheme}")
+            page.locator(".fer-examples button").first.click()
+            clicked = time.monotonic()
+            page.locator(".fer-card").first.wait_for(timeout=120_000)
+            print(f"{name} {scheme}: {time.monotonic() - clicked:.2f} s from click to cards")
+            page.wait_for_timeout(500)
+            page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=name == "phone")
+            page.close()
+
+
+def main() -> None:
+    """Start the app, photograph it, stop it."""
+    folder = Path(sys.argv[1])
+    folder.mkdir(parents=True, exist_ok=True)
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/"
+    started = time.monotonic()
+    app = subprocess.Popen([sys.executable, ROOT / "app.py"], env=os.environ | {"PORT": str(port)}, cwd=ROOT)
+    try:
+        wait_for(url)
+        print(f"{time.monotonic() - started:.1f} s from start to a page that answers")
+        with sync_playwright() as playwright:
+            browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+            photograph(browser, url, folder)
+            browser.close()
+    finally:
+        app.terminate()
+        app.wait(timeout=20)
+
+
+if __name__ == "__main__":
+    main()

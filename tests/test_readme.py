@@ -1,0 +1,80 @@
+"""The README is the Space's front page and its configuration: it must be true."""
+
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+from huggingface_hub import RepoCard
+from packaging.requirements import Requirement
+
+from fer_space import cli
+from fer_space.commands.models import as_markdown, describe
+from fer_space.registry import BACKBONES
+from fer_space.weights import available
+
+ROOT = Path(__file__).parent.parent
+TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
+KEYS = {
+    "title",
+    "emoji",
+    "colorFrom",
+    "colorTo",
+    "sdk",
+    "sdk_version",
+    "python_version",
+    "app_file",
+    "license",
+    "short_description",
+    "tags",
+    "startup_duration_timeout",
+}
+COLOURS = {"red", "yellow", "green", "blue", "indigo", "purple", "pink", "gray"}
+
+
+@pytest.fixture(scope="module")
+def front() -> dict[str, object]:
+    return RepoCard(TEXT, ignore_metadata_errors=False).data.to_dict()
+
+
+def test_front_matter_has_every_key_and_no_other(front: dict[str, object]):
+    assert set(front) == KEYS
+    assert set(yaml.safe_load(TEXT.split("---")[1])) == KEYS
+
+
+def test_front_matter_holds_what_a_space_accepts(front: dict[str, object]):
+    assert front["sdk"] == "gradio"
+    assert (ROOT / str(front["app_file"])).is_file()
+    assert {front["colorFrom"], front["colorTo"]} <= COLOURS
+    assert len(str(front["short_description"])) <= 60
+    assert front["python_version"] == "3.12"
+    assert front["license"] == "mit"
+    assert (ROOT / "LICENSE").read_text(encoding="utf-8").startswith("MIT")
+
+
+def test_sdk_version_is_in_the_range_of_the_requirements(front: dict[str, object]):
+    lines = (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines()
+    requirements = {r.name: r for r in map(Requirement, lines)}
+    assert requirements["gradio"].specifier.contains(str(front["sdk_version"]))
+
+
+def test_every_dependency_is_bounded():
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        operators = {specifier.operator for specifier in Requirement(line).specifier}
+        assert operators & {"<", "==", "~="}, line
+
+
+def test_pictures_and_files_that_are_named_exist():
+    for target in re.findall(r"!\[[^\]]*\]\(([^)]+)\)", TEXT):
+        assert (ROOT / target).is_file(), target
+
+
+def test_commands_that_are_named_exist():
+    assert set(re.findall(r"fer-space (\w+)", TEXT)) <= set(cli.COMMANDS)
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(encoding="utf-8"), re.MULTILINE))
+    assert set(re.findall(r"make (run|install|test|check|bench|evaluate)", TEXT)) <= targets
+
+
+def test_results_are_those_of_the_cards():
+    records = [describe(name, name in available()) for name in BACKBONES]
+    assert as_markdown(records) in TEXT
