@@ -12,7 +12,7 @@ from fer_space.types import Face
 
 SIZE = 96
 PHOTO = np.random.default_rng(0).integers(0, 256, (200, 240, 3), dtype=np.uint8)
-FIVE = np.array([TEMPLATE[0], TEMPLATE[1], [0.5, 0.59], [0.35, 0.773], [0.65, 0.773]])
+FIVE = np.array([TEMPLATE[0], TEMPLATE[1], [0.5, 0.59], [0.35, TEMPLATE[2, 1]], [0.65, TEMPLATE[2, 1]]])
 
 
 def face_at(

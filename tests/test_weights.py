@@ -37,7 +37,7 @@ def test_one_changed_byte_is_noticed(tiny_weights: tuple[Path, Card]):
 def test_other_networks_weights_are_refused(tiny_weights: tuple[Path, Card]):
     folder, card = tiny_weights
     with pytest.raises(WeightsError, match="does not fit"):
-        load_backbone(replace(card, labels=card.labels[:5]), folder)
+        load_backbone(replace(card, labels=card.labels[:5], bias=card.bias[:5]), folder)
 
 
 def test_missing_weights_and_unknown_names_are_sentences(tiny: str, tmp_path: Path):
