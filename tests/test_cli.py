@@ -173,3 +173,17 @@ def test_help_is_quick_and_loads_nothing_heavy():
 )
 def test_file_stems_are_safe(source: str, stem: str):
     assert predict.file_stem(source) == stem
+
+
+def test_every_field_of_a_run_is_an_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    from fer_space.commands import train
+
+    seen = []
+    monkeypatch.setattr(train, "run_training", lambda config, out, **options: seen.append((config, options)))
+    words = ["train", "--backbone", "tiny", "--data", "folder:x", "--out", "o", "--no-gray"]
+    with pytest.raises(SystemExit):
+        cli.main([*words, "--no-such-option"])
+    assert cli.main([*words, "--lr-head", "0.5", "--target", "pld", "--stop-after", "2"]) == 0
+    ((config, options),) = seen
+    assert (config.gray, config.lr_head, config.target) == (False, 0.5, "pld")
+    assert options == {"resume": False, "stop_after": 2, "processes": 1}

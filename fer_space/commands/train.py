@@ -12,11 +12,15 @@ from fer_space.training.run import run as run_training
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     for field in fields(TrainConfig):
+        flag = f"--{field.name.replace('_', '-')}"
+        if isinstance(field.default, bool):
+            parser.add_argument(flag, action=argparse.BooleanOptionalAction, default=field.default)
+            continue
         required = field.default is MISSING
         choices = get_args(field.type) if get_origin(field.type) is Literal else None
         kind: Any = str if choices or required else type(field.default)
         parser.add_argument(
-            f"--{field.name.replace('_', '-')}",
+            flag,
             type=kind,
             choices=choices,
             required=required,
@@ -25,11 +29,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the run is written")
     parser.add_argument("--resume", action="store_true", help="continue a run that was cut off")
+    parser.add_argument("--stop-after", type=int, default=0, metavar="EPOCH", help="end early; default: no")
     parser.add_argument("--processes", type=int, default=1, help="worker processes of one thread each")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and leave config.json, history.csv, last.pt, best.safetensors and card.json in --out."""
     values = {field.name: getattr(args, field.name) for field in fields(TrainConfig)}
-    run_training(TrainConfig(**values), args.out, resume=args.resume, processes=args.processes)
+    run_training(
+        TrainConfig(**values),
+        args.out,
+        resume=args.resume,
+        stop_after=args.stop_after,
+        processes=args.processes,
+    )
     return 0

@@ -33,16 +33,15 @@ def write_card(
     config: TrainConfig, train_set: LabelledPictures, valid_set: LabelledPictures, out: Path
 ) -> Card:
     """Calibrate `out/best.safetensors` on the validation split and write `out/card.json`."""
-    path = out / "best.safetensors"
     backbone = backbone_spec(config.backbone).build(len(EMOTIONS))
-    backbone.load_state_dict(load_file(path))
-    card = calibrated(backbone, config, train_set.targets.mean(dim=0), valid_set, sha256_of(path))
+    backbone.load_state_dict(load_file(out / "best.safetensors"))
+    card = calibrated(backbone, config, train_set.targets.mean(dim=0), valid_set, out)
     (out / "card.json").write_text(card.to_json(), encoding="utf-8")
     return card
 
 
 def calibrated(
-    backbone: Backbone, config: TrainConfig, priors: Tensor, valid_set: LabelledPictures, sha256: str
+    backbone: Backbone, config: TrainConfig, priors: Tensor, valid_set: LabelledPictures, out: Path
 ) -> Card:
     """The card of a trained network: bias, temperature and validation scores as the app will read faces.
 
@@ -62,10 +61,10 @@ def calibrated(
         temperature=round(temperature, 4),
         refine=True,
         parameters=parameters,
-        sha256=sha256,
+        sha256=sha256_of(out / "best.safetensors"),
         data=config.data.partition(":")[0],
         licence=LICENCE,
-        command=command_of(config),
+        command=command_of(config, str(out)),
     )
     plain = replace(card, bias=(0.0,) * len(EMOTIONS), temperature=1.0)
     warm = replace(card, temperature=1.0)
@@ -87,13 +86,29 @@ def summary(probabilities: Tensor, labels: NDArray[np.int64]) -> dict[str, float
     }
 
 
-def command_of(config: TrainConfig) -> str:
-    """The command line that repeats a run; the data's path is replaced by DIR."""
-    defaults = TrainConfig(backbone=config.backbone, data=config.data).to_dict()
+def command_of(config: TrainConfig, out: str = "RUN") -> str:
+    """The command line that repeats a run, after those of the runs that it started from.
+
+    The data's path is replaced by DIR. A run that was stopped early says so.
+    """
     kind = config.data.partition(":")[0]
-    words = [f"fer-space train --backbone {config.backbone} --data {kind}:DIR"]
-    changed = {k: v for k, v in config.to_dict().items() if v != defaults[k]}
-    return " ".join(words + [f"--{key.replace('_', '-')} {value}" for key, value in changed.items()])
+    words = ["fer-space train", f"--backbone {config.backbone}", f"--data {kind}:DIR", f"--out {out}"]
+    defaults = TrainConfig(backbone=config.backbone, data=config.data).to_dict()
+    changed = {key: value for key, value in config.to_dict().items() if value != defaults[key]}
+    words += [_option(key.replace("_", "-"), value) for key, value in changed.items()]
+    parent = Path(config.init).parent
+    if not (parent / "config.json").is_file():
+        return " ".join(words)
+    before = TrainConfig.from_dict(json.loads((parent / "config.json").read_text(encoding="utf-8")))
+    epochs = len((parent / "history.csv").read_text(encoding="utf-8").splitlines()) - 1
+    stopped = f" --stop-after {epochs}" if epochs < before.epochs else ""
+    return command_of(before, str(parent)) + stopped + " && " + " ".join(words)
+
+
+def _option(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return f"--{name}" if value else f"--no-{name}"
+    return f"--{name} {value}"
 
 
 def export(run: Path, folder: Path, *, half: bool = True) -> Card:

@@ -43,11 +43,13 @@ def train(
     out: Path,
     *,
     resume: bool = False,
+    stop_after: int = 0,
     worker: Worker = ALONE,
 ) -> TrainState:
     """Train `backbone` in place and return the final state; see the module for the files in `out`.
 
-    A run that was killed continues with `resume=True` and ends with the weights of an unbroken one.
+    A run that was killed, or ended after `stop_after` epochs, continues with `resume=True` and ends with
+    the weights of an unbroken one.
     With several workers, each calls this with its own `worker` and the same other arguments.
     """
     torch.manual_seed(config.seed + worker.rank)  # dropout
@@ -61,7 +63,7 @@ def train(
         state.restore(checkpoint)
     if worker.leads:
         (out / "config.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n")
-    while len(state.history) < config.epochs:
+    while len(state.history) < (stop_after or config.epochs):
         row = run_epoch(state, config, train_set, valid_set, worker)
         improved = row["valid_accuracy"] > state.best
         state.best = max(state.best, row["valid_accuracy"])

@@ -23,6 +23,7 @@ class Job:
     config: TrainConfig
     out: Path
     resume: bool
+    stop_after: int
 
     def __call__(self, worker: Worker) -> None:
         """Train; the leading worker calibrates and writes the card."""
@@ -34,18 +35,23 @@ class Job:
             start_network(self.config),
             self.out,
             resume=self.resume,
+            stop_after=self.stop_after,
             worker=worker,
         )
         if worker.leads:
             write_card(self.config, train_set, valid_set, self.out)
 
 
-def run(config: TrainConfig, out: Path, *, resume: bool = False, processes: int = 1) -> None:
+def run(
+    config: TrainConfig, out: Path, *, resume: bool = False, stop_after: int = 0, processes: int = 1
+) -> None:
     """Train as `config` says into the folder `out`; see `fer_space.training.loop` for its files.
+
+    With `stop_after` the run ends after that epoch, its schedule unfinished; 0 lets it run to its end.
 
     Raises InputError or DataError when the config or the data cannot be used.
     """
-    run_workers(Job(config, out, resume), processes)
+    run_workers(Job(config, out, resume, stop_after), processes)
 
 
 def read_pictures(config: TrainConfig) -> tuple[LabelledPictures, LabelledPictures]:

@@ -126,9 +126,18 @@ def test_finish_calibrates_and_exports(tiny: str, tmp_path: Path):
         export(tmp_path, tmp_path / "weights")
 
 
-def test_command_names_what_differs_from_the_defaults():
-    words = command_of(TrainConfig(backbone="tiny", data="ferplus:/somewhere", epochs=5, lr_head=0.002))
-    assert words == "fer-space train --backbone tiny --data ferplus:DIR --epochs 5 --lr-head 0.002"
+def test_command_names_what_differs_from_the_defaults(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = TrainConfig(backbone="tiny", data="ferplus:/somewhere", epochs=5, gray=False)
+    words = "fer-space train --backbone tiny --data ferplus:DIR --out RUN --epochs 5 --no-gray"
+    assert command_of(config) == words
+    monkeypatch.chdir(tmp_path)
+    faces = striped_faces(64)
+    loop.train(replace(CONFIG, size=8), faces, faces, tiny_network(), Path("warm"), stop_after=2)
+    both = command_of(replace(config, init="warm/best.safetensors"))
+    assert " --out warm " in both
+    assert f" --stop-after 2 && {words} --init warm/best.safetensors" in both
 
 
 def test_config_refuses_unknown_fields_and_nonsense():
