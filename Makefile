@@ -2,7 +2,6 @@
 # make test  set up and pass every test
 PYTHON ?= python3
 BIN := .venv/bin
-export HOST PORT
 
 .PHONY: run install test check bench evaluate
 
@@ -30,10 +29,11 @@ evaluate: install
 	$(BIN)/fer-space test --backbone all --data diffusionfer:$(DIFFUSIONFER) --detect libfacedetection --record
 
 .venv/installed: requirements.txt pyproject.toml
-	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
 	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[train]"
 	touch $@
 
-.venv/tested: .venv/installed
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[train,dev]"
+.venv/tested: .venv/installed requirements-insightface.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[train,dev]" -r requirements-insightface.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps "insightface>=2.1,<3"
 	touch $@

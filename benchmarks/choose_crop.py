@@ -19,11 +19,10 @@ from fer_space.alignment import CropRule, crop_face
 from fer_space.data import open_data
 from fer_space.engine import Engine
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy
-from fer_space.inference import logits_of
-from fer_space.labels import EMOTIONS
+from fer_space.evaluation.protocol import read_crops
 from fer_space.registry import DEFAULT_DETECTOR
 from fer_space.types import Face
-from fer_space.weights import Card, load_backbone, paths_of
+from fer_space.weights import Card, paths_of
 
 RULES = [
     CropRule(scale=scale, shift_y=shift)
@@ -39,10 +38,7 @@ def score_rule(
 ) -> dict[str, float]:
     """Accuracy and balanced accuracy of one rule on the faces that were found."""
     crops = [crop_face(picture, face, rule).image_rgb for picture, face in seen]
-    network = load_backbone(card, engine.weights_dir)
-    logits = logits_of(network, card.preprocess, card.preprocess.reduce(crops))
-    probabilities = np.zeros((len(seen), len(EMOTIONS)))
-    probabilities[:, [EMOTIONS.index(label) for label in card.labels]] = card.probabilities(logits).numpy()
+    probabilities = read_crops(engine, card, crops)
     return {
         "accuracy": round(accuracy(probabilities, labels), 4),
         "balanced_accuracy": round(balanced_accuracy(probabilities, labels), 4),

@@ -65,9 +65,13 @@ def main() -> None:
     app = subprocess.Popen([sys.executable, ROOT / "app.py"], env=os.environ | {"PORT": str(port)}, cwd=ROOT)
     try:
         wait_for(url)
-        print(f"{time.monotonic() - started:.1f} s from start to a page that answers")
         with sync_playwright() as playwright:
             browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=FLAGS)
+            page = browser.new_page()
+            page.goto(url)
+            page.locator(".fer-examples button").first.wait_for(timeout=120_000)
+            print(f"{time.monotonic() - started:.1f} s from start to a usable page")
+            page.close()
             photograph(browser, url, folder)
             browser.close()
     finally:

@@ -35,8 +35,7 @@ def median_ms(job: Callable[[], object]) -> float:
 
 def backbone_record(engine: Engine, name: str) -> dict[str, object]:
     """Measure one backbone."""
-    loaded = engine._backbone(name)
-    preprocess, network = loaded.card.preprocess, loaded.network
+    preprocess, network = engine.card(name).preprocess, engine.network(name)
     crops = [np.random.default_rng(i).integers(0, 256, (224, 224, 3), dtype=np.uint8) for i in range(16)]
     one, many = preprocess.reduce(crops[:1]), preprocess.reduce(crops)
     plain = median_ms(lambda: logits_of(network, preprocess, one))

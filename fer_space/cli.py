@@ -4,9 +4,11 @@ Exit status: 0 done; 1 some of several sources failed; 2 nothing could be done, 
 """
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
+from io import TextIOWrapper
 from types import ModuleType
 
 from fer_space.errors import FerSpaceError
@@ -24,23 +26,31 @@ COMMANDS: dict[str, str] = {
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command; returns the exit status."""
     words = sys.argv[1:] if argv is None else list(argv)
+    if isinstance(sys.stdout, TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be valid text
     chosen = next((word for word in words if word in COMMANDS), None)
-    module = import_module(f"fer_space.commands.{chosen}") if chosen else None
     try:
+        module = import_module(f"fer_space.commands.{chosen}") if chosen else None
         args = build_parser(chosen, module).parse_args(words)
         if module is None:
             build_parser(None, None).print_help()
             return 2
         status: int = module.run(args)
-    except FerSpaceError as error:
-        print(f"fer-space: {error}", file=sys.stderr)
-        return 2
+        sys.stdout.flush()
     except KeyboardInterrupt:
-        print("fer-space: stopped", file=sys.stderr)
-        return 130
-    except BrokenPipeError:
-        sys.stderr.close()
+        return _fail("stopped", status=130)
+    except BrokenPipeError:  # the reader has seen enough; nothing may be written at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except ModuleNotFoundError as error:
+        return _fail(f"{error.name} is not installed: pip install 'fer-space[train]'")
+    except (FerSpaceError, OSError) as error:
+        return _fail(str(error))
+    return status
+
+
+def _fail(sentence: str, status: int = 2) -> int:
+    print(f"fer-space: {sentence}", file=sys.stderr)
     return status
 
 

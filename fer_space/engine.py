@@ -94,11 +94,16 @@ class Engine:
         """The card of a backbone; raises WeightsError or UnknownNameError when there is none."""
         return read_card(name, self.weights_dir)
 
+    def network(self, name: str) -> Backbone:
+        """The loaded network of a backbone, in evaluation mode on the engine's device."""
+        return self._backbone(name).network
+
     def preload(self) -> None:
-        """Load every backbone and the default detector now instead of at the first picture."""
+        """Load every backbone, the default detector and the landmarks now, not at the first picture."""
         for name in self.backbones:
             self._backbone(name)
         self._detector(DEFAULT_DETECTOR)
+        self._landmarker.load()
 
     def detect(self, image_rgb: Image, *, detector: str = DEFAULT_DETECTOR) -> list[Face]:
         """Find faces, with landmarks where they can be fitted, the largest first.

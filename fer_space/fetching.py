@@ -80,7 +80,10 @@ def fetch_url(url: str, policy: FetchPolicy | None = None) -> bytes:
             raise SourceError(f"“{url}” cannot be fetched: {error or type(error).__name__}.") from error
         if isinstance(answer, bytes):
             return answer
-        url = urljoin(url, answer)
+        try:
+            url = urljoin(url, answer)
+        except ValueError as error:
+            raise SourceError(f"“{url}” redirects to “{answer}”, which is not a URL.") from error
     raise SourceError(f"“{url}” redirects more than {MAX_REDIRECTS} times.")
 
 

@@ -39,4 +39,5 @@ def _map(gradient: Tensor, features: Tensor) -> Tensor:
     weights = gradient.mean(dim=(2, 3), keepdim=True)
     raw = torch.relu((weights * features).sum(dim=1))
     raw = raw - raw.amin(dim=(1, 2), keepdim=True)
-    return raw / raw.amax(dim=(1, 2), keepdim=True).clamp(min=1e-7)
+    peak = raw.amax(dim=(1, 2), keepdim=True)
+    return torch.where(peak > 0.0, raw / peak, raw)

@@ -1,4 +1,4 @@
-"""Pictures in and out: the one place where bytes become RGB arrays and where arrays are resampled.
+"""Pictures in and out: the one place where bytes become RGB arrays and where photos and crops are resampled.
 
 Every picture here is uint8 (H, W, 3) RGB. Points are pixel indices: (0, 0) is the centre of the first
 pixel. Training, the command line and the page all call these functions, so that a backbone sees the same
@@ -98,30 +98,21 @@ def _to_8_bits(gray: NDArray[np.generic]) -> NDArray[np.uint8]:
     stored in 16. Floats are read as [0, 1] or [0, 255] where they fit, else stretched between their ends.
     """
     if np.issubdtype(gray.dtype, np.integer):
-        counts = np.maximum(gray.astype(np.int64), 0)
-        return (counts >> max(0, int(counts.max()).bit_length() - 8)).astype(np.uint8)
-    values = np.nan_to_num(gray.astype(np.float64), posinf=0.0, neginf=0.0)
+        counts = np.maximum(gray, 0)
+        return np.asarray(counts >> max(0, int(counts.max()).bit_length() - 8), dtype=np.uint8)
+    values = np.nan_to_num(gray.astype(np.float32), posinf=0.0, neginf=0.0)
     low, high = float(values.min()), float(values.max())
     if low < 0.0 or high > 255.0:
         values = (values - low) / (high - low)
     elif high > 1.0:
         values = values / 255.0
-    return np.rint(values * 255.0).astype(np.uint8)
+    return np.asarray(np.rint(values * 255.0), dtype=np.uint8)
 
 
 def encode_png(image_rgb: NDArray[np.uint8]) -> bytes:
     """Encode uint8 (H, W, 3) RGB as PNG."""
-    return _encode(image_rgb, "PNG")
-
-
-def encode_jpeg(image_rgb: NDArray[np.uint8], quality: int = 90) -> bytes:
-    """Encode uint8 (H, W, 3) RGB as JPEG of `quality` in [1, 95]."""
-    return _encode(image_rgb, "JPEG", quality=quality)
-
-
-def _encode(image_rgb: NDArray[np.uint8], file_format: str, **options: int) -> bytes:
     buffer = BytesIO()
-    Image.fromarray(image_rgb).save(buffer, file_format, **options)
+    Image.fromarray(image_rgb).save(buffer, "PNG")
     return buffer.getvalue()
 
 

@@ -7,7 +7,7 @@ expression does not depend on its side.
 import torch
 from torch import Tensor
 
-from fer_space.backbones.base import Backbone
+from fer_space.backbones.base import Backbone, Output
 from fer_space.errors import InputError
 from fer_space.gradcam import attend
 from fer_space.preprocess import Preprocess
@@ -39,12 +39,13 @@ def logits_of(
     """
     was_training = backbone.training
     backbone.eval()
-    reference = next(backbone.parameters())
+    reference = next(backbone.body.parameters())
     rows = []
     for start in range(0, len(pictures), batch_size):
         batch = pictures[start : start + batch_size]
         both = _with_mirror(preprocess.normalise(batch.to(reference.device)))
-        rows.append(_mirror_mean(backbone(both.to(reference.dtype)).logits).float().cpu())
+        output: Output = backbone.head(backbone.body(both.to(reference.dtype)).float())
+        rows.append(_mirror_mean(output.logits).cpu())
     backbone.train(was_training)
     return torch.cat(rows)
 
@@ -64,11 +65,21 @@ def read_with_maps(
         On the CPU: logits float32 (B, K); float32 (B, 2) or None; maps float32 (B, K, h, w) in [0, 1].
     """
     reference = next(backbone.body.parameters())
-    both = _with_mirror(preprocess.normalise(pictures.to(reference.device, non_blocking=True)))
+    both = _with_mirror(preprocess.normalise(pictures.to(reference.device)))
     output, maps = attend(backbone.head, backbone.body(both.to(reference.dtype)).float())
     straight, mirrored = maps.chunk(2)
-    affect = None if output.affect is None else _mirror_mean(output.affect).cpu()
-    return _mirror_mean(output.logits).cpu(), affect, ((straight + mirrored.flip(3)) / 2).cpu()
+    parts = [_mirror_mean(output.logits), (straight + mirrored.flip(3)) / 2]
+    if output.affect is not None:
+        parts.append(_mirror_mean(output.affect))
+    logits, means, *affect = _to_cpu(parts)
+    return logits, affect[0] if affect else None, means
+
+
+def _to_cpu(tensors: list[Tensor]) -> list[Tensor]:
+    """Bring tensors to the CPU in one transfer."""
+    flat = torch.cat([tensor.reshape(-1) for tensor in tensors]).cpu()
+    pieces = torch.split(flat, [tensor.numel() for tensor in tensors])
+    return [piece.view(tensor.shape) for piece, tensor in zip(pieces, tensors, strict=True)]
 
 
 def _with_mirror(inputs: Tensor) -> Tensor:

@@ -52,10 +52,6 @@ class Preprocess:
         normalised = (values / 255.0 - mean) / std  # one gray channel spreads over the three
         return normalised.contiguous(memory_format=torch.channels_last)
 
-    def __call__(self, crops_rgb: Sequence[NDArray[np.uint8]]) -> Tensor:
-        """Crops uint8 (H, W, 3) RGB -> the tensor float (B, 3, S, S) that the backbone sees."""
-        return self.normalise(self.reduce(crops_rgb))
-
 
 def _luma(image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Picture uint8 (H, W, 3) RGB -> uint8 (H, W) by ITU-R 601."""

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from fer_space.errors import UnknownNameError
+from fer_space.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from fer_space.backbones.base import Backbone
@@ -26,6 +26,7 @@ class BackboneSpec:
         name: key in `BACKBONES` and stem of its weights and card.
         title: how the page and tables write it.
         target: "module:function" that builds the untrained network from a number of classes.
+        imagenet: "module:function" that fills its body with ImageNet weights, or "" without any.
         input_size: side in pixels that training uses when no other is asked for.
         colour: hex colour that marks it on the page.
     """
@@ -35,11 +36,18 @@ class BackboneSpec:
     target: str
     input_size: int
     colour: str
+    imagenet: str = ""
 
     def build(self, num_classes: int) -> "Backbone":
         """Build the untrained network for `num_classes` emotions."""
         backbone: Backbone = _resolve(self.target)(num_classes)
         return backbone
+
+    def load_imagenet(self, backbone: "Backbone") -> None:
+        """Fill the body with ImageNet weights; raises InputError when there are none for it."""
+        if not self.imagenet:
+            raise InputError(f"There are no ImageNet weights for {self.name}: use --init none.")
+        _resolve(self.imagenet)(backbone)
 
 
 @dataclass(frozen=True)
@@ -75,6 +83,7 @@ BACKBONES: dict[str, BackboneSpec] = {
             target="fer_space.backbones.efficientnet:build_lite0",
             input_size=96,
             colour="#2563eb",
+            imagenet="fer_space.backbones.efficientnet:load_imagenet",
         ),
     )
 }

@@ -60,11 +60,15 @@ def _pictures(folder: Path) -> list[Path] | None:
 
 def _attempt(source: str) -> bytes | SourceError:
     try:
+        if source == "-" and sys.stdin is None:
+            raise SourceError("There is no standard input to read.")
         if source == "-":
             return _within_limit(sys.stdin.buffer.read(MAX_BYTES + 1), "The standard input")
         return fetch_url(source) if "://" in source else _read_file(Path(source))
     except SourceError as error:
         return error
+    except OSError as error:
+        return SourceError(f"“{source}” cannot be read: {error.strerror or error}.")
 
 
 def _read_file(file: Path) -> bytes:

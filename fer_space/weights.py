@@ -33,6 +33,7 @@ class Card:
 
     Attributes:
         name: of the files and of the backbone in the registry.
+        architecture: what the registry builds for that name, "module:function".
         labels: emotions in the order of the head's outputs.
         preprocess, crop: how a photo becomes the network's input.
         bias: added to the logits, one number a label: the post-hoc logit adjustment that lifts rare
@@ -46,6 +47,7 @@ class Card:
     """
 
     name: str
+    architecture: str
     labels: tuple[str, ...]
     preprocess: Preprocess
     crop: CropRule
@@ -129,7 +131,10 @@ def load_backbone(card: Card, folder: Path = WEIGHTS_DIR) -> Backbone:
         raise WeightsError(f"{path.name} is missing in {folder}.")
     if sha256_of(path) != card.sha256:
         raise WeightsError(f"{path.name} is damaged or is not the file that its card describes (sha256).")
-    backbone = backbone_spec(card.name).build(len(card.labels))
+    spec = backbone_spec(card.name)
+    if card.architecture != spec.target:
+        raise WeightsError(f"{card.name} is {spec.target} here, but its card is for {card.architecture}.")
+    backbone = spec.build(len(card.labels))
     try:
         tensors = {name: _widened(tensor) for name, tensor in load_file(path).items()}
         backbone.load_state_dict(tensors, strict=True)

@@ -37,6 +37,7 @@ def write_weights(folder: Path, backbone: Backbone, *, half: bool = False) -> Ca
     tensors, card_path = paths_of("tiny", folder)
     card = Card(
         name="tiny",
+        architecture=TINY.target,
         labels=EMOTIONS,
         preprocess=Preprocess(16, 12, gray=True),
         crop=CropRule(),

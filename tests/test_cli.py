@@ -77,10 +77,12 @@ def test_one_bad_source_of_many_is_reported_and_the_rest_are_done(
 def test_overlays_are_written(pictures: Path, tmp_path: Path):
     assert cli.main(["predict", str(pictures), "--cam", str(tmp_path / "cam"), "--device", "cpu"]) == 0
     written = sorted(path.name for path in (tmp_path / "cam").iterdir())
-    assert len(written) == 2
+    assert len(written) == 4
     assert written[0].startswith("001-a-face1-tiny-")
     with Image.open(tmp_path / "cam" / written[0]) as overlay:
         assert overlay.size == (224, 224)
+    with Image.open(tmp_path / "cam" / "001-a-photo-tiny.png") as whole:
+        assert whole.size == (80, 60)
 
 
 @pytest.mark.parametrize(
@@ -119,7 +121,7 @@ def test_measuring_writes_files_and_the_card(
 ):
     folder, _ = tiny_weights
     record_result = test_command.record_result
-    monkeypatch.setattr(test_command, "record_result", lambda *args: record_result(*args, folder))
+    monkeypatch.setattr(test_command, "record_result", lambda *args: record_result(*args, folder=folder))
     for emotion in ("happy", "sad"):
         (tmp_path / "faces" / emotion).mkdir(parents=True)
         Image.new("RGB", (48, 48)).save(tmp_path / "faces" / emotion / "a.png")
@@ -131,7 +133,7 @@ def test_measuring_writes_files_and_the_card(
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".parquet", ".png"}
     stored = read_card("tiny", folder).results["faces test"]
     assert stored["accuracy"] == record["accuracy"]
-    assert "--data faces:DIR" in stored["command"]
+    assert "--data folder:PATH" in stored["command"]
 
 
 def test_models_lists_what_is_known(
@@ -158,7 +160,7 @@ def test_help_is_quick_and_loads_nothing_heavy():
     assert "predict" in done.stdout
     assert "'torch'" not in done.stdout
     assert "'numpy'" not in done.stdout
-    assert time.monotonic() - started < 10  # generous: the machine may be busy
+    assert time.monotonic() - started < 3  # alone it takes a quarter of a second
 
 
 @pytest.mark.parametrize(
@@ -186,4 +188,4 @@ def test_every_field_of_a_run_is_an_option(tmp_path: Path, monkeypatch: pytest.M
     assert cli.main([*words, "--lr-head", "0.5", "--target", "pld", "--stop-after", "2"]) == 0
     ((config, options),) = seen
     assert (config.gray, config.lr_head, config.target) == (False, 0.5, "pld")
-    assert options == {"resume": False, "stop_after": 2, "processes": 1}
+    assert options == {"resume": False, "stop_after": 2}

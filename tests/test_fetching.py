@@ -119,6 +119,7 @@ def test_proxies_of_the_environment_are_ignored(site: str, monkeypatch: pytest.M
         ("short", "broke off"),
         ("away?ftp://example.org/x", "not an http or https address"),
         ("away?file:///etc/passwd", "not an http or https address"),
+        ("away?http://[::1", "not a URL"),
         ("away?http://user:secret@example.org/", "user name or password"),
     ],
 )

@@ -16,7 +16,7 @@ from skimage.data import astronaut
 
 from fer_space import imaging
 from fer_space.errors import ImageError
-from fer_space.imaging import decode_image, encode_jpeg, encode_png, pad, resize, scaling, warp
+from fer_space.imaging import decode_image, encode_png, pad, resize, scaling, warp
 
 RED_AND_BLUE = Image.fromarray(np.array([[[255, 0, 0], [0, 0, 255]]], dtype=np.uint8))
 
@@ -58,6 +58,12 @@ def gray_float(*levels: float) -> bytes:
 def palette_with_transparency() -> bytes:
     picture = RED_AND_BLUE.quantize(2)
     return saved(picture, "PNG", transparency=picture.getpixel((1, 0)))
+
+
+def encode_jpeg(image_rgb: np.ndarray) -> bytes:
+    buffer = BytesIO()
+    Image.fromarray(image_rgb).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
 
 
 SMALL = encode_jpeg(resize(astronaut(), (64, 64)))

@@ -19,7 +19,7 @@ def test_any_crop_becomes_the_networks_input(gray: bool, channels: int, side: in
     rule = Preprocess(96, 48, gray=gray)
     crops = [np.full((side, side, 3), 128, np.uint8)] * 2
     assert rule.reduce(crops).shape == (2, channels, 48, 48)
-    tensor = rule(crops)
+    tensor = rule.normalise(rule.reduce(crops))
     assert tensor.shape == (2, 3, 96, 96)
     expected = [(128 / 255 - m) / s for m, s in zip(rule.mean, rule.std, strict=True)]
     torch.testing.assert_close(tensor.mean(dim=(0, 2, 3)), torch.tensor(expected), atol=1e-4, rtol=0)
@@ -28,7 +28,8 @@ def test_any_crop_becomes_the_networks_input(gray: bool, channels: int, side: in
 def test_channels_keep_their_order():
     crop = np.zeros((8, 8, 3), np.uint8)
     crop[..., 0] = 255
-    red, green, blue = Preprocess(8, 8, gray=False)([crop])[0].mean(dim=(1, 2)).tolist()
+    rule = Preprocess(8, 8, gray=False)
+    red, green, blue = rule.normalise(rule.reduce([crop]))[0].mean(dim=(1, 2)).tolist()
     assert red > 2.0
     assert max(green, blue) < -1.7
 

@@ -5,7 +5,7 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from fer_space.registry import BACKBONES
+from fer_space.registry import BACKBONES, DETECTORS
 from fer_space.weights import available, read_card
 
 
@@ -25,6 +25,10 @@ def run(args: argparse.Namespace) -> int:
         return 0
     for record in records:
         print(json.dumps(record, ensure_ascii=False) if args.json else as_text(record))
+    if not args.json:
+        print("\nface detectors")
+        for spec in DETECTORS.values():
+            print(f"  {spec.name}: {spec.licence}" + (f" (opt-in: {spec.opt_in})" if spec.opt_in else ""))
     return 0
 
 

@@ -3,6 +3,7 @@
 import argparse
 from collections.abc import Sequence
 
+from fer_space.errors import InputError, WeightsError
 from fer_space.inference import DEVICES
 from fer_space.registry import backbone_spec
 
@@ -13,7 +14,15 @@ def add_device(parser: argparse.ArgumentParser) -> None:
 
 
 def backbone_names(text: str, present: Sequence[str]) -> list[str]:
-    """Turn "a,b" or "all" into names; raises UnknownNameError for one that does not exist."""
+    """Turn "a,b" or "all" into names.
+
+    Raises UnknownNameError for one that does not exist, WeightsError or InputError when none is left.
+    """
     if text == "all":
+        if not present:
+            raise WeightsError("There are no weights here. Train a backbone and export it.")
         return list(present)
-    return [backbone_spec(name.strip()).name for name in text.split(",") if name.strip()]
+    names = [backbone_spec(name.strip()).name for name in text.split(",") if name.strip()]
+    if not names:
+        raise InputError(f"“{text}” names no backbone.")
+    return list(dict.fromkeys(names))

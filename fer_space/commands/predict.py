@@ -7,6 +7,10 @@ import sys
 from itertools import chain
 from pathlib import Path
 
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_space.alignment import map_to_photo
 from fer_space.commands.options import add_device, backbone_names
 from fer_space.engine import Engine
 from fer_space.errors import FerSpaceError
@@ -49,7 +53,9 @@ def run(args: argparse.Namespace) -> int:
             json.dumps(record, ensure_ascii=False) if args.json else describe(name, comparisons), flush=True
         )
         if args.cam is not None:
-            write_overlays(args.cam, f"{done + failed + 1:03d}-{file_stem(name)}", comparisons)
+            stem = f"{done + failed + 1:03d}-{file_stem(name)}"
+            write_overlays(args.cam, stem, comparisons)
+            write_photos(args.cam, stem, image_rgb, comparisons)
         done += 1
     if failed:
         return 1 if done else 2
@@ -81,6 +87,19 @@ def write_overlays(folder: Path, stem: str, comparisons: list[Comparison]) -> No
             picture = overlay(reading.crop.image_rgb, reading.explanations[label].heatmap)
             path = folder / f"{stem}-face{number}-{reading.prediction.backbone}-{label}.png"
             path.write_bytes(encode_png(picture))
+
+
+def write_photos(
+    folder: Path, stem: str, image_rgb: NDArray[np.uint8], comparisons: list[Comparison]
+) -> None:
+    """Write one PNG a backbone: the maps of all faces drawn back on the whole photo."""
+    for column in zip(*(comparison.readings for comparison in comparisons), strict=True):
+        heat = np.zeros(image_rgb.shape[:2], dtype=np.float32)
+        for reading in column:
+            explanation = reading.explanations[reading.prediction.label]
+            heat = np.maximum(heat, map_to_photo(explanation.heatmap, reading.crop, image_rgb.shape[:2]))
+        path = folder / f"{stem}-photo-{column[0].prediction.backbone}.png"
+        path.write_bytes(encode_png(overlay(image_rgb, heat)))
 
 
 def file_stem(source: str) -> str:

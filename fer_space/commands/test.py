@@ -39,7 +39,7 @@ def run(args: argparse.Namespace) -> int:
         if args.out is not None:
             predictions.save(args.out)
         if args.record:
-            record_result(name, record)
+            record_result(name, record, args.data.partition(":")[0])
     return 0
 
 
@@ -53,11 +53,14 @@ def as_text(record: dict[str, Any]) -> str:
     )
 
 
-def record_result(name: str, record: dict[str, Any], folder: Path = WEIGHTS_DIR) -> None:
-    """Put a measurement into the card, with the command that repeats it and the date."""
+def record_result(name: str, record: dict[str, Any], kind: str, folder: Path = WEIGHTS_DIR) -> None:
+    """Put a measurement into the card, with the command that repeats it and the date.
+
+    `kind` is the KIND of KIND:PATH.
+    """
     card = read_card(name, folder)
     data, split, detector = record["data"], record["split"], record.get("detector")
-    command = f"fer-space test --backbone {name} --data {data}:DIR --split {split}"
+    command = f"fer-space test --backbone {name} --data {kind}:PATH --split {split}"
     kept = {key: value for key, value in record.items() if key not in ("backbone", "data", "split")}
     kept |= {"command": command + (f" --detect {detector}" if detector else ""), "date": today()}
     key = f"{data} {split}" + (f", detected by {detector}" if detector else "")

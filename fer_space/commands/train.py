@@ -30,17 +30,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the run is written")
     parser.add_argument("--resume", action="store_true", help="continue a run that was cut off")
     parser.add_argument("--stop-after", type=int, default=0, metavar="EPOCH", help="end early; default: no")
-    parser.add_argument("--processes", type=int, default=1, help="worker processes of one thread each")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and leave config.json, history.csv, last.pt, best.safetensors and card.json in --out."""
     values = {field.name: getattr(args, field.name) for field in fields(TrainConfig)}
-    run_training(
-        TrainConfig(**values),
-        args.out,
-        resume=args.resume,
-        stop_after=args.stop_after,
-        processes=args.processes,
-    )
+    run_training(TrainConfig(**values), args.out, resume=args.resume, stop_after=args.stop_after)
     return 0

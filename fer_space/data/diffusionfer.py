@@ -9,14 +9,12 @@ each, so that whatever is chosen by looking at it (crop margins) is chosen on `v
 import csv
 import hashlib
 import io
-import tarfile
 from pathlib import Path
 
 import numpy as np
 
-from fer_space.data.faceset import SPLITS, FaceSet, one_hot
+from fer_space.data.faceset import SPLITS, FaceSet, one_hot, read_archive
 from fer_space.errors import DataError, UnknownNameError
-from fer_space.imaging import decode_image
 from fer_space.labels import EMOTIONS, canonical
 
 
@@ -29,17 +27,13 @@ def read_diffusionfer(folder: Path, split: str) -> FaceSet:
     if split not in SPLITS:
         raise UnknownNameError.of("DiffusionFER split", split, SPLITS)
     archive = folder / "DiffusionFER.tar"
-    if not archive.is_file():
-        raise DataError(f"DiffusionFER needs DiffusionFER.tar in {folder}.")
-    with tarfile.open(archive) as tar:
-        members = [member for member in tar if member.isfile()]
-        contents = {Path(m.name).name: file.read() for m in members if (file := tar.extractfile(m))}
+    contents = read_archive(archive)
     if "labels.csv" not in contents:
         raise DataError(f"{archive.name} has no labels.csv.")
-    rows = list(csv.DictReader(io.StringIO(contents["labels.csv"].decode())))
-    rows = [row for row in rows if split in ("train", _half(row["file"]))]
-    files = tuple(row["file"] for row in rows)
     try:
+        rows = list(csv.DictReader(io.StringIO(contents["labels.csv"].decode()), restval=""))
+        rows = [row for row in rows if split in ("train", _half(row["file"]))]
+        files = tuple(row["file"] for row in rows)
         affect = np.array([[row["valence"], row["arousal"]] for row in rows], dtype=np.float32)
         labels = np.array([EMOTIONS.index(canonical(row["expression"])) for row in rows], dtype=np.int64)
     except (KeyError, ValueError) as error:
@@ -50,7 +44,7 @@ def read_diffusionfer(folder: Path, split: str) -> FaceSet:
         name="diffusionfer",
         split=split,
         files=files,
-        read=lambda i: decode_image(contents[files[i]]),
+        encoded=lambda i: contents[files[i]],
         labels=labels,
         targets=one_hot(labels),
         affect=affect,

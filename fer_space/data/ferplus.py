@@ -11,16 +11,14 @@ order of `EMOTIONS`, for "unknown" and for "not a face".
 
 import csv
 import io
-import tarfile
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.data.faceset import FaceSet, one_hot
+from fer_space.data.faceset import FaceSet, one_hot, read_archive
 from fer_space.errors import DataError, UnknownNameError
-from fer_space.imaging import decode_image
 from fer_space.labels import EMOTIONS
 
 TargetMode = Literal["majority", "pld", "cel", "multi"]
@@ -36,6 +34,7 @@ KEPT = {
     ("valid", "majority", 3_579): 3_191,
     ("test", "majority", 3_573): 3_137,
 }
+TEST_COUNTS = (1083, 892, 394, 382, 269, 16, 86, 15)
 
 
 def read_ferplus(folder: Path, split: str, mode: TargetMode = "majority") -> FaceSet:
@@ -64,12 +63,15 @@ def read_ferplus(folder: Path, split: str, mode: TargetMode = "majority") -> Fac
     if expected is not None and len(keep) != expected:
         raise DataError(f"FERPlus {split} ({mode}) gives {len(keep)} faces where {expected} are published.")
     accepted = accepted[keep]
+    counts = tuple(np.bincount(accepted.argmax(axis=1), minlength=UNKNOWN).tolist())
+    if len(keep) == sum(TEST_COUNTS) and split == "test" and counts != TEST_COUNTS:
+        raise DataError(f"FERPlus test gives {counts} faces an emotion where {TEST_COUNTS} are published.")
     kept = tuple(files[i] for i in keep)
     return FaceSet(
         name="ferplus",
         split=split,
         files=kept,
-        read=lambda i: decode_image(contents[kept[i]]),
+        encoded=lambda i: contents[kept[i]],
         labels=accepted.argmax(axis=1),
         targets=_targets(accepted, mode),
     )
@@ -154,11 +156,7 @@ def _parse_labels(contents: dict[str, bytes], where: str) -> tuple[list[str], ND
 
 def _load(folder: Path, name: str) -> dict[str, bytes]:
     """All files of FER2013Train (and so on) by base name, from the folder or its .tar."""
-    directory, archive = folder / name, folder / f"{name}.tar"
+    directory = folder / name
     if directory.is_dir():
         return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
-    if not archive.is_file():
-        raise DataError(f"FERPlus needs {name} or {name}.tar in {folder}.")
-    with tarfile.open(archive) as tar:
-        members = [member for member in tar if member.isfile()]
-        return {Path(m.name).name: file.read() for m in members if (file := tar.extractfile(m))}
+    return read_archive(folder / f"{name}.tar")

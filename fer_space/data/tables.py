@@ -14,7 +14,6 @@ from numpy.typing import NDArray
 
 from fer_space.data.faceset import FaceSet, one_hot
 from fer_space.errors import DataError
-from fer_space.imaging import decode_image
 from fer_space.labels import EMOTIONS, SYNONYMS, canonical
 from fer_space.sources import PICTURE_SUFFIXES
 
@@ -40,10 +39,12 @@ def read_csv(file: Path, split: str) -> FaceSet:
     """Read a CSV file; raises DataError naming the line that breaks the rules of this module."""
     if not file.is_file():
         raise DataError(f"There is no file {file}.")
-    with file.open(newline="", encoding="utf-8") as stream:
-        reader = csv.DictReader(stream)
-        columns = {name.strip().lower(): name for name in reader.fieldnames or ()}
-        numbered = [(i, row) for i, row in enumerate(reader, start=2) if _in_split(row, columns, split)]
+    try:
+        reader = csv.DictReader(file.read_text(encoding="utf-8").splitlines(), restval="")
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file.name} is not a text file in UTF-8.") from error
+    columns = {name.strip().lower(): name for name in reader.fieldnames or ()}
+    numbered = [(i, row) for i, row in enumerate(reader, start=2) if _in_split(row, columns, split)]
     if "file" not in columns:
         raise DataError(f"{file.name} needs a column “file”.")
     paths, targets, affect = [], [], []
@@ -87,7 +88,7 @@ def _face_set(
         name=name,
         split=split,
         files=tuple(str(path) for path in paths),
-        read=lambda i: decode_image(paths[i].read_bytes()),
+        encoded=lambda i: paths[i].read_bytes(),
         labels=targets.argmax(axis=1),
         targets=targets,
         affect=affect,

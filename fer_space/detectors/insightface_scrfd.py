@@ -41,6 +41,8 @@ class InsightFaceScrfd:
 
     def detect(self, image_rgb: NDArray[np.uint8]) -> list[Face]:
         """Return the faces of uint8 (H, W, 3) RGB whose score is MIN_SCORE or more."""
+        if min(image_rgb.shape[:2]) * WORKING_SIZE[0] < max(image_rgb.shape[:2]):
+            return []  # fitted into the network's square, its short side would be less than a pixel
         with self._lock:  # it caches its anchors between calls
             boxes, points = self._model.detect(cv2.cvtColor(image_rgb, cv2.COLOR_RGB2BGR))
         return [

@@ -91,6 +91,10 @@ class Landmarker:
         back = invert(to_patch)
         return (points @ back[:, :2].T + back[:, 2]).astype(np.float32), _tilt(points)
 
+    def load(self) -> None:
+        """Load the model now instead of at the first fit."""
+        self._predictor  # noqa: B018
+
     @property
     def _predictor(self) -> Any:
         with self._lock:

@@ -19,7 +19,7 @@ from fer_space.engine import Engine
 from fer_space.evaluation.metrics import confusion, score
 from fer_space.inference import logits_of
 from fer_space.labels import EMOTIONS
-from fer_space.weights import Card, load_backbone
+from fer_space.weights import Card
 
 Picture = NDArray[np.uint8]
 
@@ -54,7 +54,10 @@ class Predictions:
         return record
 
     def save(self, out: Path) -> None:
-        """Write NAME.parquet (file, label, one column an emotion) and NAME-confusion.png into `out`."""
+        """Write into `out` a .parquet (file, label, one column an emotion) and the confusion as .png.
+
+        Both are named BACKBONE-DATA-SPLIT, and -DETECTOR where one was used.
+        """
         import pandas
 
         from fer_space.evaluation.plots import draw_confusion
@@ -64,7 +67,7 @@ class Predictions:
         table = pandas.DataFrame(self.probabilities, columns=list(EMOTIONS))
         table.insert(0, "label", names)
         table.insert(0, "file", self.faces.files)
-        stem = f"{self.backbone}-{self.faces.name}-{self.faces.split}"
+        stem = "-".join(filter(None, (self.backbone, self.faces.name, self.faces.split, self.detector)))
         table.to_parquet(out / f"{stem}.parquet", index=False)
         counts = confusion(self.probabilities, self.faces.labels)
         draw_confusion(
@@ -86,6 +89,16 @@ def detected_crops(
     return crops, found
 
 
+def read_crops(engine: Engine, card: Card, crops: list[Picture]) -> NDArray[np.float64]:
+    """Calibrated probabilities float64 (N, 8) over `EMOTIONS` of face crops; absent emotions stay 0."""
+    network = engine.network(card.name)
+    logits = logits_of(network, card.preprocess, card.preprocess.reduce(crops))
+    probabilities = np.zeros((len(crops), len(EMOTIONS)))
+    columns = [EMOTIONS.index(label) for label in card.labels]
+    probabilities[:, columns] = card.probabilities(logits).numpy()
+    return probabilities
+
+
 def predict_set(engine: Engine, card: Card, faces: FaceSet, detector: str | None = None) -> Predictions:
     """Read every picture of a split with one backbone, calibrated as its card says."""
     if detector is None:
@@ -94,8 +107,5 @@ def predict_set(engine: Engine, card: Card, faces: FaceSet, detector: str | None
         crops, found = detected_crops(engine, faces, card.crop, detector)
     probabilities = np.zeros((len(faces), len(EMOTIONS)))
     if crops:
-        network = load_backbone(card, engine.weights_dir).to(engine.device)
-        logits = logits_of(network, card.preprocess, card.preprocess.reduce(crops))
-        columns = np.array([EMOTIONS.index(label) for label in card.labels])
-        probabilities[np.ix_(found, columns)] = card.probabilities(logits).numpy()
+        probabilities[found] = read_crops(engine, card, crops)
     return Predictions(card.name, faces, probabilities, detector)

@@ -30,7 +30,7 @@ class Look:
 
 def percent(probability: float) -> str:
     """Write a probability for people: 0.934 -> "93 %"; small but measured -> "<1 %"."""
-    if 0.0 < probability < 0.005:
+    if 0.0 < probability <= 0.005:
         number = "<1"
     elif 0.995 <= probability < 1.0:
         number = ">99"

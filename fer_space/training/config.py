@@ -9,6 +9,16 @@ from fer_space.errors import InputError
 ScheduleName = Literal["onecycle", "cosine", "step"]
 OptimizerName = Literal["adamw", "sgd"]
 
+RANGES: tuple[tuple[str, float, float], ...] = (
+    ("native_size", 8, 1024),
+    ("warmup", 0, 0.99),
+    ("label_smoothing", 0, 0.99),
+    ("ema_decay", 0, 0.99999),
+    ("flip", 0, 1),
+    ("erase", 0, 1),
+    ("limit", 0, 1e9),
+)
+
 
 @dataclass(frozen=True)
 class TrainConfig:
@@ -29,6 +39,8 @@ class TrainConfig:
         ema_decay: of the averaged weights that are validated and shipped; 0 switches them off.
         rotate, zoom, shift, brightness, contrast, flip, erase: augmentation, see `augment.Augment`.
         init: "imagenet", "none", or the path of a .safetensors file to start from.
+        processes: worker processes of one thread each that share every batch; they see their own
+            batch statistics, so their number belongs to the run.
         seed: of everything random.
         limit: use only that many pictures of each split; 0 for all (for trying things out).
     """
@@ -59,6 +71,7 @@ class TrainConfig:
     flip: float = 0.5
     erase: float = 0.4
     init: str = "imagenet"
+    processes: int = 1
     seed: int = 0
     limit: int = 0
 
@@ -67,6 +80,13 @@ class TrainConfig:
             raise InputError("A training run needs at least 1 epoch and 2 pictures in a batch.")
         if self.early_epochs and not self.early_size:
             raise InputError("--early-epochs needs --early-size.")
+        if self.processes < 1 or self.batch_size % self.processes:
+            raise InputError("--batch-size must be a multiple of --processes.")
+        if self.target == "multi" and self.label_smoothing:
+            raise InputError("--target multi takes any accepted emotion; label smoothing would accept all.")
+        for name, low, high in RANGES:
+            if not low <= getattr(self, name) <= high:
+                raise InputError(f"--{name.replace('_', '-')} must lie between {low:g} and {high:g}.")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""

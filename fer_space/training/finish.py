@@ -26,7 +26,10 @@ from fer_space.training.loop import preprocess_for
 from fer_space.training.pictures import LabelledPictures
 from fer_space.weights import Card, paths_of, save_tensors, sha256_of
 
-LICENCE = "MIT for the weights; FER-2013, which they learned from, is for research use"
+LICENCE = (
+    "MIT for the weights. They learned from FER-2013, whose pictures are for research use; crops are aligned "
+    "by dlib's 68-point predictor, whose training set excludes commercial use."
+)
 
 
 def write_card(
@@ -54,6 +57,7 @@ def calibrated(
     temperature = fit_temperature(logits + bias, valid_set.labels)
     card = Card(
         name=config.backbone,
+        architecture=backbone_spec(config.backbone).target,
         labels=EMOTIONS,
         preprocess=preprocess,
         crop=CropRule(),

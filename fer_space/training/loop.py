@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from tqdm import tqdm
@@ -22,7 +23,7 @@ from fer_space.errors import InputError
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy
 from fer_space.inference import logits_of
 from fer_space.preprocess import Preprocess
-from fer_space.registry import backbone_spec
+from fer_space.registry import BackboneSpec, backbone_spec
 from fer_space.training.augment import Augment
 from fer_space.training.config import TrainConfig
 from fer_space.training.losses import draw_labels, loss_for, smooth
@@ -52,18 +53,13 @@ def train(
     the weights of an unbroken one.
     With several workers, each calls this with its own `worker` and the same other arguments.
     """
-    torch.manual_seed(config.seed + worker.rank)  # dropout
     backbone.to(memory_format=torch.channels_last)
     steps = max(1, len(train_set) // config.batch_size)
     state = TrainState.start(backbone, config, steps)
-    out.mkdir(parents=True, exist_ok=True)
     checkpoint = out / "last.pt"
     if resume and checkpoint.is_file():
-        _check_same_run(config, out / "config.json")
         state.restore(checkpoint)
-    if worker.leads:
-        (out / "config.json").write_text(json.dumps(config.to_dict(), indent=2) + "\n")
-    while len(state.history) < (stop_after or config.epochs):
+    while len(state.history) < min(stop_after or config.epochs, config.epochs):
         row = run_epoch(state, config, train_set, valid_set, worker)
         improved = row["valid_accuracy"] > state.best
         state.best = max(state.best, row["valid_accuracy"])
@@ -84,18 +80,20 @@ def run_epoch(
 ) -> dict[str, float]:
     """One pass over the training pictures and one over the validation pictures; appends to history."""
     epoch, started = len(state.history), time.monotonic()
+    torch.manual_seed((config.seed * 10_000 + epoch) * 64 + worker.rank)  # dropout
     size = config.early_size if epoch < config.early_epochs else input_size(config)
     state.backbone.train()
     batches = list(shuffled(len(train_set), config.batch_size, state.rng))
     title = f"epoch {epoch + 1}/{config.epochs}"
     bar = tqdm(batches, desc=title, unit="batch", mininterval=5, leave=False, disable=not worker.leads)
     losses = [train_step(state, config, train_set, picks, size, worker) for picks in bar]
+    train_loss = float(worker.mean(torch.tensor(losses).mean()))
     seen = logits_of(state.averaged.network, preprocess_for(config), worker.share(valid_set.pictures))
     probabilities = worker.merge(seen, len(valid_set)).softmax(dim=1).numpy()
     labels = valid_set.labels.numpy()
     row = {
         "epoch": epoch + 1,
-        "train_loss": sum(losses) / len(losses),
+        "train_loss": train_loss,
         "valid_accuracy": accuracy(probabilities, labels),
         "valid_balanced_accuracy": balanced_accuracy(probabilities, labels),
         "seconds": round(time.monotonic() - started, 1),
@@ -163,18 +161,18 @@ def preprocess_for(config: TrainConfig, size: int = 0) -> Preprocess:
     return Preprocess(size or input_size(config), config.native_size, config.gray)
 
 
-def initialise(backbone: Backbone, init: str) -> None:
-    """Fill the network before the first step: "imagenet", "none" or a .safetensors file."""
-    if init == "imagenet":
-        from fer_space.backbones.efficientnet import Lite0, load_imagenet
+def initialise(backbone: Backbone, spec: BackboneSpec, init: str) -> None:
+    """Fill the network before the first step: "imagenet", "none" or a .safetensors file.
 
-        if not isinstance(backbone, Lite0):
-            raise InputError("ImageNet weights exist here for efficientnet_lite0 only; use --init none.")
-        load_imagenet(backbone)
+    Raises InputError when there are no such weights for this backbone.
+    """
+    if init == "imagenet":
+        spec.load_imagenet(backbone)
     elif init != "none":
-        if not Path(init).is_file():
-            raise InputError(f"--init: there is no file {init}.")
-        backbone.load_state_dict(load_file(init))
+        try:
+            backbone.load_state_dict(load_file(init))
+        except (OSError, RuntimeError, SafetensorError) as error:
+            raise InputError(f"--init: {init} does not hold the weights of {spec.name}.") from error
 
 
 def write_history(history: list[dict[str, float]], path: Path) -> None:
@@ -185,7 +183,16 @@ def write_history(history: list[dict[str, float]], path: Path) -> None:
         writer.writerows(history)
 
 
-def _check_same_run(config: TrainConfig, path: Path) -> None:
-    before = TrainConfig.from_dict(json.loads(path.read_text()))
-    if before != config:
-        raise InputError(f"{path.parent} holds another run; resume it with its own settings ({path.name}).")
+def open_run(config: TrainConfig, out: Path, *, resume: bool) -> None:
+    """Make the folder of a run and write its config.json, or check that it is there for a resumed one.
+
+    Raises InputError when the folder holds another run, or this one and `resume` is not asked for.
+    """
+    path = out / "config.json"
+    if path.is_file():
+        if TrainConfig.from_dict(json.loads(path.read_text(encoding="utf-8"))) != config:
+            raise InputError(f"{out} holds another run; resume it with its own settings ({path.name}).")
+        if (out / "last.pt").is_file() and not resume:
+            raise InputError(f"{out} holds this run already: --resume continues it.")
+    out.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(config.to_dict(), indent=2) + "\n", encoding="utf-8")

@@ -45,6 +45,12 @@ class Worker:
         for tensor, piece in zip(tensors, pieces, strict=True):
             tensor.copy_(piece.view(tensor.shape))
 
+    def mean(self, value: Tensor) -> Tensor:
+        """The mean of a number over all processes."""
+        if self.size > 1:
+            distributed.all_reduce(value)
+        return value / self.size
+
     def merge(self, rows: Tensor, count: int) -> Tensor:
         """Put the rows that each process computed for its `share` of `count` rows back in order."""
         if self.size == 1:

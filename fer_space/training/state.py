@@ -52,7 +52,6 @@ class TrainState:
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": self.schedule.state_dict(),
                 "rng": self.rng.get_state(),
-                "global_rng": torch.get_rng_state(),
                 "history": self.history,
                 "best": self.best,
             },
@@ -69,6 +68,5 @@ class TrainState:
         self.optimizer.load_state_dict(saved["optimizer"])
         self.schedule.load_state_dict(saved["schedule"])
         self.rng.set_state(saved["rng"])
-        torch.set_rng_state(saved["global_rng"])
         self.history = saved["history"]
         self.best = saved["best"]

@@ -51,6 +51,8 @@ def _record(
         raise InputError(NO_PICTURE)
     if not backbones:
         raise InputError(NO_BACKBONE)
+    if not (isinstance(backbones, list) and all(isinstance(name, str) for name in [*backbones, detector])):
+        raise InputError("backbones is a list of names, and detector is one name.")
     picture = decode_image(uploaded_bytes(image))
     height, width = picture.shape[:2]
     return comparison_record(

@@ -2,12 +2,10 @@
 
 import json
 from base64 import b64decode
-from binascii import Error as Base64Error
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
 from pathlib import Path
-from typing import Any
 
 from gradio.utils import get_upload_folder
 
@@ -16,6 +14,7 @@ from fer_space.imaging import decode_image
 from fer_space.render import data_uri, shrink
 
 _THUMB = 160
+_LOST = "The picture did not arrive. Please choose it again."
 
 
 @dataclass(frozen=True)
@@ -58,7 +57,7 @@ def _button(index: int, example: Example) -> str:
     )
 
 
-def uploaded_bytes(payload: Mapping[str, Any]) -> bytes:
+def uploaded_bytes(payload: object) -> bytes:
     """Return the raw bytes of what a visitor handed in, undecoded.
 
     Gradio's own decoding would answer a damaged file with its own error and lose 16-bit and CMYK
@@ -69,17 +68,22 @@ def uploaded_bytes(payload: Mapping[str, Any]) -> bytes:
         InputError: the payload names a file that was not uploaded.
         ImageError: its data URI cannot be read.
     """
+    if not isinstance(payload, Mapping):
+        raise InputError(_LOST)
     url = str(payload.get("url") or "")
     if url.startswith("data:"):
         return _inline_bytes(url)
-    path = Path(str(payload.get("path") or "")).resolve()
-    if not (path.is_file() and path.is_relative_to(Path(get_upload_folder()).resolve())):
-        raise InputError("The picture did not arrive. Please choose it again.")
-    return path.read_bytes()
+    try:
+        path = Path(str(payload.get("path") or "")).resolve()
+        if path.is_relative_to(Path(get_upload_folder()).resolve()):
+            return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise InputError(_LOST) from error
+    raise InputError(_LOST)
 
 
 def _inline_bytes(url: str) -> bytes:
     try:
         return b64decode(url.partition(",")[2], validate=True)
-    except Base64Error as error:
+    except ValueError as error:
         raise ImageError("The picture's data URI is not valid base64.") from error

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # needs them only until they are read.
 DELETE_CACHE_S = (60, 300)
 WAITING_LINE = 32
-SESSIONS = 200  # each remembers its picture for half an hour; the oldest goes first
+SESSIONS = 40  # each remembers its picture for half an hour; the oldest goes first
 
 _HEADER = """<header class="fer-header"><h1>FER Space</h1>
 <p>One picture, every face, several expression models side by side. Pictures are not kept.</p></header>"""

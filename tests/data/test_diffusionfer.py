@@ -41,13 +41,20 @@ def test_halves_share_nothing_and_train_is_everything(tmp_path: Path):
     [
         ("file,valence,arousal,expression\ngone.jpg,0,0,happy\n", "lacks 1"),
         ("file,valence,arousal,expression\nx.jpg,low,0,happy\n", "malformed"),
+        ("picture,valence\nx.jpg,0\n", "malformed"),
     ],
-    ids=["missing picture", "no number"],
+    ids=["missing picture", "no number", "no file column"],
 )
 def test_trouble_is_named(tmp_path: Path, table: str, message: str):
     write_archive(tmp_path, table, ["x.jpg"])
     with pytest.raises(DataError, match=message):
         read_diffusionfer(tmp_path, "train")
+
+
+def test_damaged_archive(tmp_path: Path):
+    (tmp_path / "DiffusionFER.tar").write_bytes(b"no archive")
+    with pytest.raises(DataError, match="damaged"):
+        read_diffusionfer(tmp_path, "test")
 
 
 def test_missing_archive(tmp_path: Path):

@@ -116,9 +116,30 @@ def test_malformed_row_is_named(tmp_path: Path, row: str, message: str):
 
 
 def test_missing_data_and_unknown_words(tmp_path: Path):
-    with pytest.raises(DataError, match=r"FER2013Train or FER2013Train.tar"):
+    with pytest.raises(DataError, match=r"no FER2013Train\.tar"):
         read_ferplus(tmp_path, "train")
     with pytest.raises(UnknownNameError, match="majority"):
         read_ferplus(tmp_path, "train", "votes")  # type: ignore[arg-type]
     with pytest.raises(UnknownNameError, match="valid"):
         read_ferplus(tmp_path, "validation")
+
+
+PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "ferplus"
+
+
+@pytest.mark.skipif(not PUBLISHED.is_dir(), reason="the published files are not beside the project")
+@pytest.mark.parametrize(
+    ("split", "mode", "count"),
+    [
+        ("test", "majority", 3137),
+        ("valid", "majority", 3191),
+        ("train", "majority", 25045),
+        ("train", "cel", 27947),
+        ("train", "multi", 27667),
+    ],
+)
+def test_published_files_give_the_published_counts(split: str, mode: str, count: int):
+    faces = read_ferplus(PUBLISHED, split, mode)  # type: ignore[arg-type]
+    assert len(faces) == count
+    if split == "test":
+        assert np.bincount(faces.labels).tolist() == [1083, 892, 394, 382, 269, 16, 86, 15]

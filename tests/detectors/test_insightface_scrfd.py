@@ -1,6 +1,7 @@
 """The adapter against a tiny ONNX file with SCRFD's nine outputs; no model is downloaded."""
 
 import importlib.util
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,9 +13,6 @@ from fer_space.errors import MissingDependencyError
 needs_insightface = pytest.mark.skipif(
     importlib.util.find_spec("insightface") is None,
     reason="insightface is opt-in: see requirements-insightface.txt",
-)
-without_insightface = pytest.mark.skipif(
-    importlib.util.find_spec("insightface") is not None, reason="insightface is installed"
 )
 
 SIDE = 640
@@ -72,7 +70,9 @@ def test_boxes_points_and_colour_order(tmp_path: Path) -> None:
 @needs_insightface
 def test_tiny_picture(tmp_path: Path) -> None:
     write_scrfd(tmp_path / "det.onnx")
-    assert len(InsightFaceScrfd(tmp_path).detect(plain((255, 0, 0), side=1))) <= 1
+    detector = InsightFaceScrfd(tmp_path)
+    assert len(detector.detect(plain((255, 0, 0), side=1))) <= 1
+    assert detector.detect(np.zeros((3, 2000, 3), dtype=np.uint8)) == []
 
 
 @needs_insightface
@@ -82,8 +82,10 @@ def test_folder_from_the_environment(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert len(InsightFaceScrfd().detect(plain((255, 0, 0)))) == 1
 
 
-@without_insightface
-def test_not_installed_says_how(tmp_path: Path) -> None:
+def test_not_installed_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in [name for name in sys.modules if name.partition(".")[0] == "insightface"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "insightface", None)
     (tmp_path / "det.onnx").touch()
     with pytest.raises(MissingDependencyError, match=r"requirements-insightface\.txt"):
         InsightFaceScrfd(tmp_path)

@@ -88,3 +88,13 @@ def test_68_landmarks_are_not_fitted_again() -> None:
     counter = NoLandmarks()
     find_faces(PHOTO, Scripted([complete, square(120, 10, 40)]), counter)  # type: ignore[arg-type]
     assert counter.asked == 1
+
+
+def test_a_huge_picture_is_reduced_before_it_is_padded() -> None:
+    huge = np.zeros((1333, 30_000, 3), dtype=np.uint8)
+    detector = Scripted([], [Face((640, 640, 700, 690), 0.9)])
+    (face,) = find_faces(huge, detector, NoLandmarks())  # type: ignore[arg-type]
+    assert max(detector.shapes[1]) <= 2 * 1280
+    left, top, right, bottom = face.box_xyxy
+    assert (left, top) == (0.0, 0.0)
+    assert (right, bottom) == pytest.approx((60 * 30_000 / 1280, 50 * 1333 / 57), rel=1e-6)

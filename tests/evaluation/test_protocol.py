@@ -7,6 +7,7 @@ import pytest
 from fer_space.data.faceset import FaceSet, one_hot
 from fer_space.engine import Engine
 from fer_space.evaluation.protocol import predict_set
+from fer_space.imaging import encode_png
 from fer_space.labels import EMOTIONS
 from fer_space.types import Face
 from fer_space.weights import Card
@@ -17,7 +18,7 @@ def faces() -> FaceSet:
     pictures = rng.integers(0, 256, (5, 40, 40, 3), dtype=np.uint8)
     labels = np.array([0, 1, 2, 3, 4])
     names = tuple(f"{i}.png" for i in range(5))
-    return FaceSet("invented", "test", names, lambda i: pictures[i], labels, one_hot(labels))
+    return FaceSet("invented", "test", names, lambda i: encode_png(pictures[i]), labels, one_hot(labels))
 
 
 def test_pictures_are_crops_without_a_detector(tiny_weights: tuple[Path, Card]):

@@ -3,15 +3,19 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from fer_space.errors import InputError
+from fer_space.imaging import encode_png
+from fer_space.labels import EMOTIONS
 from fer_space.training import loop
 from fer_space.training.config import TrainConfig
 from fer_space.training.finish import command_of, export, write_card
 from fer_space.training.parallel import Worker, run_workers
+from fer_space.training.run import run as run_whole
 from fer_space.training.state import TrainState
 from fer_space.weights import load_backbone
 from tests.networks import build_tiny, striped_faces
@@ -41,6 +45,7 @@ def tiny_network() -> torch.nn.Module:
 
 def run(out: Path, config: TrainConfig = CONFIG, *, resume: bool = False) -> TrainState:
     faces, held_out = striped_faces(160), striped_faces(64, seed=1)
+    loop.open_run(config, out, resume=resume)
     return loop.train(config, faces, held_out, tiny_network(), out, resume=resume)
 
 
@@ -78,10 +83,38 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(
     ).read_bytes()
 
 
-def test_resume_refuses_another_run(tiny: str, tmp_path: Path):
+def test_resume_refuses_another_run_and_a_new_one_does_not_overwrite(tiny: str, tmp_path: Path):
     run(tmp_path, replace(CONFIG, epochs=1))
     with pytest.raises(InputError, match="another run"):
         run(tmp_path, replace(CONFIG, epochs=2), resume=True)
+    with pytest.raises(InputError, match="--resume continues"):
+        run(tmp_path, replace(CONFIG, epochs=1))
+
+
+def write_folder(folder: Path) -> None:
+    for split in ("train", "valid"):
+        faces = striped_faces(32, seed=len(split))
+        for i, (picture, label) in enumerate(zip(faces.pictures, faces.labels, strict=True)):
+            path = folder / split / EMOTIONS[int(label)] / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode_png(np.repeat(picture.numpy().transpose(1, 2, 0), 3, axis=2)))
+
+
+def test_two_processes_stopped_and_resumed_end_like_an_unbroken_run(tmp_path: Path):
+    write_folder(tmp_path / "faces")
+    config = replace(
+        CONFIG, backbone="efficientnet_lite0", data=f"folder:{tmp_path / 'faces'}", epochs=2, processes=2
+    )
+    run_whole(config, tmp_path / "whole")
+    run_whole(config, tmp_path / "broken", stop_after=1)
+    run_whole(config, tmp_path / "broken", resume=True)
+    whole, broken = (load_file(tmp_path / out / "best.safetensors") for out in ("whole", "broken"))
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, broken[name]), name
+    with pytest.raises(InputError, match="own folder"):
+        run_whole(replace(config, init=str(tmp_path / "whole/best.safetensors")), tmp_path / "whole")
+    with pytest.raises(InputError, match="does not hold the weights"):
+        run_whole(replace(config, init=str(tmp_path / "faces")), tmp_path / "other")
 
 
 @dataclass(frozen=True)
@@ -134,10 +167,29 @@ def test_command_names_what_differs_from_the_defaults(
     assert command_of(config) == words
     monkeypatch.chdir(tmp_path)
     faces = striped_faces(64)
+    loop.open_run(replace(CONFIG, size=8), Path("warm"), resume=False)
     loop.train(replace(CONFIG, size=8), faces, faces, tiny_network(), Path("warm"), stop_after=2)
     both = command_of(replace(config, init="warm/best.safetensors"))
     assert " --out warm " in both
     assert f" --stop-after 2 && {words} --init warm/best.safetensors" in both
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch_size": 15, "processes": 2},
+        {"processes": 0},
+        {"target": "multi"},
+        {"warmup": 1.5},
+        {"limit": -5},
+        {"native_size": 0},
+        {"ema_decay": 2.0},
+    ],
+    ids=str,
+)
+def test_config_refuses_what_would_fail_later(change: dict[str, object]):
+    with pytest.raises(InputError, match="--"):
+        replace(CONFIG, **change)  # type: ignore[arg-type]
 
 
 def test_config_refuses_unknown_fields_and_nonsense():

@@ -174,6 +174,16 @@ def test_only_uploads_can_be_read(payload: dict[str, Any]) -> None:
         uploaded_bytes(payload)
 
 
+@pytest.mark.parametrize(
+    "payload",
+    [5, "text", ["a"], {"path": "\0"}, {"path": "x" * 5000}, {"url": "data:image/png;base64,é"}],
+    ids=["number", "text", "list", "NUL", "long path", "no ASCII"],
+)
+def test_malformed_payloads_are_sentences(payload: object) -> None:
+    with pytest.raises(FerSpaceError):
+        uploaded_bytes(payload)
+
+
 def test_data_uris_are_read() -> None:
     assert uploaded_bytes({"path": None, "url": "data:image/png;base64,aGVsbG8="}) == b"hello"
     with pytest.raises(FerSpaceError):

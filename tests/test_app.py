@@ -1,0 +1,45 @@
+"""`python app.py` as a newcomer starts it: the page comes up where the environment says, and tidies up."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+from urllib.error import URLError
+from urllib.request import urlopen
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.mark.parametrize("name", ["PORT", "GRADIO_SERVER_PORT"])
+def test_page_comes_up_and_leaves_nothing_behind(name: str, tmp_path: Path):
+    port = free_port()
+    environment = {k: v for k, v in os.environ.items() if not k.startswith("GRADIO_")}
+    environment |= {"PORT": "", "HOST": "", name: str(port), "TMPDIR": str(tmp_path)}
+    app = subprocess.Popen([sys.executable, ROOT / "app.py"], cwd=tmp_path, env=environment)
+    try:
+        end = time.monotonic() + 120
+        while True:
+            try:
+                with urlopen(f"http://127.0.0.1:{port}/", timeout=5) as answer:
+                    assert b"FER Space" in answer.read()
+                break
+            except (URLError, OSError):
+                assert app.poll() is None, "the app ended"
+                assert time.monotonic() < end, "the page did not come up"
+                time.sleep(0.3)
+        assert list(tmp_path.glob("fer-space-*"))
+    finally:
+        app.send_signal(signal.SIGTERM)
+        app.wait(timeout=30)
+    assert not list(tmp_path.glob("fer-space-*"))
