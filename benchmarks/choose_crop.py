@@ -25,10 +25,10 @@ from fer_space.types import Face
 from fer_space.weights import Card, paths_of
 
 RULES = [
-    CropRule(scale=scale, shift_y=shift)
-    for scale in (0.9, 1.0, 1.1, 1.2, 1.3)
-    for shift in (-0.04, 0.0, 0.04)
-] + [CropRule(align=False), CropRule(align=False, box_scale=1.0), CropRule(align=False, box_scale=1.25)]
+    *(CropRule(scale=scale) for scale in (0.9, 1.0, 1.1, 1.2, 1.3)),
+    *(CropRule(scale=scale, shift_y=shift) for scale in (1.0, 1.1) for shift in (-0.04, 0.04)),
+    *(CropRule(align=False, box_scale=scale) for scale in (1.0, 1.12, 1.25)),
+]
 
 Seen = tuple[NDArray[np.uint8], Face]
 
