@@ -29,9 +29,10 @@ def fit_adjustment(logits: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
         rows = (logits.double() + tau * direction).softmax(dim=1).numpy()
         return accuracy(rows, labels.numpy()), balanced_accuracy(rows, labels.numpy())
 
-    floor = scores(0.0)[0] - ACCURACY_GIVEN_UP
-    allowed = [tau for tau in STRENGTHS if scores(tau)[0] >= floor]
-    return max(allowed, key=lambda tau: scores(tau)[1]) * direction
+    by_tau = {tau: scores(tau) for tau in STRENGTHS}
+    floor = by_tau[0.0][0] - ACCURACY_GIVEN_UP
+    allowed = [tau for tau in STRENGTHS if by_tau[tau][0] >= floor]
+    return max(allowed, key=lambda tau: by_tau[tau][1]) * direction
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
