@@ -24,7 +24,7 @@ bench: .venv/tested
 
 # FERPLUS and DIFFUSIONFER name folders that hold the data
 evaluate: install
-	$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --record
+	$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --without-twins --record
 	$(BIN)/fer-space test --backbone all --data diffusionfer:$(DIFFUSIONFER) --record
 	$(BIN)/fer-space test --backbone all --data diffusionfer:$(DIFFUSIONFER) --detect libfacedetection --record
 

@@ -1,11 +1,12 @@
-"""Measure the framing of the training faces: `TEMPLATE` and the box defaults of fer_space/alignment.py.
+"""Measure the average training face: `TEMPLATE` and the box defaults of fer_space/alignment.py, jaw and nose
+bridge of fer_space/occlusion.py.
 
     python benchmarks/measure_template.py DATA
 
-DATA holds `ferplus/FER2013Train.tar` and `diffusionfer/DiffusionFER.tar`. The template is the median of eyes
-and mouth over FERPlus training faces, enlarged to 192 px and run through the default detector and
-landmarks. The box defaults are the medians, over DiffusionFER pictures, of the aligned square (scale 1)
-against the detector's box.
+DATA holds `ferplus/FER2013Train.tar` and `diffusionfer/DiffusionFER.tar`. FERPlus training faces are enlarged
+to 192 px and run through the default detector and landmarks; the template is the median of eyes and mouth.
+The box defaults are the medians, over DiffusionFER pictures, of the aligned square (scale 1) against the
+detector's box.
 """
 
 import sys
@@ -46,17 +47,19 @@ def largest_faces(images: Iterator[NDArray[np.uint8]]) -> Iterator[tuple[NDArray
             yield image, faces[0]
 
 
-def measure_template(archive: Path) -> NDArray[np.float64]:
-    """Return the medians of left eye, right eye and mouth, (3, 2) in parts of the side, made symmetric."""
+def ferplus_landmarks(archive: Path) -> NDArray[np.float64]:
+    """Return the landmarks of FERPlus faces, float64 (N, 68, 2) in parts of the side."""
     enlarged = (resize(image, (FERPLUS_SIDE, FERPLUS_SIDE)) for image in pictures(archive, ".png"))
-    points = [
-        (eyes_and_mouth(face.landmarks) + 0.5) / FERPLUS_SIDE
-        for _, face in largest_faces(islice(enlarged, FERPLUS_FACES))
-        if face.landmarks is not None
-    ]
+    seen = largest_faces(islice(enlarged, FERPLUS_FACES))
+    points = [(face.landmarks + 0.5) / FERPLUS_SIDE for _, face in seen if face.landmarks is not None]
     print(f"FERPlus: {len(points)} faces of {FERPLUS_FACES}")
+    return np.array(points, dtype=np.float64)
+
+
+def symmetric_median(points: NDArray[np.float64], mirror: list[int]) -> NDArray[np.float64]:
+    """Median over faces of points (N, P, 2), averaged with its mirror image, where P becomes mirror[P]."""
     medians = np.median(points, axis=0)
-    mirrored = medians[[1, 0, 2]] * [-1.0, 1.0] + [1.0, 0.0]
+    mirrored = medians[mirror] * [-1.0, 1.0] + [1.0, 0.0]
     return np.asarray((medians + mirrored) / 2.0)
 
 
@@ -76,5 +79,10 @@ def measure_box(archive: Path) -> tuple[float, float]:
 
 if __name__ == "__main__":
     data = Path(sys.argv[1])
-    print("TEMPLATE", measure_template(data / "ferplus" / "FER2013Train.tar").round(4).tolist())
+    faces = ferplus_landmarks(data / "ferplus" / "FER2013Train.tar")
+    eyes = np.stack([eyes_and_mouth(face) for face in faces])
+    print("TEMPLATE", symmetric_median(eyes, [1, 0, 2]).round(4).tolist())
+    jaw = symmetric_median(faces[:, :17], list(range(16, -1, -1)))
+    print("TEMPLATE_JAW", jaw[2:9].round(3).tolist())
+    print("TEMPLATE_BRIDGE", symmetric_median(faces[:, 28:30], [0, 1]).round(3).tolist())
     print("box_scale, box_shift_y", measure_box(data / "diffusionfer" / "DiffusionFER.tar"))

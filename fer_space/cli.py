@@ -18,6 +18,8 @@ COMMANDS: dict[str, str] = {
     "models": "list the backbones with size, licence and measured results",
     "train": "train a backbone",
     "test": "measure backbones on a data set",
+    "plot": "draw stored predictions, training runs and data sets",
+    "prepare": "write a data set as one manifest with a report of what is in it",
     "export": "copy a finished run into the folder of weights",
     "fetch": "download an opt-in model from its source",
 }

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from queue import Empty, SimpleQueue
+from threading import Thread
 from time import monotonic
 from typing import Any, cast
 from urllib.parse import quote, urljoin, urlsplit
@@ -53,7 +55,7 @@ class FetchPolicy:
         allows: whether an address may be connected to.
         resolve: returns every address of (host, port); raises OSError where there is none.
         max_bytes: size limit of the answer.
-        max_seconds: limit for all redirects together; a name look-up has the system's own limit.
+        max_seconds: limit for name look-ups, redirects and the answer together.
     """
 
     allows: Callable[[Address], bool] = is_public
@@ -115,7 +117,7 @@ class _Target:
 
 def _fetch_once(target: _Target, policy: FetchPolicy, deadline: float) -> bytes | str:
     """Return the body, or the location that the answer redirects to."""
-    addresses = policy.resolve(target.host, target.port)
+    addresses = _look_up(target, policy, deadline)
     if not addresses or not all(policy.allows(address) for address in addresses):
         raise SourceError(f"“{target.host}” is not a public address; only those are fetched.")
     kind = HTTPSConnection if target.secure else HTTPConnection
@@ -124,6 +126,29 @@ def _fetch_once(target: _Target, policy: FetchPolicy, deadline: float) -> bytes 
         connection.sock = cast(socket.socket, _TimedSocket(plain, deadline))
         connection.request("GET", target.path, headers={"User-Agent": "fer-space", "Accept": "image/*"})
         return _read_answer(connection.getresponse(), target, policy.max_bytes)
+
+
+def _look_up(target: _Target, policy: FetchPolicy, deadline: float) -> list[Address]:
+    """Resolve the host before the deadline. Raises OSError, or TimeoutError when there is no answer yet.
+
+    The system's look-up cannot be cut short: it runs in a thread that ends by itself when nobody waits.
+    """
+    answers: SimpleQueue[list[Address] | OSError] = SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(policy.resolve(target.host, target.port))
+        except OSError as error:
+            answers.put(error)
+
+    Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=_left(deadline))
+    except Empty:
+        raise TimeoutError from None
+    if isinstance(answer, OSError):
+        raise answer
+    return answer
 
 
 def _connect(target: _Target, addresses: list[Address], deadline: float) -> socket.socket:

@@ -4,6 +4,8 @@ Every picture is read together with its mirror image and the two logits are aver
 expression does not depend on its side.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
@@ -29,25 +31,80 @@ def resolve_device(name: str) -> torch.device:
     return torch.device(name)
 
 
-@torch.no_grad()
-def logits_of(
-    backbone: Backbone, preprocess: Preprocess, pictures: Tensor, *, batch_size: int = 128
-) -> Tensor:
-    """Logits float32 (N, K) on the CPU of pictures uint8 (N, C, h, w) from `Preprocess.reduce`.
+class Readout(NamedTuple):
+    """What a backbone says of N pictures, on the CPU.
 
-    The backbone's mode is restored.
+    Attributes:
+        logits: float32 (N, K).
+        affect: float32 (N, 2), valence and arousal of the head, or None for heads without them.
+        embeddings: float32 (N, C), what the classifier reads, or None where nobody asked for them.
+    """
+
+    logits: Tensor
+    affect: Tensor | None = None
+    embeddings: Tensor | None = None
+
+
+@torch.no_grad()
+def outputs_of(
+    backbone: Backbone,
+    preprocess: Preprocess,
+    pictures: Tensor,
+    *,
+    batch_size: int = 128,
+    mirror: bool = True,
+    embed: bool = False,
+) -> Readout:
+    """Read pictures uint8 (N, C, h, w) from `Preprocess.reduce`, N > 0; the backbone's mode is restored.
+
+    Args:
+        backbone: on any device, in any mode.
+        preprocess: its card's.
+        pictures: uint8 (N, C, h, w).
+        batch_size: how many are read at a time.
+        mirror: whether each picture is read together with its mirror image and both are averaged.
+        embed: whether the averaged features are kept.
     """
     was_training = backbone.training
     backbone.eval()
-    reference = next(backbone.body.parameters())
-    rows = []
-    for start in range(0, len(pictures), batch_size):
-        batch = pictures[start : start + batch_size]
-        both = _with_mirror(preprocess.normalise(batch.to(reference.device)))
-        output: Output = backbone.head(backbone.body(both.to(reference.dtype)).float())
-        rows.append(_mirror_mean(output.logits).cpu())
+    parts = [
+        _read_batch(backbone, preprocess, batch, mirror, embed) for batch in torch.split(pictures, batch_size)
+    ]
     backbone.train(was_training)
-    return torch.cat(rows)
+    affect = [part.affect for part in parts if part.affect is not None]
+    embeddings = [part.embeddings for part in parts if part.embeddings is not None]
+    return Readout(
+        torch.cat([part.logits for part in parts]),
+        torch.cat(affect) if affect else None,
+        torch.cat(embeddings) if embeddings else None,
+    )
+
+
+def logits_of(
+    backbone: Backbone,
+    preprocess: Preprocess,
+    pictures: Tensor,
+    *,
+    batch_size: int = 128,
+    mirror: bool = True,
+) -> Tensor:
+    """The logits float32 (N, K) of `outputs_of` alone."""
+    return outputs_of(backbone, preprocess, pictures, batch_size=batch_size, mirror=mirror).logits
+
+
+def _read_batch(
+    backbone: Backbone, preprocess: Preprocess, pictures: Tensor, mirror: bool, embed: bool
+) -> Readout:
+    reference = next(backbone.body.parameters())
+    inputs = preprocess.normalise(pictures.to(reference.device))
+    if mirror:
+        inputs = _with_mirror(inputs)
+    output: Output = backbone.head(backbone.body(inputs.to(reference.dtype)).float())
+    kept = (output.logits, output.affect, output.embedding if embed else None)
+    means = (_mirror_mean(rows) if mirror and rows is not None else rows for rows in kept)
+    logits, affect, embeddings = (None if rows is None else rows.cpu() for rows in means)
+    assert logits is not None
+    return Readout(logits, affect, embeddings)
 
 
 @torch.no_grad()

@@ -52,6 +52,12 @@ class Preprocess:
         normalised = (values / 255.0 - mean) / std  # one gray channel spreads over the three
         return normalised.contiguous(memory_format=torch.channels_last)
 
+    def pictures(self, inputs: Tensor) -> Tensor:
+        """The way back from `normalise`: float (B, 3, S, S) -> uint8 (B, 3, S, S), to look at."""
+        mean = inputs.new_tensor(self.mean).view(1, 3, 1, 1)
+        std = inputs.new_tensor(self.std).view(1, 3, 1, 1)
+        return ((inputs * std + mean) * 255.0).round().clamp(0.0, 255.0).to(torch.uint8)
+
 
 def _luma(image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Picture uint8 (H, W, 3) RGB -> uint8 (H, W) by ITU-R 601."""

@@ -25,7 +25,8 @@ class BackboneSpec:
     Attributes:
         name: key in `BACKBONES` and stem of its weights and card.
         title: how the page and tables write it.
-        target: "module:function" that builds the untrained network from a number of classes.
+        target: "module:function" that builds the untrained network from a number of classes and
+            whether it reads valence and arousal too.
         imagenet: "module:function" that fills its body with ImageNet weights, or "" without any.
         input_size: side in pixels that training uses when no other is asked for.
         colour: hex colour that marks it on the page.
@@ -38,9 +39,9 @@ class BackboneSpec:
     colour: str
     imagenet: str = ""
 
-    def build(self, num_classes: int) -> "Backbone":
-        """Build the untrained network for `num_classes` emotions."""
-        backbone: Backbone = _resolve(self.target)(num_classes)
+    def build(self, num_classes: int, affect: bool = False) -> "Backbone":
+        """Build the untrained network for `num_classes` emotions, with valence and arousal if `affect`."""
+        backbone: Backbone = _resolve(self.target)(num_classes, affect)
         return backbone
 
     def load_imagenet(self, backbone: "Backbone") -> None:

@@ -39,7 +39,7 @@ class Card:
         bias: added to the logits, one number a label: the post-hoc logit adjustment that lifts rare
             emotions, chosen on the validation split.
         temperature: divides the sum before the softmax; fitted on the validation split.
-        refine: whether reading uses the denser feature map (`Backbone.refine`).
+        affect: whether the head reads valence and arousal.
         parameters: number of weights and biases.
         sha256: of the .safetensors file, hexadecimal.
         data, licence, command: what it learned from, what one may do with it, how to make it again.
@@ -53,12 +53,12 @@ class Card:
     crop: CropRule
     bias: tuple[float, ...]
     temperature: float
-    refine: bool
     parameters: int
     sha256: str
     data: str
     licence: str
     command: str
+    affect: bool = False
     results: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -134,14 +134,13 @@ def load_backbone(card: Card, folder: Path = WEIGHTS_DIR) -> Backbone:
     spec = backbone_spec(card.name)
     if card.architecture != spec.target:
         raise WeightsError(f"{card.name} is {spec.target} here, but its card is for {card.architecture}.")
-    backbone = spec.build(len(card.labels))
+    backbone = spec.build(len(card.labels), card.affect)
     try:
         tensors = {name: _widened(tensor) for name, tensor in load_file(path).items()}
         backbone.load_state_dict(tensors, strict=True)
     except (RuntimeError, SafetensorError) as error:
         raise WeightsError(f"{path.name} does not fit the network of {card.name}.") from error
-    backbone = backbone.refine() if card.refine else backbone
-    return backbone.eval().requires_grad_(False)
+    return backbone.for_reading().eval().requires_grad_(False)
 
 
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, *, half: bool) -> str:

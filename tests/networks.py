@@ -17,11 +17,11 @@ from fer_space.weights import Card, paths_of, save_tensors
 TINY = BackboneSpec("tiny", "Tiny", "tests.networks:build_tiny", 16, "#111111")
 
 
-def build_tiny(num_classes: int) -> Backbone:
+def build_tiny(num_classes: int, affect: bool = False) -> Backbone:
     body = nn.Sequential(
         nn.Conv2d(3, 8, 3, stride=2, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.Conv2d(8, 12, 3, padding=1)
     )
-    return Backbone(body, PooledLinearHead(12, num_classes, dropout=0.1))
+    return Backbone(body, PooledLinearHead(12, num_classes, affect=affect, dropout=0.1))
 
 
 def lively_tiny(seed: int = 0) -> Backbone:
@@ -43,7 +43,6 @@ def write_weights(folder: Path, backbone: Backbone, *, half: bool = False) -> Ca
         crop=CropRule(),
         bias=(0.0,) * 7 + (0.5,),
         temperature=1.5,
-        refine=True,
         parameters=backbone.parameter_count(),
         sha256=save_tensors(backbone.state_dict(), tensors, half=half),
         data="invented",
@@ -55,12 +54,16 @@ def write_weights(folder: Path, backbone: Backbone, *, half: bool = False) -> Ca
 
 
 def striped_faces(count: int, seed: int = 0) -> LabelledPictures:
-    """Pictures (N, 1, 12, 12) whose brightness of the upper half tells one of two labels."""
+    """Pictures (N, 1, 12, 12) whose brightness of the upper half tells one of two labels, V and A."""
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, 2, count)
     pictures = rng.integers(60, 120, (count, 1, 12, 12))
     pictures[:, :, :6] += labels[:, None, None, None] * 120
     targets = np.eye(len(EMOTIONS), dtype=np.float32)[labels]
+    affect = np.stack([labels - 0.5, 0.5 - labels], axis=1).astype(np.float32)
     return LabelledPictures(
-        torch.from_numpy(pictures.astype(np.uint8)), torch.from_numpy(labels), torch.from_numpy(targets)
+        torch.from_numpy(pictures.astype(np.uint8)),
+        torch.from_numpy(labels),
+        torch.from_numpy(targets),
+        torch.from_numpy(affect),
     )

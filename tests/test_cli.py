@@ -133,7 +133,7 @@ def test_measuring_writes_files_and_the_card(
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".parquet", ".png"}
     stored = read_card("tiny", folder).results["faces test"]
     assert stored["accuracy"] == record["accuracy"]
-    assert "--data folder:PATH" in stored["command"]
+    assert "--data folder:DIR" in stored["command"]
 
 
 def test_models_lists_what_is_known(
@@ -188,4 +188,4 @@ def test_every_field_of_a_run_is_an_option(tmp_path: Path, monkeypatch: pytest.M
     assert cli.main([*words, "--lr-head", "0.5", "--target", "pld", "--stop-after", "2"]) == 0
     ((config, options),) = seen
     assert (config.gray, config.lr_head, config.target) == (False, 0.5, "pld")
-    assert options == {"resume": False, "stop_after": 2}
+    assert options == {"resume": False, "stop_after": 2, "device": "auto"}

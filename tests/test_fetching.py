@@ -1,10 +1,14 @@
 """Fetching, against a server on the loopback and made-up resolvers."""
 
+import shutil
+import ssl
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from ipaddress import ip_address
+from pathlib import Path
 
 import pytest
 
@@ -89,11 +93,64 @@ def site() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """Certificate and key for the name "localhost", signed by itself."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl makes the certificate, and it is not installed")
+    folder = tmp_path_factory.mktemp("tls")
+    certificate, key = folder / "certificate.pem", folder / "key.pem"
+    words = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    extra = ["-addext", "subjectAltName=DNS:localhost", "-keyout", str(key), "-out", str(certificate)]
+    subprocess.run([*words.split(), *extra], check=True, capture_output=True)
+    return certificate, key
+
+
+@pytest.fixture(scope="module")
+def secure_site(certificate: tuple[Path, Path]) -> Iterator[str]:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificate)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.daemon_threads = True
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    yield f"https://localhost:{server.server_port}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
 LOOPBACK = FetchPolicy(allows=lambda address: True, max_bytes=1000, max_seconds=5.0)
 
 
 def test_fetch(site: str) -> None:
     assert fetch_url(f"{site}/picture", LOOPBACK) == BODY
+
+
+def test_https_with_a_trusted_certificate(
+    secure_site: str, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    assert fetch_url(f"{secure_site}/picture", LOOPBACK) == BODY
+
+
+def test_https_refuses_a_stranger_and_another_name(
+    secure_site: str, certificate: tuple[Path, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(SourceError, match="certificate"):
+        fetch_url(f"{secure_site}/picture", LOOPBACK)
+    monkeypatch.setenv("SSL_CERT_FILE", str(certificate[0]))
+    with pytest.raises(SourceError, match="certificate"):
+        fetch_url(f"{secure_site.replace('localhost', '127.0.0.1')}/picture", LOOPBACK)
+
+
+def test_a_name_look_up_that_never_answers() -> None:
+    policy = FetchPolicy(resolve=lambda host, port: time.sleep(3) or [], max_seconds=0.2)
+    started = time.monotonic()
+    with pytest.raises(SourceError, match="longer than 0\\.2 seconds"):
+        fetch_url("http://slow.example/", policy)
+    assert time.monotonic() - started < 2.0
 
 
 def test_redirect_is_followed(site: str) -> None:

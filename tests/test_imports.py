@@ -10,7 +10,7 @@ PACKAGE = Path(__file__).parent.parent / "fer_space"
 BASE = {"errors", "labels", "types"}
 CORE = BASE | {"imaging", "alignment", "preprocess"}
 NETWORKS = CORE | {"backbones", "detectors", "registry"}
-ENGINE = NETWORKS | {"weights", "affect", "gradcam", "inference"}
+ENGINE = NETWORKS | {"weights", "affect", "gradcam", "inference", "occlusion"}
 READING = {"fetching", "sources"}
 SHOWING = BASE | {"render", "report"}
 
@@ -22,6 +22,7 @@ ALLOWED: dict[str, set[str]] = {
     "fetching": BASE | {"imaging"},
     "sources": BASE | {"imaging", "fetching"},
     "alignment": BASE | {"imaging"},
+    "occlusion": BASE | {"imaging", "alignment"},
     "preprocess": BASE | {"imaging"},
     "backbones": CORE | {"backbones"},
     "detectors": CORE | {"detectors"},

@@ -18,10 +18,12 @@ class Output(NamedTuple):
     Attributes:
         logits: float (B, K), one column a class of the card's labels.
         affect: float (B, 2), valence and arousal in [-1, 1], or None for heads without them.
+        embedding: float (B, C), what the classifier reads, or None for heads without one.
     """
 
     logits: Tensor
     affect: Tensor | None = None
+    embedding: Tensor | None = None
 
 
 class Backbone(nn.Module):
@@ -37,8 +39,12 @@ class Backbone(nn.Module):
         output: Output = self.head(self.body(pictures))
         return output
 
-    def refine(self) -> "Backbone":
-        """Switch to the denser feature map that reading uses, if the family has one; returns self."""
+    def for_reading(self) -> "Backbone":
+        """The same network, divided where attention maps are sharpest; it shares the weights.
+
+        Training divides body and head where their learning rates differ, at the last feature map. A
+        family whose last map is too coarse to point at a mouth divides earlier for reading.
+        """
         return self
 
     @torch.no_grad()
@@ -52,15 +58,32 @@ class PooledLinearHead(nn.Module):
 
     A zero classifier makes the first loss log(K) whatever the body says; the wide initialisation
     that libraries use starts at about 8 and spoils transferred features.
+
+    Args:
+        channels: of the features.
+        num_classes: columns of the logits.
+        affect: whether a second linear layer and tanh read valence and arousal; it starts at zero too.
+        dropout: share of pooled features that training leaves out.
     """
 
-    def __init__(self, channels: int, num_classes: int, dropout: float = 0.2) -> None:
+    def __init__(
+        self, channels: int, num_classes: int, *, affect: bool = False, dropout: float = 0.2
+    ) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.classifier = nn.Linear(channels, num_classes)
-        nn.init.zeros_(self.classifier.weight)
-        nn.init.zeros_(self.classifier.bias)
+        self.classifier = _zero_linear(channels, num_classes)
+        self.affect = _zero_linear(channels, 2) if affect else None
 
     def forward(self, features: Tensor) -> Output:
-        """Features float (B, C, h, w) -> logits (B, K)."""
-        return Output(self.classifier(self.dropout(features.mean(dim=(2, 3)))))
+        """Features float (B, C, h, w) -> logits (B, K) and, if it was built so, affect (B, 2)."""
+        embedding = features.mean(dim=(2, 3))
+        pooled = self.dropout(embedding)
+        affect = None if self.affect is None else torch.tanh(self.affect(pooled))
+        return Output(self.classifier(pooled), affect, embedding)
+
+
+def _zero_linear(channels: int, outputs: int) -> nn.Linear:
+    layer = nn.Linear(channels, outputs)
+    nn.init.zeros_(layer.weight)
+    nn.init.zeros_(layer.bias)
+    return layer

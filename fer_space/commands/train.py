@@ -5,6 +5,7 @@ from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
+from fer_space.commands.options import add_device
 from fer_space.training.config import TrainConfig
 from fer_space.training.run import run as run_training
 
@@ -29,11 +30,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the run is written")
     parser.add_argument("--resume", action="store_true", help="continue a run that was cut off")
+    add_device(parser)
     parser.add_argument("--stop-after", type=int, default=0, metavar="EPOCH", help="end early; default: no")
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and leave config.json, history.csv, last.pt, best.safetensors and card.json in --out."""
     values = {field.name: getattr(args, field.name) for field in fields(TrainConfig)}
-    run_training(TrainConfig(**values), args.out, resume=args.resume, stop_after=args.stop_after)
+    config = TrainConfig(**values)
+    run_training(config, args.out, resume=args.resume, stop_after=args.stop_after, device=args.device)
     return 0

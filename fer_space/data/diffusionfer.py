@@ -1,56 +1,60 @@
 """DiffusionFER: 1,285 synthetic faces with expression, valence and arousal (CC0).
 
-Reads the .tar in place: 224x224 RGB JPEG files and `labels.csv` (file, valence, arousal, expression).
+Reads the .tar in place:
+
+    DIR/DiffusionFER.tar
+        *.jpg        224x224 RGB
+        labels.csv   file, valence, arousal, expression
+
 The set has no splits of its own. Here the hash of a picture's name puts it into `valid` or `test`, half
 each, so that whatever is chosen by looking at it (crop margins) is chosen on `valid` and reported on
-`test`; `train` is everything, for cross-validation.
+`test`; `train` is everything, for cross-validation. Nobody labelled contempt.
 """
 
-import csv
-import hashlib
-import io
+import math
+from functools import partial
 from pathlib import Path
 
-import numpy as np
-
-from fer_space.data.faceset import SPLITS, FaceSet, one_hot, read_archive
-from fer_space.errors import DataError, UnknownNameError
+from fer_space.data.collection import SEVEN, Collection, Gathering, Row, hash_share, valid_affect
+from fer_space.data.faceset import SPLITS, FaceSet
+from fer_space.data.files import parse_number, parse_table, read_archive
+from fer_space.errors import DataError
 from fer_space.labels import EMOTIONS, canonical
 
 
 def read_diffusionfer(folder: Path, split: str) -> FaceSet:
-    """Read one split; `labels` are the annotators' expression, `affect` their valence and arousal.
+    """Read one split; raises what `collect_diffusionfer` raises."""
+    return collect_diffusionfer(folder).faces(split)
+
+
+def collect_diffusionfer(folder: Path) -> Collection:
+    """Read the whole set; labels are the annotators' expression, not the prompt in the file name.
 
     Raises:
-        DataError: the archive is missing or a row is malformed.
+        DataError: the archive or its table is missing, or no row is usable.
     """
-    if split not in SPLITS:
-        raise UnknownNameError.of("DiffusionFER split", split, SPLITS)
     archive = folder / "DiffusionFER.tar"
     contents = read_archive(archive)
     if "labels.csv" not in contents:
         raise DataError(f"{archive.name} has no labels.csv.")
-    try:
-        rows = list(csv.DictReader(io.StringIO(contents["labels.csv"].decode()), restval=""))
-        rows = [row for row in rows if split in ("train", _half(row["file"]))]
-        files = tuple(row["file"] for row in rows)
-        affect = np.array([[row["valence"], row["arousal"]] for row in rows], dtype=np.float32)
-        labels = np.array([EMOTIONS.index(canonical(row["expression"])) for row in rows], dtype=np.int64)
-    except (KeyError, ValueError) as error:
-        raise DataError(f"{archive.name}: labels.csv is malformed ({error}).") from None
-    if missing := [name for name in files if name not in contents]:
-        raise DataError(f"{archive.name} lacks {len(missing)} pictures, the first is {missing[0]}.")
-    return FaceSet(
-        name="diffusionfer",
-        split=split,
-        files=files,
-        encoded=lambda i: contents[files[i]],
-        labels=labels,
-        targets=one_hot(labels),
-        affect=affect,
-    )
+    needs = ("file", "valence", "arousal", "expression")
+    found = Gathering()
+    for _, cells in parse_table(contents["labels.csv"].decode("utf-8", "replace"), "labels.csv", needs):
+        name, split = cells["file"], _half(cells["file"])
+        try:
+            label = EMOTIONS.index(canonical(cells["expression"]))
+            affect = valid_affect(*(parse_number(cells, key, math.nan) for key in ("valence", "arousal")))
+        except DataError as error:
+            found.drop(name, error, split)
+            continue
+        if name in contents:
+            source = partial(contents.__getitem__, name)
+            found.add(Row(name, split, label, source, affect=affect))
+        else:
+            found.drop(name, "the picture is missing", split)
+    return found.collection("diffusionfer", SEVEN, train_is_all=True)
 
 
 def _half(name: str) -> str:
     """Which half a picture belongs to: decided by its name alone, the same on every machine."""
-    return SPLITS[1 + hashlib.sha256(name.encode()).digest()[0] % 2]
+    return SPLITS[1 + hash_share(name, 2)]

@@ -1,9 +1,9 @@
 """One split of a data set, whatever it was read from."""
 
-import tarfile
-from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +13,17 @@ from fer_space.imaging import decode_image
 from fer_space.labels import EMOTIONS
 
 SPLITS = ("train", "valid", "test")
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Dropped:
+    """A face that was left out: its file, why, and the split that it would be in ("" where unknown)."""
+
+    file: str
+    why: str
+    split: str = ""
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,7 +36,15 @@ class FaceSet:
         encoded: gives the bytes of picture i's file.
         labels: int64 (N,), index into `EMOTIONS`: what accuracy is scored against.
         targets: float32 (N, 8), a distribution over `EMOTIONS` a row: what training aims at.
-        affect: float32 (N, 2), valence and arousal in [-1, 1], or None where nobody labelled them.
+        affect: float32 (N, 2), valence and arousal in [-1, 1], NaN in both where a face has no valid
+            pair; None where no face has one.
+        subjects: the person (or film) that each picture shows, "" where unknown; None where no face
+            has one. Folds of a cross-validation must not divide a subject.
+        dropped: faces that the reader left out, with the reason.
+        classes: the emotions that the labelling scheme knows. A face of a set without contempt was
+            never asked about contempt. Joined sets know all that one of them knows.
+        boxes: (left, top, right, bottom) of each face in pixels of its picture, None for the whole
+            picture; None where every face is a whole picture.
     """
 
     name: str
@@ -35,23 +54,57 @@ class FaceSet:
     labels: NDArray[np.int64]
     targets: NDArray[np.float32]
     affect: NDArray[np.float32] | None = None
+    subjects: tuple[str, ...] | None = None
+    dropped: tuple[Dropped, ...] = ()
+    classes: tuple[str, ...] = EMOTIONS
+    boxes: tuple[Box | None, ...] | None = None
 
     def __post_init__(self) -> None:
         count = len(self.files)
         if count == 0:
-            raise DataError(f"{self.name} has no usable picture in its {self.split} split.")
+            raise nothing_left(self.name, f" in its {self.split} split", self.dropped)
         if self.labels.shape != (count,) or self.targets.shape != (count, len(EMOTIONS)):
             raise DataError(f"{self.name}: {count} pictures need as many labels and targets.")
+        optional = (self.affect, self.subjects, self.boxes)
+        if any(values is not None and len(values) != count for values in optional):
+            raise DataError(f"{self.name}: {count} pictures need as many V/A, subjects and boxes.")
 
     def __len__(self) -> int:
         return len(self.files)
 
+    def say_dropped(self) -> None:
+        """Say on stderr how many faces were left out, and the commonest reasons."""
+        if self.dropped:
+            reasons = Counter(bad.why for bad in self.dropped).most_common(3)
+            listed = "; ".join(f"{count:,}: {why}" for why, count in reasons)
+            print(f"{self.name} {self.split}: {len(self.dropped):,} left out ({listed})", file=sys.stderr)
+
     def read(self, i: int) -> NDArray[np.uint8]:
-        """Picture i as uint8 (H, W, 3) RGB; raises DataError naming the file when it is damaged."""
+        """Picture i, cut to its box, as uint8 (H, W, 3) RGB; DataError names a damaged file."""
         try:
-            return decode_image(self.encoded(i))
+            return decode_face(self.encoded(i), self.boxes[i] if self.boxes else None)
         except (ImageError, OSError) as error:
             raise DataError(f"{self.name}: {self.files[i]}: {error}") from error
+
+    def select(self, indices: Sequence[int] | NDArray[np.int64]) -> "FaceSet":
+        """The faces at `indices`, in that order: a fold of a cross-validation, or a sample.
+
+        Raises:
+            DataError: `indices` is empty.
+            IndexError: an index is out of range.
+        """
+        chosen = np.asarray(indices, dtype=np.int64).reshape(-1)
+        places = [int(i) for i in np.arange(len(self))[chosen]]
+        return replace(
+            self,
+            files=tuple(self.files[i] for i in places),
+            encoded=lambda i: self.encoded(places[i]),
+            labels=self.labels[places],
+            targets=self.targets[places],
+            affect=None if self.affect is None else self.affect[places],
+            subjects=None if self.subjects is None else tuple(self.subjects[i] for i in places),
+            boxes=None if self.boxes is None else tuple(self.boxes[i] for i in places),
+        )
 
 
 def one_hot(labels: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -59,13 +112,27 @@ def one_hot(labels: NDArray[np.int64]) -> NDArray[np.float32]:
     return np.eye(len(EMOTIONS), dtype=np.float32)[labels]
 
 
-def read_archive(archive: Path) -> dict[str, bytes]:
-    """All files of a .tar by base name; raises DataError when it is missing or damaged."""
-    if not archive.is_file():
-        raise DataError(f"There is no {archive.name} in {archive.parent}.")
-    try:
-        with tarfile.open(archive) as tar:
-            members = [member for member in tar if member.isfile()]
-            return {Path(m.name).name: file.read() for m in members if (file := tar.extractfile(m))}
-    except tarfile.TarError as error:
-        raise DataError(f"{archive} is damaged: {error}.") from error
+def decode_face(data: bytes, box_xyxy: Box | None) -> NDArray[np.uint8]:
+    """Decode a picture file and cut out a box; what of the box lies beyond the picture is left out.
+
+    Returns:
+        uint8 (H, W, 3) RGB.
+
+    Raises:
+        ImageError: the bytes are no picture, or the box covers no pixel of it.
+    """
+    image_rgb = decode_image(data)
+    if box_xyxy is None:
+        return image_rgb
+    height, width = image_rgb.shape[:2]
+    left, right = (round(min(max(x, 0.0), width)) for x in box_xyxy[0::2])
+    top, bottom = (round(min(max(y, 0.0), height)) for y in box_xyxy[1::2])
+    if left >= right or top >= bottom:
+        raise ImageError("The box lies outside the picture.")
+    return np.ascontiguousarray(image_rgb[top:bottom, left:right])
+
+
+def nothing_left(name: str, where: str, dropped: Sequence[Dropped]) -> DataError:
+    """The error for a set without a usable picture: how many were dropped, and why the first was."""
+    reason = f": {len(dropped)} dropped, the first is {dropped[0].file}: {dropped[0].why}" if dropped else ""
+    return DataError(f"{name} has no usable picture{where}{reason}".removesuffix(".") + ".")

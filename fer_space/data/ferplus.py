@@ -1,29 +1,28 @@
 """FERPlus: the faces of FER-2013 with the votes of ten taggers, and its exact protocol.
 
 Barsoum et al. 2016, "Training deep networks for facial expression recognition with crowd-sourced
-label distribution", arXiv 1608.01041. Reads the layout that the data set's own tools write: a folder
-with FER2013Train, FER2013Valid and FER2013Test, each a folder of 48x48 gray PNG files with a
-`label.csv`, or a .tar of such a folder (read in place, nothing is extracted).
+label distribution", arXiv 1608.01041. The two layouts of the files are described in
+`fer_space.data.fer_faces`: folders or .tar files with pictures, or the two published CSV files.
 
-A row of `label.csv`: file, "(left, top, right, bottom)", then the votes for the eight emotions in the
-order of `EMOTIONS`, for "unknown" and for "not a face".
+The votes are counts for the eight emotions in the order of `EMOTIONS`, for "unknown" and for "not a face".
 """
 
-import csv
-import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.data.faceset import FaceSet, one_hot, read_archive
-from fer_space.errors import DataError, UnknownNameError
+from fer_space.data.collection import Collection, Gathering, Row
+from fer_space.data.faceset import SPLITS, FaceSet, one_hot
+from fer_space.data.fer2013 import fer2013_labels
+from fer_space.data.fer_faces import FOLDERS, Faces, load_faces
+from fer_space.errors import DataError, InputError, UnknownNameError
 from fer_space.labels import EMOTIONS
 
 TargetMode = Literal["majority", "pld", "cel", "multi"]
 TARGET_MODES: tuple[str, ...] = get_args(TargetMode)
-FOLDERS = {"train": "FER2013Train", "valid": "FER2013Valid", "test": "FER2013Test"}
 UNKNOWN = len(EMOTIONS)  # first of the two columns that are no emotion
 # rows -> faces kept, for the published files; validation and test are always scored by majority
 KEPT = {
@@ -37,44 +36,81 @@ KEPT = {
 TEST_COUNTS = (1083, 892, 394, 382, 269, 16, 86, 15)
 
 
-def read_ferplus(folder: Path, split: str, mode: TargetMode = "majority") -> FaceSet:
-    """Read one split; `labels` are by majority wherever there is one, else the strongest emotion.
+def read_ferplus(
+    folder: Path, split: str, mode: TargetMode = "majority", second_label: float = 0.0
+) -> FaceSet:
+    """Read one split; arguments and errors are those of `collect_ferplus`."""
+    if split not in FOLDERS:
+        raise UnknownNameError.of("FERPlus split", split, FOLDERS)
+    return collect_ferplus(folder, (split,), mode, second_label).faces(split, check=False)
+
+
+def collect_ferplus(
+    folder: Path,
+    splits: Sequence[str] = SPLITS,
+    mode: TargetMode = "majority",
+    second_label: float = 0.0,
+) -> Collection:
+    """Read some splits; a face's label is by majority wherever there is one, else the strongest emotion.
 
     Args:
-        folder: holds the three folders or .tar files.
-        split: train, valid or test. The last two ignore `mode`: they are scored by majority.
+        folder: holds the three folders or .tar files, or the two CSV files.
+        splits: of train, valid and test. The last two ignore `mode` and `second_label`: they are scored by
+            majority.
         mode: what `targets` hold: `majority` one-hot; `cel` and `pld` the vote distribution (PLD
             draws from it anew in each epoch); `multi` equal shares of every accepted emotion.
+        second_label: w in [0, 1]: targets of train become (1 - w) votes + w FER-2013 label. A face whose
+            label is missing or marked ambiguous keeps its votes alone.
 
     Raises:
+        InputError: the mode is unknown, or `second_label` is out of range.
         DataError: files are missing, a row is malformed, or the published files do not give the
             published counts.
     """
     if mode not in TARGET_MODES:
         raise UnknownNameError.of("target", mode, TARGET_MODES)
-    if split not in FOLDERS:
-        raise UnknownNameError.of("FERPlus split", split, FOLDERS)
-    contents = _load(folder, FOLDERS[split])
-    files, votes = _parse_labels(contents, FOLDERS[split])
-    mode = mode if split == "train" else "majority"
+    if not 0.0 <= second_label <= 1.0:
+        raise InputError(f"The weight of the second label must lie between 0 and 1, not {second_label:g}.")
+    found = Gathering()
+    for split in splits:
+        faces = load_faces(folder, split)
+        in_training = split == "train"
+        labels = fer2013_labels(folder, faces, ambiguous=False) if second_label > 0.0 and in_training else {}
+        _add_split(found, faces, split, mode if in_training else "majority", labels, second_label)
+    return found.collection("ferplus")
+
+
+def _add_split(
+    found: Gathering, faces: Faces, split: str, mode: TargetMode, second: dict[str, str], weight: float
+) -> None:
+    votes = faces.vote_counts()
     accepted = accept(votes, mode)
     keep = np.flatnonzero(accepted.any(axis=1))
-    expected = KEPT.get((split, mode, len(files)))
-    if expected is not None and len(keep) != expected:
-        raise DataError(f"FERPlus {split} ({mode}) gives {len(keep)} faces where {expected} are published.")
-    accepted = accepted[keep]
+    _assert_published(split, mode, len(votes), accepted[keep])
+    found.dropped.extend(faces.dropped)
+    lost = drop_single_votes(votes).argmax(axis=1) >= UNKNOWN
+    for i in np.flatnonzero(~accepted.any(axis=1)):
+        why = "unknown or not a face by its votes" if lost[i] else "its taggers do not agree"
+        found.drop(faces.files[i], why, split)
+    targets = _targets(accepted[keep], mode)
+    for i, target in zip(keep, targets, strict=True):
+        if faces.files[i] in second:
+            label = EMOTIONS.index(second[faces.files[i]])
+            target = (1.0 - weight) * target + weight * one_hot(np.array(label))
+        row = tuple(target.tolist())
+        found.add(Row(faces.files[i], split, int(accepted[i].argmax()), faces.sources[i], row))
+
+
+def _assert_published(split: str, mode: str, rows: int, accepted: NDArray[np.int64]) -> None:
+    """Raise DataError unless published files give the published counts of faces."""
+    expected = KEPT.get((split, mode, rows))
+    if expected is not None and len(accepted) != expected:
+        raise DataError(
+            f"FERPlus {split} ({mode}) gives {len(accepted)} faces where {expected} are published."
+        )
     counts = tuple(np.bincount(accepted.argmax(axis=1), minlength=UNKNOWN).tolist())
-    if len(keep) == sum(TEST_COUNTS) and split == "test" and counts != TEST_COUNTS:
+    if len(accepted) == sum(TEST_COUNTS) and split == "test" and counts != TEST_COUNTS:
         raise DataError(f"FERPlus test gives {counts} faces an emotion where {TEST_COUNTS} are published.")
-    kept = tuple(files[i] for i in keep)
-    return FaceSet(
-        name="ferplus",
-        split=split,
-        files=kept,
-        encoded=lambda i: contents[kept[i]],
-        labels=accepted.argmax(axis=1),
-        targets=_targets(accepted, mode),
-    )
 
 
 def drop_single_votes(votes: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -92,7 +128,7 @@ def accept(votes: NDArray[np.int64], mode: TargetMode) -> NDArray[np.int64]:
     """
     cleaned = drop_single_votes(votes)
     rule = {"majority": _majority, "multi": _multi}.get(mode, _distribution)
-    accepted = np.stack([rule(row) for row in cleaned])
+    accepted = np.array([rule(row) for row in cleaned], dtype=np.int64).reshape(votes.shape)
     no_emotion = accepted.argmax(axis=1) >= UNKNOWN
     too_few = accepted.sum(axis=1) * 2 <= cleaned.sum(axis=1)
     accepted[no_emotion | too_few] = 0
@@ -134,29 +170,3 @@ def _targets(accepted: NDArray[np.int64], mode: TargetMode) -> NDArray[np.float3
         return one_hot(accepted.argmax(axis=1))
     weights = (accepted > 0) if mode == "multi" else accepted
     return np.asarray(weights / weights.sum(axis=1, keepdims=True), dtype=np.float32)
-
-
-def _parse_labels(contents: dict[str, bytes], where: str) -> tuple[list[str], NDArray[np.int64]]:
-    """Rows of `label.csv` -> file names and votes int64 (N, 10); every file must be there."""
-    if "label.csv" not in contents:
-        raise DataError(f"{where} has no label.csv.")
-    files, votes = [], []
-    for number, row in enumerate(csv.reader(io.StringIO(contents["label.csv"].decode())), start=1):
-        try:
-            name, _box, *counts = row
-            values = [int(float(count)) for count in counts]
-        except ValueError:
-            raise DataError(f"{where}/label.csv, line {number}: expected file, box and ten counts.") from None
-        if len(values) != UNKNOWN + 2 or name not in contents:
-            raise DataError(f"{where}/label.csv, line {number}: ten counts and an existing file are needed.")
-        files.append(name)
-        votes.append(values)
-    return files, np.array(votes, dtype=np.int64).reshape(-1, UNKNOWN + 2)
-
-
-def _load(folder: Path, name: str) -> dict[str, bytes]:
-    """All files of FER2013Train (and so on) by base name, from the folder or its .tar."""
-    directory = folder / name
-    if directory.is_dir():
-        return {path.name: path.read_bytes() for path in directory.iterdir() if path.is_file()}
-    return read_archive(folder / f"{name}.tar")

@@ -1,95 +1,137 @@
 """Generic data: a folder with one sub-folder an emotion, or a CSV file.
 
-`folder:DIR` reads DIR/EMOTION/*, or DIR/SPLIT/EMOTION/* where DIR has a sub-folder of the split's name.
-`csv:FILE` reads the columns `file` and `label`, or `file` and one column an emotion (a distribution or
-votes), and if they are there `valence`, `arousal` and `split`. Paths are relative to the CSV file.
-Emotions may go by their usual synonyms (`fer_space.labels.SYNONYMS`).
+`folder:DIR` reads DIR/EMOTION/*, or DIR/SPLIT/EMOTION/* where DIR has sub-folders named like splits.
+
+`csv:FILE` reads these columns; paths are relative to the CSV file:
+
+    file                      needed
+    label                     an emotion
+    neutral, happiness, ...   one column an emotion: a distribution or votes; with `label` as well, the
+                              label is what counts as right and the distribution what training aims at
+    valence, arousal          in [-1, 1]; what is blank or beyond counts as unknown (NaN)
+    split                     train, valid or test; blank or without the column: in every split
+    subject                   the person shown
+    left, top, right, bottom  the face in pixels of the picture; blank: the whole picture
+
+Emotions may go by their usual synonyms (`fer_space.labels.SYNONYMS`). `fer-space prepare` writes such a
+file for every data set that it knows.
 """
 
-import csv
+import math
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-
-from fer_space.data.faceset import FaceSet, one_hot
+from fer_space.data.collection import Collection, Gathering, Row, valid_affect
+from fer_space.data.faceset import SPLITS, Box, FaceSet
+from fer_space.data.files import parse_number, parse_table, pictures_in, read_text, sub_folders
 from fer_space.errors import DataError
 from fer_space.labels import EMOTIONS, SYNONYMS, canonical
-from fer_space.sources import PICTURE_SUFFIXES
+
+BOX_COLUMNS = ("left", "top", "right", "bottom")
+SPLIT_WORDS = {"training": "train", "val": "valid", "validation": "valid", "testing": "test"}
 
 
 def read_folder(folder: Path, split: str) -> FaceSet:
-    """Read class sub-folders; raises DataError when one is no emotion or nothing is there."""
-    root = folder / split if (folder / split).is_dir() else folder
-    if not root.is_dir():
-        raise DataError(f"There is no folder {root}.")
-    pairs = [
-        (path, EMOTIONS.index(canonical(directory.name)))
-        for directory in sorted(root.iterdir())
-        if directory.is_dir()
-        for path in sorted(directory.iterdir())
-        if path.suffix.lower() in PICTURE_SUFFIXES
-    ]
-    labels = np.array([label for _, label in pairs], dtype=np.int64)
-    paths = [path for path, _ in pairs]
-    return _face_set(folder.name, split, paths, one_hot(labels), None)
+    """Read one split of class sub-folders; raises what `collect_folder` raises."""
+    return collect_folder(folder).faces(split)
 
 
 def read_csv(file: Path, split: str) -> FaceSet:
-    """Read a CSV file; raises DataError naming the line that breaks the rules of this module."""
-    if not file.is_file():
-        raise DataError(f"There is no file {file}.")
-    try:
-        reader = csv.DictReader(file.read_text(encoding="utf-8").splitlines(), restval="")
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file.name} is not a text file in UTF-8.") from error
-    columns = {name.strip().lower(): name for name in reader.fieldnames or ()}
-    numbered = [(i, row) for i, row in enumerate(reader, start=2) if _in_split(row, columns, split)]
-    if "file" not in columns:
-        raise DataError(f"{file.name} needs a column “file”.")
-    paths, targets, affect = [], [], []
-    for number, row in numbered:
+    """Read one split of a CSV file; raises what `collect_csv` raises."""
+    return collect_csv(file).faces(split)
+
+
+def collect_folder(folder: Path) -> Collection:
+    """Read class sub-folders; raises DataError when there is no picture of an emotion."""
+    if not folder.is_dir():
+        raise DataError(f"There is no folder {folder}.")
+    found = Gathering()
+    splits = [path for path in sub_folders(folder) if _split_of(path.name) in SPLITS]
+    for root, split in [(path, _split_of(path.name)) for path in splits] or [(folder, "")]:
+        for directory in sub_folders(root):
+            add_class_folder(found, folder, directory, split)
+    return found.collection(folder.name)
+
+
+def add_class_folder(found: Gathering, root: Path, directory: Path, split: str) -> None:
+    """Add the pictures of DIR/.../EMOTION; they are dropped when its name is no emotion."""
+    for path in pictures_in(directory):
+        name = path.relative_to(root).as_posix()
         try:
-            targets.append(_target(row, columns))
-            if {"valence", "arousal"} <= set(columns):
-                affect.append([float(row[columns["valence"]]), float(row[columns["arousal"]])])
-        except (TypeError, ValueError, DataError) as error:
-            raise DataError(f"{file.name}, line {number}: {error}") from None
-        paths.append(file.parent / row[columns["file"]])
-    rows = np.array(targets, dtype=np.float32).reshape(-1, len(EMOTIONS))
-    values = np.array(affect, dtype=np.float32) if affect else None
-    return _face_set(file.stem, split, paths, rows, values)
+            found.add(Row(name, split, EMOTIONS.index(canonical(directory.name)), path))
+        except DataError as error:
+            found.drop(name, error, split)
 
 
-def _in_split(row: dict[str, str], columns: dict[str, str], split: str) -> bool:
-    return "split" not in columns or row[columns["split"]].strip().lower() == split
+def collect_csv(file: Path) -> Collection:
+    """Read a CSV file; a bad row is dropped.
+
+    Raises:
+        DataError: there is no such text file, it has no column `file`, or no row is usable.
+    """
+    found = Gathering()
+    named: set[str] = set()
+    for line, cells in parse_table(read_text(file), file.name, ("file",)):
+        split = _split_of(cells.get("split", ""))
+        named = {canonical(column) for column in cells if _is_emotion(column)}
+        try:
+            if split not in ("", *SPLITS):
+                raise DataError(f"“{split}” is no split. Known: {', '.join(SPLITS)}.")
+            found.add(_row(cells, split, file.parent))
+        except DataError as error:
+            found.drop(f"{cells['file']} (line {line})", error, split if split in SPLITS else "")
+    named |= {EMOTIONS[row.label] for row in found.rows} if named else set(EMOTIONS)
+    return found.collection(file.stem, tuple(name for name in EMOTIONS if name in named))
 
 
-def _target(row: dict[str, str], columns: dict[str, str]) -> list[float]:
-    """The target distribution of a row, from its label or from one column an emotion."""
-    if "label" in columns:
-        emotion = canonical(row[columns["label"]])
-        return [float(emotion == name) for name in EMOTIONS]
-    weights = [0.0] * len(EMOTIONS)
-    for lower, name in columns.items():
-        if lower in EMOTIONS or lower in SYNONYMS:
-            weights[EMOTIONS.index(canonical(lower))] += float(row[name] or 0.0)
-    if min(weights) < 0.0 or not 0.0 < sum(weights) < np.inf:
-        raise DataError("a row needs a label, or a positive number for at least one emotion.")
-    return [weight / sum(weights) for weight in weights]
-
-
-def _face_set(
-    name: str, split: str, paths: list[Path], targets: NDArray[np.float32], affect: NDArray[np.float32] | None
-) -> FaceSet:
-    if missing := [path for path in paths if not path.is_file()]:
-        raise DataError(f"{name}: {len(missing)} pictures are missing, the first is {missing[0]}.")
-    return FaceSet(
-        name=name,
+def _row(cells: dict[str, str], split: str, folder: Path) -> Row:
+    label, target = _answers(cells)
+    return Row(
+        file=cells["file"],
         split=split,
-        files=tuple(str(path) for path in paths),
-        encoded=lambda i: paths[i].read_bytes(),
-        labels=targets.argmax(axis=1),
-        targets=targets,
-        affect=affect,
+        label=label,
+        source=folder / cells["file"],
+        target=target,
+        affect=valid_affect(*(parse_number(cells, key, math.nan) for key in ("valence", "arousal"))),
+        subject=cells.get("subject", ""),
+        box_xyxy=_box(cells),
     )
+
+
+def _split_of(word: str) -> str:
+    return SPLIT_WORDS.get(word.strip().lower(), word.strip().lower())
+
+
+def _is_emotion(column: str) -> bool:
+    return column in EMOTIONS or column in SYNONYMS
+
+
+def _answers(cells: dict[str, str]) -> tuple[int, tuple[float, ...] | None]:
+    """The label of a row and its distribution, if it has one; each can stand for the other."""
+    weights = [0.0] * len(EMOTIONS)
+    for column in filter(_is_emotion, cells):
+        weights[EMOTIONS.index(canonical(column))] += parse_number(cells, column, 0.0)
+    total = sum(weights)
+    if min(weights) < 0.0 or not 0.0 <= total < math.inf:
+        raise DataError("the number of an emotion is negative or endless.")
+    if not cells.get("label") and total == 0.0:
+        raise DataError("a row needs a label, or a positive number for at least one emotion.")
+    strongest = max(weights)
+    label = canonical(cells["label"]) if cells.get("label") else EMOTIONS[weights.index(strongest)]
+    target = tuple(weight / total for weight in weights) if total else None
+    return EMOTIONS.index(label), target
+
+
+def _box(cells: dict[str, str]) -> Box | None:
+    given = [column for column in BOX_COLUMNS if cells.get(column)]
+    if not given:
+        return None
+    if len(given) < len(BOX_COLUMNS):
+        raise DataError("a box needs left, top, right and bottom")
+    return checked_box(*(parse_number(cells, column, math.nan) for column in BOX_COLUMNS))
+
+
+def checked_box(left: float, top: float, right: float, bottom: float) -> Box:
+    """The box; raises DataError when it has no area or is not finite."""
+    if not (left < right and top < bottom and math.isfinite(right - left + bottom - top)):
+        raise DataError("the box has no area.")
+    return left, top, right, bottom

@@ -4,6 +4,7 @@
 found), which is wrong whatever the label. `labels` are int (N,), indices into `EMOTIONS`.
 """
 
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,29 @@ Labels = NDArray[np.int64]
 
 NO_ANSWER = -1
 DIGITS = 5
+BINS = 15
+
+
+@dataclass(frozen=True, eq=False)
+class Reliability:
+    """Answers by confidence, over B bins of equal width in [0, 1].
+
+    Attributes:
+        confidence: float64 (B,), mean confidence of the bin's answers; NaN for an empty bin.
+        accuracy: float64 (B,), share of them that are right; NaN for an empty bin.
+        count: int64 (B,).
+    """
+
+    confidence: NDArray[np.float64]
+    accuracy: NDArray[np.float64]
+    count: NDArray[np.int64]
+
+    @property
+    def ece(self) -> float:
+        """Mean distance of accuracy from confidence, weighted by count, in [0, 1]; 0 without answers."""
+        filled = self.count > 0
+        gaps = np.abs(self.accuracy - self.confidence)[filled] * self.count[filled]
+        return float(gaps.sum() / self.count.sum()) if filled.any() else 0.0
 
 
 def answers(probabilities: Floats) -> Labels:
@@ -57,19 +81,27 @@ def confusion(probabilities: Floats, labels: Labels) -> NDArray[np.int64]:
     return counts
 
 
-def ece(probabilities: Floats, labels: Labels, bins: int = 15) -> float:
+def reliability(probabilities: Floats, labels: Labels, bins: int = BINS) -> Reliability:
+    """How often answers of a given confidence are right; faces without an answer are left out."""
+    answered = probabilities.any(axis=1)
+    confidence = probabilities[answered].max(axis=1).astype(np.float64)
+    right = answers(probabilities)[answered] == labels[answered]
+    which = np.minimum((confidence * bins).astype(int), bins - 1)
+    count = np.bincount(which, minlength=bins)
+    divisor = np.where(count > 0, count, np.nan)
+    return Reliability(
+        confidence=np.bincount(which, weights=confidence, minlength=bins) / divisor,
+        accuracy=np.bincount(which, weights=right, minlength=bins) / divisor,
+        count=count,
+    )
+
+
+def ece(probabilities: Floats, labels: Labels, bins: int = BINS) -> float:
     """Expected calibration error in [0, 1] of the answers that were given, over equal-width bins.
 
     Guo et al. 2017, arXiv 1706.04599.
     """
-    answered = probabilities.any(axis=1)
-    if not answered.any():
-        return 0.0
-    confidence = probabilities[answered].max(axis=1)
-    right = answers(probabilities)[answered] == labels[answered]
-    which = np.minimum((confidence * bins).astype(int), bins - 1)
-    gaps = [abs(right[which == b].sum() - confidence[which == b].sum()) for b in range(bins)]
-    return float(sum(gaps) / len(confidence))
+    return reliability(probabilities, labels, bins).ece
 
 
 def bootstrap_interval(

@@ -1,78 +1,29 @@
-"""Test a backbone on a data set: predictions first, scores after.
+"""Read a data set with a backbone: predictions first, scores after (`fer_space.evaluation.scoring`).
 
 Without a detector every picture is taken as the face crop, as FERPlus has it. With one, the whole chain
 runs as in the app: detect, align, crop, read the largest face; a picture without a found face counts as
 wrong.
 """
 
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fer_space.alignment import CropRule, crop_face
 from fer_space.data.faceset import FaceSet
 from fer_space.engine import Engine
-from fer_space.evaluation.metrics import confusion, score
-from fer_space.inference import logits_of
+from fer_space.evaluation.predictions import About, Predictions, today
+from fer_space.inference import Readout, outputs_of
 from fer_space.labels import EMOTIONS
+from fer_space.preprocess import Preprocess
 from fer_space.weights import Card
 
 Picture = NDArray[np.uint8]
 
-
-@dataclass(frozen=True, eq=False)
-class Predictions:
-    """What a backbone said of a split.
-
-    Attributes:
-        backbone: its name.
-        faces: the split.
-        probabilities: float64 (N, 8) over `EMOTIONS`; rows of zeros where no face was found.
-        detector: the detector that was used, or None.
-    """
-
-    backbone: str
-    faces: FaceSet
-    probabilities: NDArray[np.float64]
-    detector: str | None
-
-    def record(self) -> dict[str, Any]:
-        """The scores as one JSON-ready record."""
-        record: dict[str, Any] = {
-            "backbone": self.backbone,
-            "data": self.faces.name,
-            "split": self.faces.split,
-            **score(self.probabilities, self.faces.labels),
-        }
-        if self.detector is not None:
-            record["detector"] = self.detector
-            record["undetected"] = int((~self.probabilities.any(axis=1)).sum())
-        return record
-
-    def save(self, out: Path) -> None:
-        """Write into `out` a .parquet (file, label, one column an emotion) and the confusion as .png.
-
-        Both are named BACKBONE-DATA-SPLIT, and -DETECTOR where one was used.
-        """
-        import pandas
-
-        from fer_space.evaluation.plots import draw_confusion
-
-        out.mkdir(parents=True, exist_ok=True)
-        names = [EMOTIONS[label] for label in self.faces.labels]
-        table = pandas.DataFrame(self.probabilities, columns=list(EMOTIONS))
-        table.insert(0, "label", names)
-        table.insert(0, "file", self.faces.files)
-        stem = "-".join(filter(None, (self.backbone, self.faces.name, self.faces.split, self.detector)))
-        table.to_parquet(out / f"{stem}.parquet", index=False)
-        counts = confusion(self.probabilities, self.faces.labels)
-        draw_confusion(
-            counts, f"{self.backbone} on {self.faces.name} {self.faces.split}", out / f"{stem}.png"
-        )
+TWIN_VIEW = Preprocess(input_size=48, native_size=48, gray=True)  # faces of FERPlus have 48 pixels
 
 
 def detected_crops(
@@ -91,21 +42,96 @@ def detected_crops(
 
 def read_crops(engine: Engine, card: Card, crops: list[Picture]) -> NDArray[np.float64]:
     """Calibrated probabilities float64 (N, 8) over `EMOTIONS` of face crops; absent emotions stay 0."""
-    network = engine.network(card.name)
-    logits = logits_of(network, card.preprocess, card.preprocess.reduce(crops))
-    probabilities = np.zeros((len(crops), len(EMOTIONS)))
-    columns = [EMOTIONS.index(label) for label in card.labels]
-    probabilities[:, columns] = card.probabilities(logits).numpy()
-    return probabilities
+    return _over_emotions(card, _read(engine, card, crops))
 
 
-def predict_set(engine: Engine, card: Card, faces: FaceSet, detector: str | None = None) -> Predictions:
-    """Read every picture of a split with one backbone, calibrated as its card says."""
+def predict_set(
+    engine: Engine,
+    card: Card,
+    faces: FaceSet,
+    detector: str | None = None,
+    *,
+    mirror: bool = True,
+    embed: bool = False,
+) -> Predictions:
+    """Read every picture of a split with one backbone, calibrated as its card says.
+
+    Args:
+        engine: holds the backbone.
+        card: the backbone's.
+        faces: the split.
+        detector: finds the faces; None takes each picture as the face crop.
+        mirror: whether each face is averaged with its mirror image.
+        embed: whether the body's pooled features are kept.
+    """
     if detector is None:
         crops, found = [faces.read(i) for i in range(len(faces))], np.ones(len(faces), dtype=np.bool_)
     else:
         crops, found = detected_crops(engine, faces, card.crop, detector)
+    readout = _read(engine, card, crops, mirror=mirror, embed=embed) if crops else None
     probabilities = np.zeros((len(faces), len(EMOTIONS)))
-    if crops:
-        probabilities[found] = read_crops(engine, card, crops)
-    return Predictions(card.name, faces, probabilities, detector)
+    if readout is not None:
+        probabilities[found] = _over_emotions(card, readout)
+    affect = readout.affect if readout is not None else None
+    embeddings = readout.embeddings if readout is not None else None
+    return Predictions(
+        about=_about(card, faces, detector, mirror),
+        files=faces.files,
+        labels=faces.labels,
+        probabilities=probabilities,
+        affect=None if affect is None else _spread(affect.double(), found),
+        affect_labels=None if faces.affect is None else faces.affect.astype(np.float64),
+        embeddings=None if embeddings is None else _spread(embeddings, found).astype(np.float16),
+    )
+
+
+def twin_mask(faces: FaceSet, others: FaceSet) -> NDArray[np.bool_]:
+    """Which faces have a near-duplicate among `others`, bool (N,), looked for at 48 x 48 gray pixels."""
+    from fer_space.data.twins import twins
+
+    return twins(_small(faces), _small(others))
+
+
+def _read(
+    engine: Engine, card: Card, crops: list[Picture], *, mirror: bool = True, embed: bool = False
+) -> Readout:
+    pictures = card.preprocess.reduce(crops)
+    return outputs_of(engine.network(card.name), card.preprocess, pictures, mirror=mirror, embed=embed)
+
+
+def _over_emotions(card: Card, readout: Readout) -> NDArray[np.float64]:
+    probabilities = np.zeros((len(readout.logits), len(EMOTIONS)))
+    columns = [EMOTIONS.index(label) for label in card.labels]
+    probabilities[:, columns] = card.probabilities(readout.logits).numpy()
+    return probabilities
+
+
+def _about(card: Card, faces: FaceSet, detector: str | None, mirror: bool) -> About:
+    return About(
+        backbone=card.name,
+        data=faces.name,
+        split=faces.split,
+        detector=detector,
+        model_classes=_in_order(card.labels),
+        data_classes=_in_order(faces.classes),
+        flip=mirror,
+        date=today(),
+    )
+
+
+def _in_order(emotions: Iterable[str]) -> tuple[str, ...]:
+    known = set(emotions)
+    return tuple(emotion for emotion in EMOTIONS if emotion in known)
+
+
+def _spread(rows: torch.Tensor, found: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Rows of the found faces (M, C) -> rows of all (N, C), NaN where no face was found."""
+    spread = np.full((len(found), rows.shape[1]), np.nan)
+    spread[found] = rows.numpy()
+    return spread
+
+
+def _small(faces: FaceSet) -> NDArray[np.uint8]:
+    """All faces as uint8 (N, 48, 48)."""
+    rows = [TWIN_VIEW.reduce([faces.read(i)])[0, 0].numpy() for i in range(len(faces))]
+    return np.stack(rows)

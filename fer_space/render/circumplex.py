@@ -11,8 +11,10 @@ _SOURCES: dict[VASource, str] = {
     "circumplex": "derived from the probabilities",
     "head": "predicted by a head",
 }
-# Which side of its anchor an emotion is written on, so that neighbours do not collide.
-_LEFT = ("disgust", "contempt", "fear", "neutral")
+# Where an emotion is written from its anchor, so that neighbours do not collide, no dot on the anchor covers
+# the word, and it stays inside the figure: shift to the right and down, and the end of the word that is there.
+_RIGHT, _LEFT, _ABOVE = (12, 4, "start"), (-12, 4, "end"), (0, -14, "middle")
+_SIDES = {"happiness": _ABOVE} | dict.fromkeys(("disgust", "contempt", "fear", "neutral"), _LEFT)
 
 
 def circumplex_html(
@@ -67,11 +69,11 @@ def _axes() -> str:
 
 def _anchor(emotion: str, valence: float, arousal: float) -> str:
     x, y = _position(valence, arousal)
-    side = -1 if emotion in _LEFT else 1
+    right, down, end = _SIDES.get(emotion, _RIGHT)
     return (
         f'<circle class="fer-anchor" cx="{x:.1f}" cy="{y:.1f}" r="2.5"/>'
-        f'<text class="fer-word" x="{x + 7 * side:.1f}" y="{y + 4:.1f}" '
-        f'text-anchor="{"end" if side < 0 else "start"}">{escape(emotion.capitalize())}</text>'
+        f'<text class="fer-word" x="{x + right:.1f}" y="{y + down:.1f}" '
+        f'text-anchor="{end}">{escape(emotion.capitalize())}</text>'
     )
 
 

@@ -8,6 +8,12 @@ from fer_space.errors import InputError
 
 ScheduleName = Literal["onecycle", "cosine", "step"]
 OptimizerName = Literal["adamw", "sgd"]
+MixName = Literal["none", "mixup", "cutmix", "snapmix", "attentive-cutmix"]
+LossName = Literal["ce", "kl", "focal", "ldam", "logit-adjusted"]
+ClassWeights = Literal["none", "inverse", "effective", "dynamic"]
+Imbalance = Literal["none", "oversample", "undersample", "balanced", "sqrt"]
+Freeze = Literal["none", "backbone"]
+Precision = Literal["fp32", "bf16"]
 
 RANGES: tuple[tuple[str, float, float], ...] = (
     ("native_size", 8, 1024),
@@ -16,6 +22,17 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("ema_decay", 0, 0.99999),
     ("flip", 0, 1),
     ("erase", 0, 1),
+    ("second_label", 0, 1),
+    ("mix_share", 0, 1),
+    ("mask", 0, 1),
+    ("upper", 0, 1),
+    ("focal_gamma", 0, 10),
+    ("margin", 0, 30),
+    ("tau", 0, 5),
+    ("dynamic_rate", 0, 1),
+    ("defer", 0, 1),
+    ("affect_weight", 0, 100),
+    ("accumulate", 1, 1024),
     ("limit", 0, 1e9),
 )
 
@@ -28,6 +45,7 @@ class TrainConfig:
         backbone: name in the registry.
         data: KIND:PATH of the training data; its valid split chooses the epoch.
         target: what the targets hold (`fer_space.data.ferplus.read_ferplus`).
+        second_label: share of FER-2013's own label in the targets of FERPlus; the votes have the rest.
         epochs, batch_size: length of the run and pictures in a step.
         size: side in pixels of the network's input; 0 takes the registry's.
         early_size, early_epochs: the first epochs may run on smaller pictures, which costs less
@@ -38,6 +56,22 @@ class TrainConfig:
         label_smoothing: share of the target spread evenly over all emotions.
         ema_decay: of the averaged weights that are validated and shipped; 0 switches them off.
         rotate, zoom, shift, brightness, contrast, flip, erase: augmentation, see `augment.Augment`.
+        mix: how two pictures and their targets become one (`fer_space.training.mixing`).
+        mix_share: share of the pictures that are mixed.
+        guide: backbone in the folder of weights whose attention Attentive CutMix follows.
+        mask, upper: share of faces that wear a mask, or show only what one leaves free (`masking`).
+        loss: see `fer_space.training.losses`.
+        focal_gamma: exponent of the focal loss.
+        margin: LDAM's largest, in logits. The paper's .5 on cosines times 30 is 15; our logits are none.
+        tau: strength of logit adjustment.
+        class_weights: of the emotions in the loss.
+        defer: share of the epochs before class weights act (deferred re-weighting).
+        dynamic_rate: how fast dynamic weights move.
+        imbalance: which pictures an epoch shows (`fer_space.training.sampling`).
+        affect_weight: of 1 - CCC beside the emotions' loss; above 0 the head learns valence and arousal.
+        freeze: "backbone" trains the head alone, on features that stay as they were.
+        precision: "bf16" runs the network under autocast.
+        accumulate: batches whose gradients are averaged into one step.
         init: "imagenet", "none", or the path of a .safetensors file to start from.
         processes: worker processes of one thread each that share every batch; they see their own
             batch statistics, so their number belongs to the run.
@@ -48,6 +82,7 @@ class TrainConfig:
     backbone: str
     data: str
     target: TargetMode = "cel"
+    second_label: float = 0.0
     epochs: int = 12
     batch_size: int = 64
     size: int = 0
@@ -70,6 +105,23 @@ class TrainConfig:
     contrast: float = 0.25
     flip: float = 0.5
     erase: float = 0.4
+    mix: MixName = "none"
+    mix_share: float = 0.5
+    guide: str = "efficientnet_lite0"
+    mask: float = 0.0
+    upper: float = 0.0
+    loss: LossName = "ce"
+    focal_gamma: float = 2.0
+    margin: float = 2.0
+    tau: float = 1.0
+    class_weights: ClassWeights = "none"
+    defer: float = 0.0
+    dynamic_rate: float = 0.01
+    imbalance: Imbalance = "none"
+    affect_weight: float = 0.0
+    freeze: Freeze = "none"
+    precision: Precision = "fp32"
+    accumulate: int = 1
     init: str = "imagenet"
     processes: int = 1
     seed: int = 0
@@ -84,6 +136,8 @@ class TrainConfig:
             raise InputError("--batch-size must be a multiple of --processes.")
         if self.target == "multi" and self.label_smoothing:
             raise InputError("--target multi takes any accepted emotion; label smoothing would accept all.")
+        if self.target == "multi" and (self.mix != "none" or self.loss != "ce"):
+            raise InputError("--target multi has a loss of its own: it takes neither --loss nor --mix.")
         for name, low, high in RANGES:
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"--{name.replace('_', '-')} must lie between {low:g} and {high:g}.")

@@ -15,6 +15,7 @@ from torch import Tensor
 
 from fer_space.alignment import CropRule
 from fer_space.backbones.base import Backbone
+from fer_space.data import split_data, without_paths
 from fer_space.errors import InputError
 from fer_space.evaluation.calibration import fit_adjustment, fit_temperature
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy, ece
@@ -22,8 +23,8 @@ from fer_space.inference import logits_of
 from fer_space.labels import EMOTIONS
 from fer_space.registry import backbone_spec
 from fer_space.training.config import TrainConfig
-from fer_space.training.loop import preprocess_for
 from fer_space.training.pictures import LabelledPictures
+from fer_space.training.start import empty_network, preprocess_for
 from fer_space.weights import Card, paths_of, save_tensors, sha256_of
 
 LICENCE = (
@@ -36,7 +37,7 @@ def write_card(
     config: TrainConfig, train_set: LabelledPictures, valid_set: LabelledPictures, out: Path
 ) -> Card:
     """Calibrate `out/best.safetensors` on the validation split and write `out/card.json`."""
-    backbone = backbone_spec(config.backbone).build(len(EMOTIONS))
+    backbone = empty_network(config)
     backbone.load_state_dict(load_file(out / "best.safetensors"))
     card = calibrated(backbone, config, train_set.targets.mean(dim=0), valid_set, out)
     (out / "card.json").write_text(card.to_json(), encoding="utf-8")
@@ -52,7 +53,7 @@ def calibrated(
     """
     parameters = backbone.parameter_count()
     preprocess = preprocess_for(config)
-    logits = logits_of(backbone.refine().eval(), preprocess, valid_set.pictures)
+    logits = logits_of(backbone.eval(), preprocess, valid_set.pictures)
     bias = fit_adjustment(logits, valid_set.labels, priors)
     temperature = fit_temperature(logits + bias, valid_set.labels)
     card = Card(
@@ -63,10 +64,10 @@ def calibrated(
         crop=CropRule(),
         bias=tuple(round(value, 4) for value in bias.tolist()),
         temperature=round(temperature, 4),
-        refine=True,
+        affect=config.affect_weight > 0,
         parameters=parameters,
         sha256=sha256_of(out / "best.safetensors"),
-        data=config.data.partition(":")[0],
+        data="+".join(kind for kind, _ in split_data(config.data)),
         licence=LICENCE,
         command=command_of(config, str(out)),
     )
@@ -95,8 +96,12 @@ def command_of(config: TrainConfig, out: str = "RUN") -> str:
 
     The data's path is replaced by DIR. A run that was stopped early says so.
     """
-    kind = config.data.partition(":")[0]
-    words = ["fer-space train", f"--backbone {config.backbone}", f"--data {kind}:DIR", f"--out {out}"]
+    words = [
+        "fer-space train",
+        f"--backbone {config.backbone}",
+        f"--data {without_paths(config.data)}",
+        f"--out {out}",
+    ]
     defaults = TrainConfig(backbone=config.backbone, data=config.data).to_dict()
     changed = {key: value for key, value in config.to_dict().items() if value != defaults[key]}
     words += [_option(key.replace("_", "-"), value) for key, value in changed.items()]

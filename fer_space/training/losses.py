@@ -1,19 +1,45 @@
-"""Losses on logits (B, K) and targets (B, K); each returns the mean over the batch."""
+"""Losses: one interface for all, logits (B, K), target distributions (B, K) and class counts (K,).
 
-from collections.abc import Callable
+Every loss is a table of terms (B, K), one a picture and emotion, which emotion weights may scale before it is
+summed over the emotions and averaged over the pictures. Rows of targets need not sum to 1 (SnapMix).
+"""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.data.ferplus import TargetMode
+from fer_space.training.config import TrainConfig
 
-Loss = Callable[[Tensor, Tensor], Tensor]
+EFFECTIVE_BETA = 0.9999
+WEIGHT_LIMIT = 10.0
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Cross entropy with target distributions, rows summing to 1."""
-    return functional.cross_entropy(logits, targets)
+    """Terms of the cross entropy with target distributions."""
+    return -targets * functional.log_softmax(logits, dim=1)
+
+
+def kl_divergence(logits: Tensor, targets: Tensor) -> Tensor:
+    """Terms of KL(target || prediction): cross entropy less the target's own entropy, same gradient."""
+    return torch.xlogy(targets, targets) + cross_entropy(logits, targets)
+
+
+def focal(logits: Tensor, targets: Tensor, gamma: float = 2.0) -> Tensor:
+    """Cross entropy that counts less what is already known: times (1 - p)^gamma.
+
+    Lin et al. 2017, arXiv 1708.02002.
+    """
+    log_probabilities = functional.log_softmax(logits, dim=1)
+    return -targets * (1.0 - log_probabilities.exp()) ** gamma * log_probabilities
+
+
+def margins(counts: Tensor, largest: float) -> Tensor:
+    """LDAM's margins float (K,): proportional to counts^(-1/4), the rarest emotion gets `largest`.
+
+    Cao et al. 2019, arXiv 1906.07413, equation 13.
+    """
+    raw = counts.clamp(min=1.0) ** -0.25
+    return raw * (largest / raw.max())
 
 
 def any_accepted(logits: Tensor, targets: Tensor) -> Tensor:
@@ -22,8 +48,49 @@ def any_accepted(logits: Tensor, targets: Tensor) -> Tensor:
     Minus the log of the largest probability among the emotions whose target is positive.
     """
     log_probabilities = functional.log_softmax(logits, dim=1)
-    accepted = log_probabilities.masked_fill(targets <= 0, -torch.inf)
-    return -accepted.amax(dim=1).mean()
+    best = log_probabilities.masked_fill(targets <= 0, -torch.inf).argmax(dim=1)
+    return -functional.one_hot(best, logits.shape[1]) * log_probabilities
+
+
+def inverse_weights(counts: Tensor) -> Tensor:
+    """Weights float (K,) proportional to 1 / count; the mean over the training faces is 1."""
+    return _normalised(1.0 / counts.clamp(min=1.0), counts)
+
+
+def effective_weights(counts: Tensor, beta: float = EFFECTIVE_BETA) -> Tensor:
+    """Weights float (K,) by the effective number of samples, (1 - beta) / (1 - beta^count).
+
+    Cui et al. 2019, arXiv 1901.05555. The mean over the training faces is 1.
+    """
+    return _normalised((1.0 - beta) / (1.0 - beta ** counts.clamp(min=1.0)), counts)
+
+
+def _normalised(weights: Tensor, counts: Tensor) -> Tensor:
+    return weights * counts.sum() / (weights * counts).sum().clamp(min=1e-12)
+
+
+def concordance(predicted: Tensor, labels: Tensor) -> Tensor:
+    """Lin's concordance correlation of each column of two tables float (N, C), N > 1 -> (C,)."""
+    centred, truth = predicted - predicted.mean(dim=0), labels - labels.mean(dim=0)
+    spread = centred.square().mean(dim=0) + truth.square().mean(dim=0)
+    distance = (predicted.mean(dim=0) - labels.mean(dim=0)).square()
+    return 2.0 * (centred * truth).mean(dim=0) / (spread + distance).clamp(min=1e-8)
+
+
+def affect_loss(predicted: Tensor, labels: Tensor) -> Tensor:
+    """1 - CCC, averaged over valence and arousal, of the faces that have labels.
+
+    Args:
+        predicted: float (B, 2) in [-1, 1].
+        labels: float (B, 2), NaN where nobody labelled a face.
+
+    Returns:
+        A scalar in [0, 2]; 0 when fewer than two faces have labels.
+    """
+    known = labels.isfinite().all(dim=1)
+    if int(known.sum()) < 2:
+        return predicted.sum() * 0.0
+    return 1.0 - concordance(predicted[known], labels[known]).mean()
 
 
 def draw_labels(targets: Tensor, rng: torch.Generator) -> Tensor:
@@ -34,9 +101,74 @@ def draw_labels(targets: Tensor, rng: torch.Generator) -> Tensor:
 
 def smooth(targets: Tensor, amount: float) -> Tensor:
     """Spread the share `amount` of each target evenly over all emotions."""
-    return targets * (1 - amount) + amount / targets.shape[1]
+    return targets * (1 - amount) + amount * targets.sum(dim=1, keepdim=True) / targets.shape[1]
 
 
-def loss_for(target: TargetMode) -> Loss:
-    """The loss that belongs to a way of reading the votes."""
-    return any_accepted if target == "multi" else cross_entropy
+class TrainingLoss(nn.Module):
+    """The loss that a config names, with the state that dynamic weights learn.
+
+    Dynamic weights follow group DRO (Sagawa et al. 2020, arXiv 1911.08731): after each step the weight of an
+    emotion grows with its mean loss, exponentiated-gradient ascent against the network's descent.
+
+    Args:
+        config: names the loss, the weights and the share of the epochs before they act.
+        counts: float (K,), training faces of each emotion (sums of target distributions).
+    """
+
+    counts: Tensor
+    log_priors: Tensor
+    margins: Tensor
+    weights: Tensor
+
+    def __init__(self, config: TrainConfig, counts: Tensor) -> None:
+        super().__init__()
+        self.config = config
+        self.register_buffer("counts", counts.float(), persistent=False)
+        self.register_buffer("log_priors", (counts / counts.sum()).clamp(min=1e-6).log(), persistent=False)
+        self.register_buffer("margins", margins(counts, config.margin), persistent=False)
+        tables = {"inverse": inverse_weights, "effective": effective_weights}
+        weigh = tables.get(config.class_weights, torch.ones_like)
+        self.register_buffer("weights", weigh(counts))
+        self.acting = True
+
+    def terms(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """The unweighted loss float (B, K), one term a picture and emotion."""
+        if self.config.target == "multi":
+            return any_accepted(logits, targets)
+        match self.config.loss:
+            case "focal":
+                return focal(logits, targets, self.config.focal_gamma)
+            case "kl":
+                return kl_divergence(logits, targets)
+            case "ldam":
+                return cross_entropy(logits - self.margins * targets, targets)
+            case "logit-adjusted":  # Menon et al. 2021, arXiv 2007.07314, equation 10
+                return cross_entropy(logits + self.config.tau * self.log_priors, targets)
+            case "ce":
+                return cross_entropy(logits, targets)
+
+    def at_epoch(self, epoch: int) -> None:
+        """Say which epoch (from 0) begins: weights act from the share `defer` of the epochs on."""
+        self.acting = epoch >= self.config.defer * self.config.epochs
+
+    def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """Logits and targets float (B, K) -> the mean loss, a scalar."""
+        terms = self.terms(logits, targets)
+        if self.acting:
+            terms = terms * self.weights
+        return terms.sum(dim=1).mean()
+
+    @torch.no_grad()
+    def sums(self, logits: Tensor, targets: Tensor) -> Tensor:
+        """What `learn` needs of a batch: float (2, K), unweighted loss and target mass by emotion."""
+        return torch.stack([self.terms(logits, targets).sum(dim=0), targets.sum(dim=0)])
+
+    @torch.no_grad()
+    def learn(self, sums: Tensor) -> None:
+        """Move dynamic weights by the batch's `sums`; does nothing with other weights."""
+        if self.config.class_weights != "dynamic" or not self.acting:
+            return
+        loss, mass = sums
+        step = torch.where(mass > 0, loss / mass.clamp(min=1e-6), torch.zeros_like(loss))
+        grown = _normalised(self.weights * torch.exp(self.config.dynamic_rate * step), self.counts)
+        self.weights.copy_(grown.clamp(1.0 / WEIGHT_LIMIT, WEIGHT_LIMIT))

@@ -4,10 +4,13 @@ All processes draw the same random numbers, so they agree on every batch and eve
 talking; only gradients and running statistics are exchanged. On a CPU two processes of one thread each
 finish a step of a small network sooner than one process of two threads, whose threads wait for each other
 after every layer.
+
+The processes are started here (`--processes`), or by `accelerate launch`, on one or several GPUs or machines.
 """
 
+import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -18,10 +21,11 @@ from torch.multiprocessing.spawn import spawn
 
 @dataclass(frozen=True)
 class Worker:
-    """One process of a run, number `rank` among `size`; number 0 writes the files."""
+    """One process of a run, number `rank` among `size`, on `device`; number 0 writes the files."""
 
     rank: int = 0
     size: int = 1
+    device: torch.device = field(default_factory=lambda: torch.device("cpu"))
 
     @property
     def leads(self) -> bool:
@@ -46,29 +50,55 @@ class Worker:
             tensor.copy_(piece.view(tensor.shape))
 
     def mean(self, value: Tensor) -> Tensor:
-        """The mean of a number over all processes."""
-        if self.size > 1:
-            distributed.all_reduce(value)
-        return value / self.size
+        """The mean of each number over all processes, float of any shape."""
+        if self.size == 1:
+            return value
+        total = value.to(self.device)
+        distributed.all_reduce(total)
+        return total / self.size
 
     def merge(self, rows: Tensor, count: int) -> Tensor:
         """Put the rows that each process computed for its `share` of `count` rows back in order."""
         if self.size == 1:
             return rows
-        merged = rows.new_zeros(count, *rows.shape[1:])
-        merged[self.rank :: self.size] = rows
+        merged = torch.zeros(count, *rows.shape[1:], dtype=rows.dtype, device=self.device)
+        merged[self.rank :: self.size] = rows.to(self.device)
         distributed.all_reduce(merged)
-        return merged
+        return merged.to(rows.device)
 
 
-def run_workers(job: Callable[[Worker], None], size: int) -> None:
-    """Run `job` in `size` processes of one thread each (in this process if `size` is 1)."""
+def launched_size() -> int:
+    """How many processes `accelerate launch` started for this run; 0 when it did not."""
+    return int(os.environ.get("WORLD_SIZE", "0"))
+
+
+def leads_launch() -> bool:
+    """Whether this is the first of the launched processes, or the only one."""
+    return os.environ.get("RANK", "0") == "0"
+
+
+def run_workers(job: Callable[[Worker], None], size: int, device: torch.device) -> None:
+    """Run `job` in `size` processes: in this one, in new ones of one thread each, or as launched.
+
+    New processes all work on the CPU; launched ones take a device of the kind of `device` each.
+    """
+    if launched_size():
+        job(_launched(device))
+        return
     if size == 1:
-        job(Worker())
+        job(Worker(device=device))
         return
     with TemporaryDirectory() as folder:
         meeting = Path(folder) / "meeting"
         spawn(_enter, args=(job, size, meeting), nprocs=size)  # type: ignore[no-untyped-call]
+
+
+def _launched(device: torch.device) -> Worker:
+    """The place of this process among those that `accelerate launch` started."""
+    from accelerate import PartialState
+
+    state = PartialState(cpu=device.type == "cpu")
+    return Worker(state.process_index, state.num_processes, state.device)
 
 
 def _enter(rank: int, job: Callable[[Worker], None], size: int, meeting: Path) -> None:

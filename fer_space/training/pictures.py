@@ -11,11 +11,15 @@ from fer_space.preprocess import Preprocess
 
 @dataclass(frozen=True, eq=False)
 class LabelledPictures:
-    """Pictures uint8 (N, C, h, w), labels int64 (N,), targets float32 (N, 8)."""
+    """Pictures uint8 (N, C, h, w), labels int64 (N,), targets float32 (N, 8), affect float32 (N, 2).
+
+    `affect` is valence and arousal in [-1, 1], NaN where nobody labelled a face.
+    """
 
     pictures: Tensor
     labels: Tensor
     targets: Tensor
+    affect: Tensor
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -25,5 +29,8 @@ class LabelledPictures:
         """Decode and reduce every picture once (the first `limit` of them, if given)."""
         count = min(limit or len(faces), len(faces))
         pictures = torch.cat([preprocess.reduce([faces.read(i)]) for i in range(count)])
-        labels = torch.from_numpy(faces.labels[:count])
-        return cls(pictures, labels, torch.from_numpy(faces.targets[:count]))
+        affect = torch.full((count, 2), torch.nan)
+        if faces.affect is not None:
+            affect = torch.from_numpy(faces.affect[:count]).float()
+        labels, targets = torch.from_numpy(faces.labels[:count]), torch.from_numpy(faces.targets[:count])
+        return cls(pictures, labels, targets, affect)

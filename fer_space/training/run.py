@@ -1,20 +1,19 @@
 """A whole run from its config: read the data, build the network, train, calibrate."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-import torch
-
-from fer_space.backbones.base import Backbone
 from fer_space.data import open_data
 from fer_space.errors import InputError
-from fer_space.labels import EMOTIONS
-from fer_space.registry import backbone_spec
+from fer_space.inference import resolve_device
 from fer_space.training.config import TrainConfig
 from fer_space.training.finish import write_card
-from fer_space.training.loop import initialise, open_run, preprocess_for, train
-from fer_space.training.parallel import Worker, run_workers
+from fer_space.training.loop import train
+from fer_space.training.parallel import Worker, launched_size, leads_launch, run_workers
 from fer_space.training.pictures import LabelledPictures
+from fer_space.training.recipe import Recipe
+from fer_space.training.start import guide_for, open_run, preprocess_for, start_network
+from fer_space.training.step import Task
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,48 +29,48 @@ class Job:
 
     def __call__(self, worker: Worker) -> None:
         """Train a network of this worker's own."""
-        train(
-            self.config,
-            self.train_set,
-            self.valid_set,
-            start_network(self.config),
-            self.out,
-            resume=self.resume,
-            stop_after=self.stop_after,
-            worker=worker,
-        )
+        config = self.config
+        recipe = Recipe.of(config, guide_for(config))
+        task = Task(config, self.train_set, self.valid_set, recipe, worker)
+        train(task, start_network(config), self.out, resume=self.resume, stop_after=self.stop_after)
 
 
-def run(config: TrainConfig, out: Path, *, resume: bool = False, stop_after: int = 0) -> None:
+def run(
+    config: TrainConfig, out: Path, *, resume: bool = False, stop_after: int = 0, device: str = "auto"
+) -> None:
     """Train as `config` says into the folder `out`; see `fer_space.training.loop` for its files.
 
     With `stop_after` the run ends after that epoch, its schedule unfinished; 0 lets it run to its end.
+    `device` is one of `fer_space.inference.DEVICES`. Under `accelerate launch` the launched processes share
+    every batch.
     Raises InputError or DataError when the config or the data cannot be used.
     """
     if Path(config.init).parent.resolve() == out.resolve():
         raise InputError("A run cannot start from its own folder; choose another --out.")
+    if launched_size():
+        config = replace(config, processes=launched_size())
+    place = resolve_device(device)
+    if config.processes > 1 and not launched_size() and place.type != "cpu":
+        raise InputError("--processes share a CPU. For several GPUs use “accelerate launch”.")
     start_network(config)  # what is wrong with --backbone or --init is said before the data is read
+    guide_for(config)
     train_set, valid_set = read_pictures(config)
-    open_run(config, out, resume=resume)
-    run_workers(Job(config, train_set, valid_set, out, resume, stop_after), config.processes)
-    write_card(config, train_set, valid_set, out)
+    if leads_launch():
+        open_run(config, out, resume=resume)
+    run_workers(Job(config, train_set, valid_set, out, resume, stop_after), config.processes, place)
+    if leads_launch():
+        write_card(config, train_set, valid_set, out)
 
 
 def read_pictures(config: TrainConfig) -> tuple[LabelledPictures, LabelledPictures]:
     """Training and validation pictures as the network will see them."""
     preprocess = preprocess_for(config)
-    train_set = open_data(config.data, "train", config.target)
+    train_set = open_data(config.data, "train", config.target, config.second_label)
     valid_set = open_data(config.data, "valid")
+    if leads_launch():
+        train_set.say_dropped()
+        valid_set.say_dropped()
     return (
         LabelledPictures.read(train_set, preprocess, config.limit),
         LabelledPictures.read(valid_set, preprocess, config.limit),
     )
-
-
-def start_network(config: TrainConfig) -> Backbone:
-    """The network before its first step, the same for equal configs."""
-    torch.manual_seed(config.seed)
-    spec = backbone_spec(config.backbone)
-    backbone = spec.build(len(EMOTIONS))
-    initialise(backbone, spec, config.init)
-    return backbone

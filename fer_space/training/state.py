@@ -4,17 +4,19 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
+from torch import Tensor
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
 from fer_space.backbones.base import Backbone
 from fer_space.training.config import TrainConfig
+from fer_space.training.losses import TrainingLoss
 from fer_space.training.optim import AveragedWeights, build_optimizer, build_schedule
 
 
 @dataclass
 class TrainState:
-    """Network, averaged network, optimiser, schedule, random generator, and what happened so far.
+    """Network, averaged network, loss, optimiser, schedule, random generator, and what happened so far.
 
     Attributes:
         history: one row an epoch, as written to history.csv.
@@ -23,6 +25,7 @@ class TrainState:
 
     backbone: Backbone
     averaged: AveragedWeights
+    loss: TrainingLoss
     optimizer: Optimizer
     schedule: LRScheduler
     rng: torch.Generator
@@ -30,12 +33,15 @@ class TrainState:
     best: float = -1.0
 
     @classmethod
-    def start(cls, backbone: Backbone, config: TrainConfig, steps_per_epoch: int) -> "TrainState":
-        """The state before the first epoch."""
+    def start(
+        cls, backbone: Backbone, config: TrainConfig, steps_per_epoch: int, counts: Tensor
+    ) -> "TrainState":
+        """The state before the first epoch; `counts` float (K,) is the training faces of each emotion."""
         optimizer = build_optimizer(backbone, config)
         return cls(
             backbone=backbone,
             averaged=AveragedWeights(backbone, config.ema_decay),
+            loss=TrainingLoss(config, counts).to(next(backbone.parameters()).device),
             optimizer=optimizer,
             schedule=build_schedule(optimizer, config, steps_per_epoch),
             rng=torch.Generator().manual_seed(config.seed),
@@ -48,6 +54,7 @@ class TrainState:
             {
                 "backbone": self.backbone.state_dict(),
                 "averaged": self.averaged.network.state_dict(),
+                "loss": self.loss.state_dict(),
                 "updates": self.averaged.updates,
                 "optimizer": self.optimizer.state_dict(),
                 "schedule": self.schedule.state_dict(),
@@ -64,6 +71,7 @@ class TrainState:
         saved = torch.load(path, map_location="cpu", weights_only=True)
         self.backbone.load_state_dict(saved["backbone"])
         self.averaged.network.load_state_dict(saved["averaged"])
+        self.loss.load_state_dict(saved["loss"])
         self.averaged.updates = saved["updates"]
         self.optimizer.load_state_dict(saved["optimizer"])
         self.schedule.load_state_dict(saved["schedule"])

@@ -15,14 +15,18 @@ def test_first_loss_is_that_of_a_guess(pictures: torch.Tensor):
 
 
 @torch.no_grad()
-def test_refined_body_holds_the_old_features_on_every_second_position(pictures: torch.Tensor):
-    backbone = build_lite0(8).eval()
+def test_divided_for_reading_it_is_the_same_network(pictures: torch.Tensor):
+    backbone = build_lite0(8, affect=True).eval()
     load_imagenet(backbone)
-    coarse = backbone.body(pictures)
-    fine = backbone.refine().body(pictures)
-    assert coarse.shape == (2, CHANNELS, 3, 3)
-    assert fine.shape == (2, CHANNELS, 6, 6)
-    torch.testing.assert_close(fine[:, :, 1::2, 1::2], coarse, atol=1e-4, rtol=1e-4)
+    torch.nn.init.normal_(backbone.head.classifier.weight)
+    torch.nn.init.normal_(backbone.head.affect.weight)
+    divided = backbone.for_reading()
+    assert backbone.body(pictures).shape == (2, CHANNELS, 3, 3)
+    assert divided.body(pictures).shape == (2, 192, 3, 3)
+    for whole, part in zip(backbone(pictures), divided(pictures), strict=True):
+        assert torch.equal(whole, part)
+    assert not divided.head.training
+    assert divided.parameter_count() == backbone.parameter_count()
 
 
 @torch.no_grad()

@@ -39,9 +39,12 @@ def test_halves_share_nothing_and_train_is_everything(tmp_path: Path):
 @pytest.mark.parametrize(
     ("table", "message"),
     [
-        ("file,valence,arousal,expression\ngone.jpg,0,0,happy\n", "lacks 1"),
-        ("file,valence,arousal,expression\nx.jpg,low,0,happy\n", "malformed"),
-        ("picture,valence\nx.jpg,0\n", "malformed"),
+        (
+            "file,valence,arousal,expression\ngone.jpg,0,0,happy\n",
+            "1 dropped.*gone.jpg: the picture is missing",
+        ),
+        ("file,valence,arousal,expression\nx.jpg,low,0,happy\n", "valence is “low”"),
+        ("picture,valence\nx.jpg,0\n", "column “file”"),
     ],
     ids=["missing picture", "no number", "no file column"],
 )

@@ -55,3 +55,21 @@ def test_every_score_is_a_fraction(pairs: list[tuple[int, int]]):
     assert 0.0 <= low <= record["accuracy"] + 1e-5
     assert record["accuracy"] <= high + 1e-5 <= 1.0 + 1e-5
     assert all(0.0 <= record[key] <= 1.0 for key in ("balanced_accuracy", "macro_f1", "ece"))
+
+
+def test_reliability_by_hand():
+    rows = np.concatenate([sure([0] * 4, 0.9), sure([1] * 4, 0.6), np.zeros((1, 8))])
+    labels = np.array([0, 0, 0, 1, 1, 1, 0, 0, 0])
+    bins = metrics.reliability(rows, labels, bins=5)
+    assert bins.count.tolist() == [0, 0, 0, 4, 4]
+    np.testing.assert_allclose(bins.confidence, [np.nan, np.nan, np.nan, 0.6, 0.9])
+    np.testing.assert_allclose(bins.accuracy, [np.nan, np.nan, np.nan, 0.5, 0.75])
+    assert bins.ece == metrics.ece(rows, labels, bins=5) == pytest.approx(0.125)
+
+
+@given(st.lists(st.tuples(st.integers(0, 7), st.integers(0, 7)), max_size=40), st.integers(1, 20))
+def test_bins_hold_every_answer_once(pairs: list[tuple[int, int]], bins: int):
+    rows, labels = sure([a for a, _ in pairs], 1.0), np.array([b for _, b in pairs], dtype=np.int64)
+    seen = metrics.reliability(rows.reshape(-1, 8), labels, bins)
+    assert seen.count.sum() == seen.count[-1] == len(pairs)
+    assert 0.0 <= seen.ece <= 1.0

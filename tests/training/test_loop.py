@@ -1,5 +1,9 @@
 import csv
 import json
+import os
+import socket
+import subprocess
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -8,15 +12,20 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from fer_space.backbones.base import Backbone
 from fer_space.errors import InputError
 from fer_space.imaging import encode_png
 from fer_space.labels import EMOTIONS
 from fer_space.training import loop
 from fer_space.training.config import TrainConfig
 from fer_space.training.finish import command_of, export, write_card
+from fer_space.training.losses import concordance
 from fer_space.training.parallel import Worker, run_workers
+from fer_space.training.recipe import Recipe
 from fer_space.training.run import run as run_whole
+from fer_space.training.start import open_run, preprocess_for
 from fer_space.training.state import TrainState
+from fer_space.training.step import Task, train_step
 from fer_space.weights import load_backbone
 from tests.networks import build_tiny, striped_faces
 
@@ -38,15 +47,25 @@ CONFIG = TrainConfig(
 )
 
 
-def tiny_network() -> torch.nn.Module:
+# no random look, so that a batch does not depend on how its pictures were drawn
+STILL: dict[str, float] = dict.fromkeys(
+    ("rotate", "zoom", "shift", "brightness", "contrast", "flip", "erase"), 0.0
+)
+
+
+def tiny_network(affect: bool = False) -> Backbone:
     torch.manual_seed(3)
-    return build_tiny(8)
+    return build_tiny(8, affect)
+
+
+def task_of(config: TrainConfig = CONFIG, worker: Worker | None = None) -> Task:
+    faces, held_out = striped_faces(160), striped_faces(64, seed=1)
+    return Task(config, faces, held_out, Recipe.of(config), worker or Worker())
 
 
 def run(out: Path, config: TrainConfig = CONFIG, *, resume: bool = False) -> TrainState:
-    faces, held_out = striped_faces(160), striped_faces(64, seed=1)
-    loop.open_run(config, out, resume=resume)
-    return loop.train(config, faces, held_out, tiny_network(), out, resume=resume)
+    open_run(config, out, resume=resume)
+    return loop.train(task_of(config), tiny_network(config.affect_weight > 0), out, resume=resume)
 
 
 def test_learns_and_leaves_its_files(tiny: str, tmp_path: Path):
@@ -83,12 +102,84 @@ def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(
     ).read_bytes()
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mix": "mixup"},
+        {"mix": "cutmix"},
+        {"mix": "snapmix"},
+        {"mask": 0.5, "upper": 0.2},
+        {"loss": "focal"},
+        {"loss": "ldam", "class_weights": "effective", "defer": 0.5},
+        {"loss": "logit-adjusted"},
+        {"loss": "kl", "class_weights": "dynamic"},
+        {"imbalance": "sqrt"},
+        {"target": "multi", "label_smoothing": 0.0},
+        {"affect_weight": 1.0},
+        {"precision": "bf16"},
+        {"accumulate": 2, "batch_size": 8},
+    ],
+    ids=str,
+)
+def test_every_option_learns_and_resumes_exactly(tiny: str, tmp_path: Path, changes: dict[str, object]):
+    config = replace(CONFIG, epochs=8, early_epochs=0, early_size=0, **changes)  # type: ignore[arg-type]
+    whole = run(tmp_path / "whole", config)
+    assert whole.best > 0.8
+    open_run(config, tmp_path / "broken", resume=False)
+    network = tiny_network(config.affect_weight > 0)
+    loop.train(task_of(config), network, tmp_path / "broken", stop_after=3)
+    resumed = run(tmp_path / "broken", config, resume=True)
+    for name, tensor in whole.averaged.network.state_dict().items():
+        assert torch.equal(tensor, resumed.averaged.network.state_dict()[name]), name
+    assert torch.equal(whole.loss.weights, resumed.loss.weights)
+
+
+def test_the_head_learns_valence_and_arousal(tiny: str, tmp_path: Path):
+    state = run(tmp_path, replace(CONFIG, epochs=8, affect_weight=1.0))
+    faces = striped_faces(64, seed=1)
+    inputs = preprocess_for(CONFIG).normalise(faces.pictures)
+    affect = state.averaged.network(inputs).affect
+    assert float(concordance(affect, faces.affect).min()) > 0.5
+
+
+def test_a_frozen_backbone_trains_its_head_alone(tiny: str, tmp_path: Path):
+    config = replace(CONFIG, freeze="backbone")
+    before = tiny_network().state_dict()
+    backbone = tiny_network()
+    backbone.body.requires_grad_(False)
+    open_run(config, tmp_path, resume=False)
+    loop.train(task_of(config), backbone, tmp_path)
+    for name, tensor in backbone.state_dict().items():
+        assert torch.equal(tensor, before[name]) == name.startswith("body."), name
+
+
+def test_accumulated_batches_are_one_large_batch(tiny: str):
+    networks = []
+    for parts in (1, 2):
+        config = replace(CONFIG, batch_size=32 // parts, accumulate=parts, target="cel", **STILL)
+        backbone = tiny_network()
+        backbone.head.dropout.p = 0.0
+        task = task_of(config)
+        state = TrainState.start(backbone, config, 10, task.train_set.targets.sum(dim=0))
+        backbone.eval()
+        train_step(state, task, torch.arange(32).split(config.batch_size), 12)
+        networks.append(backbone.state_dict())
+    for name, tensor in networks[0].items():
+        torch.testing.assert_close(tensor, networks[1][name], rtol=1e-4, atol=1e-6, msg=name)
+
+
 def test_resume_refuses_another_run_and_a_new_one_does_not_overwrite(tiny: str, tmp_path: Path):
     run(tmp_path, replace(CONFIG, epochs=1))
     with pytest.raises(InputError, match="another run"):
         run(tmp_path, replace(CONFIG, epochs=2), resume=True)
     with pytest.raises(InputError, match="--resume continues"):
         run(tmp_path, replace(CONFIG, epochs=1))
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
 
 
 def write_folder(folder: Path) -> None:
@@ -122,24 +213,44 @@ class Share:
     """One worker's part of a run without dropout; the leader saves its gradients' effect."""
 
     out: Path
+    config: TrainConfig = CONFIG
 
     def __call__(self, worker: Worker) -> None:
-        backbone = tiny_network()
+        backbone = tiny_network(self.config.affect_weight > 0)
         backbone.head.dropout.p = 0.0
-        state = TrainState.start(backbone, CONFIG, 10)
+        task = task_of(self.config, worker)
+        state = TrainState.start(backbone, self.config, 10, task.train_set.targets.sum(dim=0))
         backbone.train()
         backbone.body[1].eval()  # running statistics see half a batch each: keep them out of this
-        faces = striped_faces(64)
         for start in range(0, 64, 16):
-            loop.train_step(state, CONFIG, faces, torch.arange(start, start + 16), 12, worker)
+            train_step(state, task, [torch.arange(start, start + 16)], 12)
         if worker.leads:
             save_file({name: p.detach() for name, p in backbone.named_parameters()}, self.out)
 
 
-def test_two_workers_take_the_same_steps_as_one(tmp_path: Path):
+@pytest.mark.parametrize("mix", ["none", "mixup", "snapmix"])
+def test_two_workers_take_the_same_steps_as_one(tmp_path: Path, mix: str):
+    config = replace(CONFIG, mix=mix)  # type: ignore[arg-type]
     for size in (1, 2):
-        run_workers(Share(tmp_path / f"{size}.safetensors"), size)
+        run_workers(Share(tmp_path / f"{size}.safetensors", config), size, torch.device("cpu"))
     one, two = (load_file(tmp_path / f"{size}.safetensors") for size in (1, 2))
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, two[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_accelerate_launch_takes_the_same_steps_as_one_process(tmp_path: Path):
+    alone, launched = tmp_path / "alone.safetensors", tmp_path / "launched.safetensors"
+    run_workers(Share(alone), 1, torch.device("cpu"))
+    words = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1"
+    quiet = f"--main_process_port {free_port()} --mixed_precision no --dynamo_backend no"
+    subprocess.run(
+        [sys.executable, *words.split(), *quiet.split(), "-m", "tests.training.launched", str(launched)],
+        check=True,
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        timeout=300,
+    )
+    one, two = load_file(alone), load_file(launched)
     for name, tensor in one.items():
         torch.testing.assert_close(tensor, two[name], rtol=1e-4, atol=1e-6, msg=name)
 
@@ -166,9 +277,8 @@ def test_command_names_what_differs_from_the_defaults(
     words = "fer-space train --backbone tiny --data ferplus:DIR --out RUN --epochs 5 --no-gray"
     assert command_of(config) == words
     monkeypatch.chdir(tmp_path)
-    faces = striped_faces(64)
-    loop.open_run(replace(CONFIG, size=8), Path("warm"), resume=False)
-    loop.train(replace(CONFIG, size=8), faces, faces, tiny_network(), Path("warm"), stop_after=2)
+    open_run(replace(CONFIG, size=8), Path("warm"), resume=False)
+    loop.train(task_of(replace(CONFIG, size=8)), tiny_network(), Path("warm"), stop_after=2)
     both = command_of(replace(config, init="warm/best.safetensors"))
     assert " --out warm " in both
     assert f" --stop-after 2 && {words} --init warm/best.safetensors" in both

@@ -192,7 +192,7 @@ def test_data_uris_are_read() -> None:
 
 def test_examples_are_complete_and_named() -> None:
     examples = load_examples(EXAMPLES)
-    pictures = {file.name for file in EXAMPLES.iterdir() if file.suffix != ".json"}
+    pictures = {file.name for file in EXAMPLES.iterdir() if file.suffix == ".jpg"}
     assert {example.file.name for example in examples} == pictures
     for example in examples:
         assert all((example.title, example.alt, example.source, example.licence))

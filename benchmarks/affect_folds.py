@@ -1,0 +1,158 @@
+"""How well does a head learn valence and arousal? Cross-validation on faces that people rated.
+
+    python benchmarks/affect_folds.py diffusionfer:DIR --out runs/affect
+
+Every face is predicted by a head that never saw it: five folds, stratified by expression. A head is trained
+with the shipped weights as its start, twice: on frozen features, and with the whole network. Beside them
+stands the circumplex readout of the shipped weights, as it is and after a straight line fitted on the
+training faces of each fold, because its scale is that of other annotators. No epoch is chosen: the weights
+after the last one count. Finished folds are kept in --out, so that a second call continues.
+"""
+
+import argparse
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedKFold
+
+from fer_space.affect import circumplex
+from fer_space.data import open_data
+from fer_space.data.faceset import FaceSet
+from fer_space.engine import Engine
+from fer_space.evaluation.affect_metrics import ccc, pearson, rmse
+from fer_space.evaluation.protocol import predict_set
+from fer_space.labels import EMOTIONS
+from fer_space.training.config import TrainConfig
+from fer_space.training.loop import train
+from fer_space.training.parallel import Worker, run_workers
+from fer_space.training.pictures import LabelledPictures
+from fer_space.training.recipe import Recipe
+from fer_space.training.start import open_run, preprocess_for, start_network
+from fer_space.training.step import Task
+
+FOLDS = 5
+SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
+Affect = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Fold:
+    """One fold: train on its training faces, predict the held-out ones into `out/affect.npy`."""
+
+    config: TrainConfig
+    train_set: LabelledPictures
+    held_out: LabelledPictures
+    out: Path
+
+    def __call__(self, worker: Worker) -> None:
+        """Train and predict, in each worker of the run."""
+        task = Task(self.config, self.train_set, self.train_set, Recipe.of(self.config), worker)
+        state = train(task, start_network(self.config), self.out, resume=True)
+        if worker.leads:
+            network, preprocess = state.averaged.network.eval(), preprocess_for(self.config)
+            with torch.no_grad():
+                inputs = preprocess.normalise(self.held_out.pictures)
+                both = (network(inputs).affect + network(inputs.flip(3)).affect) / 2
+            np.save(self.out / "affect.npy", both.double().numpy())
+
+
+def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
+    """The same small budget for every fold."""
+    return TrainConfig(
+        backbone="efficientnet_lite0",
+        data=data,
+        epochs=30 if freeze == "backbone" else 12,
+        batch_size=32,
+        lr_body=2e-4,
+        lr_head=3e-3 if freeze == "backbone" else 1e-3,
+        ema_decay=0.98,
+        affect_weight=1.0,
+        freeze=freeze,  # type: ignore[arg-type]
+        init=weights,
+        processes=2,
+    )
+
+
+def head_predictions(faces: FaceSet, config: TrainConfig, out: Path) -> Affect:
+    """Valence and arousal float (N, 2) of every face, by the fold that held it out."""
+    pictures = LabelledPictures.read(faces, preprocess_for(config))
+    predicted = np.full((len(faces), 2), np.nan)
+    for number, (rows, held_out) in enumerate(folds(faces)):
+        folder = out / f"{config.freeze}-{number}"
+        if not (folder / "affect.npy").is_file():
+            open_run(replace(config, seed=number), folder, resume=True)
+            fold = Fold(replace(config, seed=number), pick(pictures, rows), pick(pictures, held_out), folder)
+            run_workers(fold, config.processes, torch.device("cpu"))
+        predicted[held_out] = np.load(folder / "affect.npy")
+    return predicted
+
+
+def folds(faces: FaceSet) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
+    """Positions of training and held-out faces, stratified by expression."""
+    splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
+    return list(splitter.split(np.zeros(len(faces)), faces.labels))
+
+
+def pick(pictures: LabelledPictures, rows: NDArray[np.int64]) -> LabelledPictures:
+    """Some of the pictures."""
+    at = torch.from_numpy(rows)
+    return LabelledPictures(
+        pictures.pictures[at], pictures.labels[at], pictures.targets[at], pictures.affect[at]
+    )
+
+
+def circumplex_predictions(faces: FaceSet, backbone: str) -> Affect:
+    """The readout that derives valence and arousal from the shipped weights' probabilities."""
+    engine = Engine(device="cpu")
+    rows = predict_set(engine, engine.card(backbone), faces).probabilities
+    return np.array([circumplex(dict(zip(EMOTIONS, row, strict=True))) for row in rows])
+
+
+def rescaled(predicted: Affect, labels: Affect, faces: FaceSet) -> Affect:
+    """Each column on a straight line fitted to the training faces of each fold."""
+    lines = np.empty_like(predicted)
+    for rows, held_out in folds(faces):
+        for column in range(2):
+            slope, start = np.polyfit(predicted[rows, column], labels[rows, column], 1)
+            lines[held_out, column] = slope * predicted[held_out, column] + start
+    return lines
+
+
+def scores(predicted: Affect, labels: Affect) -> dict[str, dict[str, float]]:
+    """CCC, Pearson and RMSE of valence and of arousal."""
+    return {
+        name: {
+            score: round(rule(predicted[:, column], labels[:, column]), 4) for score, rule in SCORES.items()
+        }
+        for column, name in enumerate(("valence", "arousal"))
+    }
+
+
+def main() -> None:
+    """Print one JSON line a method."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", metavar="KIND:PATH")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("--weights", default="weights/efficientnet_lite0.safetensors", metavar="FILE")
+    args = parser.parse_args()
+    faces = open_data(args.data, "train")
+    if faces.affect is None:
+        parser.error(f"{args.data} has no valence and arousal.")
+    labels = faces.affect.astype(np.float64)
+    derived = circumplex_predictions(faces, "efficientnet_lite0")
+    methods = {"circumplex": derived, "circumplex, rescaled": rescaled(derived, labels, faces)}
+    for freeze in ("backbone", "none"):
+        name = "head on frozen features" if freeze == "backbone" else "head and network trained"
+        methods[name] = head_predictions(faces, fold_config(args.data, freeze, args.weights), args.out)
+    for name, predicted in methods.items():
+        print(json.dumps({"method": name, "n": len(faces), **scores(predicted, labels)}), flush=True)
+
+
+if __name__ == "__main__":
+    main()

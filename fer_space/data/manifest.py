@@ -1,0 +1,81 @@
+"""A data set as one CSV file, which `csv:FILE` reads back (`fer_space.data.tables` lists the columns)."""
+
+import csv
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from fer_space.data.collection import Collection, Row
+from fer_space.data.faceset import Dropped
+from fer_space.data.tables import BOX_COLUMNS
+from fer_space.errors import DataError
+from fer_space.labels import EMOTIONS
+
+MANIFEST = "manifest.csv"
+
+
+def write_manifest(collection: Collection, folder: Path) -> Path:
+    """Write DIR/manifest.csv; only pictures that are no plain files are written, into DIR/images/SPLIT/.
+
+    Every row has its label, its distribution over the classes of the set, valence and arousal, subject,
+    split and box; what is unknown is blank. Paths are relative to the manifest where that is possible.
+
+    Returns:
+        The path of the manifest.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    classes = collection.classes
+    path = folder / MANIFEST
+    with path.open("w", encoding="utf-8", newline="") as stream:
+        writer = csv.writer(stream)
+        writer.writerow(["file", "label", *classes, "valence", "arousal", "subject", "split", *BOX_COLUMNS])
+        for row in collection.rows:
+            writer.writerow([_place(row, folder), *_cells(row, classes)])
+    return path
+
+
+def nameable(rows: Sequence[Row]) -> tuple[list[Row], list[Dropped]]:
+    """Rows whose path can be written as text, and the others with the reason."""
+    good: list[Row] = []
+    bad: list[Dropped] = []
+    for row in rows:
+        try:
+            str(row.source if isinstance(row.source, Path) else row.file).encode()
+            good.append(row)
+        except UnicodeEncodeError:
+            bad.append(Dropped(row.file, "its name is not valid text", row.split))
+    return good, bad
+
+
+def _cells(row: Row, classes: Sequence[str]) -> list[str]:
+    target = row.target or tuple(float(i == row.label) for i in range(len(EMOTIONS)))
+    return [
+        EMOTIONS[row.label],
+        *(_number(target[EMOTIONS.index(name)]) for name in classes),
+        *map(_number, row.affect),
+        row.subject,
+        row.split,
+        *(map(_number, row.box_xyxy) if row.box_xyxy else [""] * len(BOX_COLUMNS)),
+    ]
+
+
+def _number(value: float) -> str:
+    """Short, exact for float32; blank for NaN."""
+    return "" if math.isnan(value) else f"{value:.9g}"
+
+
+def _place(row: Row, folder: Path) -> str:
+    """Where the picture lies, as the manifest names it; writes it if it is no file of its own."""
+    if isinstance(row.source, Path):
+        picture = row.source.resolve()
+        try:
+            return Path(os.path.relpath(picture, folder.resolve())).as_posix()
+        except ValueError:  # another drive
+            return str(picture)
+    if Path(row.file).name != row.file:
+        raise DataError(f"“{row.file}” is not a plain file name.")
+    place = Path("images") / (row.split or "all") / row.file
+    (folder / place).parent.mkdir(parents=True, exist_ok=True)
+    (folder / place).write_bytes(row.encoded())
+    return place.as_posix()

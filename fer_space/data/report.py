@@ -1,0 +1,101 @@
+"""What is in a data set: counts, dropped rows, duplicates, near-duplicates."""
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_space.data.collection import Collection, Row
+from fer_space.data.faceset import SPLITS
+from fer_space.data.survey import same
+from fer_space.data.twins import THRESHOLD, twins
+from fer_space.labels import EMOTIONS
+
+NO_SPLIT = "no split"
+
+
+def build_report(collection: Collection, fingerprints: Sequence[str]) -> dict[str, Any]:
+    """Everything that is known without near-duplicates, as plain values for JSON.
+
+    `fingerprints` holds the sha256 of every row's decoded pixels.
+    """
+    rows = collection.rows
+    return {
+        "name": collection.name,
+        "faces": len(rows),
+        "classes": list(collection.classes),
+        "counts": count_classes(rows),
+        "with_affect": int(np.isfinite([row.affect for row in rows]).all(axis=1).sum()),
+        "subjects": len({row.subject for row in rows if row.subject}),
+        "with_box": sum(row.box_xyxy is not None for row in rows),
+        "dropped": {
+            "count": len(collection.dropped),
+            "reasons": dict(Counter(bad.why for bad in collection.dropped).most_common()),
+            "rows": [{"file": bad.file, "split": bad.split, "why": bad.why} for bad in collection.dropped],
+        },
+        "duplicates": count_duplicates(rows, fingerprints),
+    }
+
+
+def count_classes(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+    """Split -> emotion -> faces, for the splits that occur."""
+    counts = Counter((row.split or NO_SPLIT, row.label) for row in rows)
+    return {
+        split: {name: counts[split, i] for i, name in enumerate(EMOTIONS)}
+        for split in (*SPLITS, NO_SPLIT)
+        if any(key[0] == split for key in counts)
+    }
+
+
+def count_duplicates(rows: Sequence[Row], fingerprints: Sequence[str]) -> dict[str, Any]:
+    """Groups of faces with exactly the same decoded pixels, and those that cross splits or disagree."""
+    groups = same(fingerprints)
+    return {
+        "groups": len(groups),
+        "faces": sum(map(len, groups)),
+        "groups_across_splits": sum(len({rows[i].split for i in group}) > 1 for group in groups),
+        "groups_with_different_labels": sum(len({rows[i].label for i in group}) > 1 for group in groups),
+        "files": [
+            [{"file": rows[i].file, "split": rows[i].split, "label": EMOTIONS[rows[i].label]} for i in group]
+            for group in groups
+        ],
+    }
+
+
+def count_near(rows: Sequence[Row], gray: NDArray[np.uint8]) -> dict[str, Any]:
+    """How many faces have a twin (`fer_space.data.twins`); gray is uint8 (N, h, w), one a row."""
+    splits = np.array([row.split for row in rows])
+    train = gray[splits == "train"]
+    return {
+        "threshold": THRESHOLD,
+        "faces_with_a_twin": int(twins(gray).sum()),
+        "with_a_twin_in_train": {
+            split: int(twins(gray[splits == split], train).sum()) for split in ("valid", "test")
+        },
+    }
+
+
+def as_text(report: dict[str, Any]) -> str:
+    """The report for a person: a table of counts and a few sentences."""
+    counts, dropped, same_pixels = report["counts"], report["dropped"], report["duplicates"]
+    lines = [f"{report['name']}: {report['faces']:,} faces", " " * 12 + "".join(f"{s:>10}" for s in counts)]
+    for name in report["classes"]:
+        lines.append(f"  {name:<10}" + "".join(f"{counts[split][name]:>10,}" for split in counts))
+    lines.append(f"  {'all':<10}" + "".join(f"{sum(counts[split].values()):>10,}" for split in counts))
+    lines.append(f"valence and arousal: {report['with_affect']:,} faces; subjects: {report['subjects']:,}")
+    lines.append(f"dropped: {dropped['count']:,}")
+    lines += [f"  {count:,}: {why}" for why, count in list(dropped["reasons"].items())[:10]]
+    lines.append(
+        f"exact duplicates: {same_pixels['faces']:,} faces in {same_pixels['groups']:,} groups, "
+        f"{same_pixels['groups_across_splits']:,} groups across splits, "
+        f"{same_pixels['groups_with_different_labels']:,} with different labels"
+    )
+    if near := report.get("twins"):
+        across = ", ".join(f"{n:,} of {split}" for split, n in near["with_a_twin_in_train"].items())
+        lines.append(
+            f"near-duplicates (correlation {near['threshold']} or more): "
+            f"{near['faces_with_a_twin']:,} faces; with one in train: {across}"
+        )
+    return "\n".join(lines)

@@ -1,0 +1,110 @@
+"""Plots of faces: how many there are of each emotion, where their features lie, how they are changed."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from fer_space.evaluation.plots import COLOURS, DPI, INK, MARKERS, tidy
+from fer_space.labels import EMOTIONS
+
+LONG_TAIL = 20  # from this ratio of the commonest to the rarest emotion on, counts are drawn on a log axis
+
+Row = tuple[str, Sequence[NDArray[np.uint8]], Sequence[str]]
+
+
+def draw_distribution(splits: Mapping[str, NDArray[np.int64]], title: str, path: Path) -> None:
+    """Draw the number of faces of each emotion and split, the commonest emotion first.
+
+    Args:
+        splits: by name, counts int64 (8,) over `EMOTIONS`; emotions without any face are named below.
+        title: over the picture.
+        path: of the picture.
+    """
+    total = np.sum(list(splits.values()), axis=0)
+    order = np.argsort(-total, kind="stable")[: np.count_nonzero(total)]
+    figure = Figure(figsize=(10.0, 4.6), layout="constrained")
+    axes = figure.subplots()
+    width = 0.84 / len(splits)
+    for number, (name, counts) in enumerate(splits.items()):
+        places = np.arange(len(order)) + (number - (len(splits) - 1) / 2) * width
+        label = f"{name} ({counts.sum():,})"
+        bars = axes.bar(places, counts[order], width * 0.94, color=COLOURS[number], label=label)
+        axes.bar_label(bars, [f"{n:,}" if n else "" for n in counts[order]], fontsize=7, color=INK, padding=1)
+    positive = np.concatenate([counts[counts > 0] for counts in splits.values()])
+    if len(positive) and positive.max() >= LONG_TAIL * positive.min():
+        axes.set_yscale("log")
+        axes.set_ylim(bottom=0.7)
+    absent = [name for name, count in zip(EMOTIONS, total, strict=True) if not count]
+    axes.set_xlabel(f"no face of {', '.join(absent)}" if absent else "")
+    axes.set_xticks(range(len(order)), [EMOTIONS[k] for k in order])
+    axes.set_ylabel("faces" + (" (log scale)" if axes.get_yscale() == "log" else ""))
+    axes.set_title(title)
+    tidy(axes)
+    axes.grid(visible=False, axis="x")
+    axes.legend(frameon=False, loc="upper right")
+    figure.savefig(path, dpi=DPI)
+
+
+def draw_tsne(points: NDArray[np.float64], labels: NDArray[np.int64], title: str, path: Path) -> None:
+    """Draw a map of faces, a colour and a shape an emotion, rare emotions on top.
+
+    Args:
+        points: float64 (N, 2); only neighbourhoods mean something, so the axes have no numbers.
+        labels: int64 (N,), indices into `EMOTIONS`.
+        title: over the picture.
+        path: of the picture.
+    """
+    figure = Figure(figsize=(8.4, 6.6), layout="constrained")
+    axes = figure.subplots()
+    counts = np.bincount(labels, minlength=len(EMOTIONS))
+    for k in np.flatnonzero(counts):
+        x, y = points[labels == k].T
+        axes.scatter(
+            x,
+            y,
+            s=26,
+            color=COLOURS[k],
+            marker=MARKERS[k],
+            edgecolor="white",
+            linewidth=0.3,
+            zorder=3 - counts[k] / counts.max(),
+            label=f"{EMOTIONS[k]} ({counts[k]})",
+        )
+    axes.set(xticks=[], yticks=[], title=title)
+    axes.set_aspect("equal")
+    axes.spines[:].set_visible(False)
+    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, markerscale=1.6)
+    figure.savefig(path, dpi=DPI, bbox_inches="tight")
+
+
+def draw_sheet(rows: Sequence[Row], path: Path) -> None:
+    """Draw faces row by row, each row titled at its left and each face captioned below.
+
+    Args:
+        rows: (title, pictures uint8 (H, W) gray or (H, W, 3) RGB, one caption a picture); rows may be of
+            different lengths and captions may be empty or of several lines.
+        path: of the picture.
+
+    Raises:
+        ValueError: there is no picture, or a row has not as many captions as pictures.
+    """
+    for title, pictures, captions in rows:
+        if len(pictures) != len(captions):
+            raise ValueError(f"{title}: {len(pictures)} pictures need as many captions")
+    across = max((len(pictures) for _, pictures, _ in rows), default=0)
+    if not across:
+        raise ValueError("a sheet needs at least one picture")
+    lines = max(caption.count("\n") + 1 for _, _, captions in rows for caption in captions)
+    figure = Figure(figsize=(1.5 + 1.35 * across, (1.35 + 0.15 * lines) * len(rows)), layout="constrained")
+    grid = figure.subplots(len(rows), across + 1, squeeze=False, width_ratios=[0.8] + [1.0] * across)
+    for axes in grid.ravel():
+        axes.set_axis_off()
+    for cells, (title, pictures, captions) in zip(grid, rows, strict=True):
+        cells[0].text(1.0, 0.5, title, ha="right", va="center", fontsize=9, color=INK)
+        for axes, picture, caption in zip(cells[1:], pictures, captions, strict=False):
+            axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
+            axes.set_title(caption, y=-0.05, pad=0, va="top", fontsize=7, color=INK)
+    figure.savefig(path, dpi=DPI)

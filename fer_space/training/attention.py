@@ -1,0 +1,116 @@
+"""Attention maps that steer mixing: of the network in training, or of a trained one.
+
+All come from `fer_space.gradcam.attend`, the code behind the maps of the app. Maps are float (B, h, w) with
+values of at least 0; a map that is 0 everywhere or not finite is called empty.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from fer_space.backbones.base import Backbone
+from fer_space.gradcam import attend
+from fer_space.preprocess import Preprocess
+
+GRID = 7  # cells a side in Attentive CutMix
+LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in fer_space.preprocess
+NOISE = 1e-5  # a map that varies by less than this share of its peak is flat but for rounding
+
+
+def class_maps(backbone: Backbone, inputs: Tensor, classes: Tensor | None = None) -> Tensor:
+    """The Grad-CAM map of one class a picture, read in evaluation mode; every module's mode is restored.
+
+    Args:
+        backbone: any network; no gradient of its weights and no running statistic changes.
+        inputs: float (B, 3, S, S), normalised.
+        classes: int64 (B,), whose map is wanted; None takes each picture's most probable class.
+
+    Returns:
+        float (B, h, w) in [0, 1], h and w those of the body's features.
+    """
+    with torch.no_grad(), _reading(backbone):
+        output, maps = attend(backbone.head, backbone.body(inputs))
+    chosen = output.logits.argmax(dim=1) if classes is None else classes
+    return maps[torch.arange(len(maps), device=maps.device), chosen]
+
+
+def guide_maps(
+    guide: Backbone, preprocess: Preprocess, pictures: Tensor, classes: Tensor | None = None
+) -> Tensor:
+    """Maps of a trained network for pictures of any size.
+
+    Args:
+        guide: the trained network.
+        preprocess: that of its card; it may differ from that of the network in training.
+        pictures: float (B, C, S, S), values 0 to 255, C = 1 gray or 3 RGB.
+        classes: see `class_maps`.
+
+    Returns:
+        float (B, h, w) in [0, 1].
+    """
+    if preprocess.gray and pictures.shape[1] == 3:
+        pictures = (pictures * pictures.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
+    return class_maps(guide, preprocess.normalise(pictures), classes)
+
+
+def percent_map(maps: Tensor, size: int) -> Tensor:
+    """The semantic percent map of SnapMix (Huang et al. 2021, arXiv 2012.04846).
+
+    The map is enlarged, its minimum taken off, and divided by its sum. So the smallest value is exactly 0,
+    except for an empty or constant map: there every pixel counts alike, 1 / size².
+
+    Args:
+        maps: float (B, h, w).
+        size: side in pixels of the pictures.
+
+    Returns:
+        float32 (B, size, size), at least 0, each map summing to 1.
+    """
+    enlarged = functional.interpolate(maps.float().unsqueeze(1), (size, size), mode="bilinear").squeeze(1)
+    raised = enlarged - enlarged.amin(dim=(1, 2), keepdim=True)
+    total = raised.sum(dim=(1, 2), keepdim=True)
+    varies = raised.amax(dim=(1, 2), keepdim=True) > NOISE * enlarged.amax(dim=(1, 2), keepdim=True)
+    usable = total.isfinite() & (total > 0.0) & varies
+    return torch.where(usable, raised / total, 1.0 / size**2)
+
+
+def to_grid(maps: Tensor, cells: int = GRID) -> Tensor:
+    """Maps float (B, h, w) on a grid (B, cells, cells): by area where they shrink, bilinear where they grow.
+
+    Growing by area would repeat cells, and equal cells leave the choice of the best to their order.
+    """
+    grows = min(maps.shape[-2:]) < cells
+    grid = functional.interpolate(
+        maps.float().unsqueeze(1), (cells, cells), mode="bilinear" if grows else "area"
+    )
+    return grid.squeeze(1)
+
+
+def top_cells(grid: Tensor, count: int) -> Tensor:
+    """The `count` largest cells of each grid; of equal cells the first in reading order.
+
+    Args:
+        grid: float (B, h, w).
+        count: from 0 to h * w.
+
+    Returns:
+        bool (B, h, w), exactly `count` True in each.
+    """
+    order = grid.flatten(1).argsort(dim=1, descending=True, stable=True)
+    chosen = torch.zeros_like(order, dtype=torch.bool).scatter_(1, order[:, :count], True)
+    return chosen.view(grid.shape)
+
+
+@contextmanager
+def _reading(network: nn.Module) -> Iterator[None]:
+    """Evaluation mode for a while. Some modules may be frozen already, so each gets its own mode back."""
+    modes = [(module, module.training) for module in network.modules()]
+    network.eval()
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training

@@ -1,0 +1,159 @@
+"""Masks worn on training faces: `draw` decides, `apply` does.
+
+Training faces are framed alike, so the mask of an average face fits most of them and no landmarks are
+needed (`fer_space.occlusion.template_mask`). `UpperFace` is the other way to read a masked face: leave the
+mask out.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fer_space.occlusion import UPPER_SHARE, template_mask
+
+MARGIN = 0.25  # of the side, around the picture, where a moved mask goes on
+
+
+@dataclass(frozen=True, eq=False)
+class MaskDraw:
+    """What was drawn for a batch of B pictures.
+
+    Attributes:
+        worn: bool (B,), who wears a mask.
+        affine: float (B, 2, 3), maps positions in the face to positions on the template, both in [-1, 1].
+        gray: float (B, 1, 1, 1), brightness of the cloth, 0 to 255.
+        opacity: float (B, 1, 1, 1) in [0, 1].
+        relief: float (B, 1, 1, 1), strength of pleats and shading; 0 is flat, 1 that of `draw_mask`.
+    """
+
+    worn: Tensor
+    affine: Tensor
+    gray: Tensor
+    opacity: Tensor
+    relief: Tensor
+
+    def map(self, pick: Callable[[Tensor], Tensor]) -> "MaskDraw":
+        """The draw of some of the pictures: `pick` takes their rows of each tensor."""
+        return MaskDraw(
+            pick(self.worn), pick(self.affine), pick(self.gray), pick(self.opacity), pick(self.relief)
+        )
+
+
+@dataclass(frozen=True)
+class Masking:
+    """Puts masks on faces.
+
+    Attributes:
+        share: probability that a face wears one.
+        rotate: largest turn against the template, in degrees.
+        zoom, shift: largest change of scale (share), and largest move in parts of the side.
+        native_size: pixels a side in which the mask is drawn before it is enlarged: those of the faces, so
+            that its edge is as soft as theirs (`fer_space.preprocess.Preprocess`).
+    """
+
+    share: float
+    rotate: float = 8.0
+    zoom: float = 0.1
+    shift: float = 0.04
+    native_size: int = 48
+
+    def draw(self, count: int, rng: torch.Generator) -> MaskDraw:
+        """Draw for `count` pictures from `rng`; nothing else is random."""
+
+        def between(low: float, high: float) -> Tensor:
+            return low + (high - low) * torch.rand(count, generator=rng)
+
+        worn = torch.rand(count, generator=rng) < self.share
+        angle = torch.deg2rad(between(-self.rotate, self.rotate))
+        scale = torch.exp(between(-self.zoom, self.zoom))
+        cos, sin = torch.cos(angle) * scale, torch.sin(angle) * scale
+        shift_x, shift_y = (between(-self.shift * 2, self.shift * 2) for _ in range(2))
+        affine = torch.stack([cos, -sin, shift_x, sin, cos, shift_y], dim=1).view(count, 2, 3)
+        levels = [between(25.0, 245.0), between(0.97, 1.0), between(0.3, 1.3)]
+        return MaskDraw(worn, affine, *(level.view(-1, 1, 1, 1) for level in levels))
+
+    def apply(self, pictures: Tensor, draw: MaskDraw, framing: Tensor | None = None) -> Tensor:
+        """Draw the masks.
+
+        Args:
+            pictures: float (B, C, S, S), values 0 to 255, framed like FERPlus.
+            draw: of these rows.
+            framing: float (B, 2, 3), the `affine` of the augmentation that the pictures have gone through
+                (`fer_space.training.augment.Draw`), so that the masks turn and move with the faces.
+
+        Returns:
+            New pictures float (B, C, S, S), 0 to 255; faces without a mask keep their values.
+        """
+        affine = draw.affine if framing is None else _compose(draw.affine, framing)
+        masked = pictures.clone()
+        if not draw.worn.any():
+            return masked
+        masked[draw.worn] = self._put_on(
+            pictures[draw.worn], draw.map(lambda rows: rows[draw.worn]), affine[draw.worn]
+        )
+        return masked
+
+    def _put_on(self, pictures: Tensor, draw: MaskDraw, affine: Tensor) -> Tensor:
+        """Masks on all of these pictures, each placed by its `affine`."""
+        texture = _texture(self.native_size).to(pictures)
+        count, size = len(pictures), pictures.shape[-1]
+        grid = functional.affine_grid(affine.to(pictures), [count, 1, size, size], align_corners=False)
+        grid = grid * (self.native_size / texture.shape[-1])  # the template's canvas has a margin
+        sampled = functional.grid_sample(
+            texture.expand(count, -1, -1, -1), grid, mode="bilinear", align_corners=False
+        )
+        coverage, shade = sampled[:, :1], sampled[:, 1:]
+        cloth = (draw.gray * (1.0 + draw.relief * (shade - 1.0))).clamp(0.0, 255.0)
+        return torch.lerp(pictures, cloth.expand_as(pictures), coverage * draw.opacity)
+
+
+@dataclass(frozen=True, eq=False)
+class UpperDraw:
+    """Which of a batch of B pictures are cut: bool (B,)."""
+
+    cut: Tensor
+
+    def map(self, pick: Callable[[Tensor], Tensor]) -> "UpperDraw":
+        """The draw of some of the pictures."""
+        return UpperDraw(pick(self.cut))
+
+
+@dataclass(frozen=True)
+class UpperFace:
+    """Cuts the lower part of faces off and stretches the rest, as `fer_space.occlusion.upper_face` does.
+
+    Attributes:
+        share: probability that a face is cut.
+    """
+
+    share: float
+
+    def draw(self, count: int, rng: torch.Generator) -> UpperDraw:
+        """Draw for `count` pictures from `rng`; nothing else is random."""
+        return UpperDraw(torch.rand(count, generator=rng) < self.share)
+
+    def apply(self, pictures: Tensor, draw: UpperDraw) -> Tensor:
+        """Pictures float (B, C, S, S) -> new ones; faces that are not cut keep their values."""
+        size = pictures.shape[-1]
+        rows = max(round(size * UPPER_SHARE), 1)
+        upper, cut = pictures[draw.cut, :, :rows], pictures.clone()
+        if len(upper):
+            cut[draw.cut] = functional.interpolate(upper, (size, size), mode="bilinear")
+        return cut
+
+
+@lru_cache(maxsize=4)
+def _texture(side: int) -> Tensor:
+    """Coverage and shade of the template's mask on its canvas, float32 (1, 2, n, n)."""
+    return torch.from_numpy(np.stack(template_mask(side, round(side * MARGIN)))).unsqueeze(0)
+
+
+def _compose(outer: Tensor, inner: Tensor) -> Tensor:
+    """The affine maps outer(inner(x)), each float (B, 2, 3)."""
+    linear = outer[:, :, :2] @ inner
+    return torch.cat([linear[:, :, :2], linear[:, :, 2:] + outer[:, :, 2:]], dim=2)

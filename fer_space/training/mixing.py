@@ -1,0 +1,299 @@
+"""Mixing two pictures and their targets: `draw` decides, `apply` does.
+
+    mix = MIXES["cutmix"]()
+    draw = mix.draw(len(pictures), size, rng)
+    mixed, targets = mix.apply(pictures, targets, pictures[draw.partner], targets[draw.partner], draw)
+
+A is the picture itself, B its partner. Inputs are never written to. Everything is drawn a picture, so that
+one batch holds many strengths of mixing.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import ClassVar, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from fer_space.training.attention import GRID, percent_map, to_grid, top_cells
+
+Needs = Literal["", "own", "guide"]
+
+
+@dataclass(frozen=True, eq=False)
+class MixDraw:
+    """What was drawn for a batch of B pictures.
+
+    Attributes:
+        partner: int64 (B,), position in the batch of the picture that is mixed in. Batches are shuffled, so
+            the neighbour before it will do; it is never the picture itself in a batch of two or more.
+        weight: float (B,) in [0, 1], what the picture itself weighs in its target: the lambda of mixup, the
+            share of real pixels that a box leaves. 1 leaves the picture as it is.
+        boxes: int64 (B, 4), left, top, right, bottom in pixels (right and bottom exclusive), where A is
+            covered; empty where the picture is left as it is.
+        partner_boxes: int64 (B, 4), what part of B covers it.
+    """
+
+    partner: Tensor
+    weight: Tensor
+    boxes: Tensor
+    partner_boxes: Tensor
+
+    def map(self, pick: Callable[[Tensor], Tensor]) -> "MixDraw":
+        """The draw of some of the pictures: `pick` takes their rows of each tensor."""
+        return MixDraw(pick(self.partner), pick(self.weight), pick(self.boxes), pick(self.partner_boxes))
+
+
+class Rows(NamedTuple):
+    """One side of a mixture: pictures float (B, C, S, S), targets float (B, K), maps float (B, h, w)."""
+
+    pictures: Tensor
+    targets: Tensor
+    maps: Tensor
+
+
+class Mix(ABC):
+    """One way of mixing. `needs` names its maps: none, of the network itself ("own"), of a trained one."""
+
+    needs: ClassVar[Needs] = ""
+
+    @abstractmethod
+    def draw(self, count: int, size: int, rng: torch.Generator) -> MixDraw:
+        """Draw for `count` pictures of `size` x `size` pixels from `rng`; nothing else is random."""
+
+    def apply(
+        self,
+        pictures_a: Tensor,
+        targets_a: Tensor,
+        pictures_b: Tensor,
+        targets_b: Tensor,
+        draw: MixDraw,
+        maps_a: Tensor | None = None,
+        maps_b: Tensor | None = None,
+    ) -> tuple[Tensor, Tensor]:
+        """Mix B into A as drawn.
+
+        Args:
+            pictures_a: float (B, C, S, S).
+            targets_a: float (B, K).
+            pictures_b: float (B, C, S, S), the partner of each row.
+            targets_b: float (B, K).
+            draw: of these rows.
+            maps_a: float (B, h, w), at least 0, of each picture's class; where `needs` is "own".
+            maps_b: likewise, of the partners; where `needs` is not "".
+
+        Returns:
+            New pictures float (B, C, S, S) and targets float (B, K). Raises ValueError when maps are missing.
+        """
+        if (self.needs and maps_b is None) or (self.needs == "own" and maps_a is None):
+            raise ValueError(f"{type(self).__name__} needs attention maps")
+        none = pictures_a.new_zeros(len(pictures_a), 1, 1)
+        side_a = Rows(pictures_a, targets_a.float(), none if maps_a is None else maps_a)
+        side_b = Rows(pictures_b, targets_b.float(), none if maps_b is None else maps_b)
+        return self._mix(side_a, side_b, draw)
+
+    @abstractmethod
+    def _mix(self, a: Rows, b: Rows, draw: MixDraw) -> tuple[Tensor, Tensor]: ...
+
+
+@dataclass(frozen=True)
+class NoMix(Mix):
+    """Pictures as they are."""
+
+    def draw(self, count: int, size: int, rng: torch.Generator) -> MixDraw:
+        """Nothing is drawn."""
+        return _without_boxes(torch.ones(count))
+
+    def _mix(self, a: Rows, b: Rows, draw: MixDraw) -> tuple[Tensor, Tensor]:
+        return a.pictures.clone(), a.targets.clone()
+
+
+@dataclass(frozen=True)
+class Mixup(Mix):
+    """Weighted means of two pictures and of their targets (Zhang et al. 2018, arXiv 1710.09412).
+
+    Attributes:
+        alpha: lambda is drawn from Beta(alpha, alpha); the paper takes .1 to .4.
+        share: probability that a picture is mixed.
+    """
+
+    alpha: float = 0.2
+    share: float = 1.0
+
+    def draw(self, count: int, size: int, rng: torch.Generator) -> MixDraw:
+        """Draw lambda for each picture."""
+        weight = _beta(self.alpha, count, rng)
+        return _without_boxes(torch.where(torch.rand(count, generator=rng) < self.share, weight, 1.0))
+
+    def _mix(self, a: Rows, b: Rows, draw: MixDraw) -> tuple[Tensor, Tensor]:
+        return _blend(a.pictures, b.pictures, draw.weight), _blend(a.targets, b.targets, draw.weight)
+
+
+@dataclass(frozen=True)
+class CutMix(Mix):
+    """A box of B at the same place in A (Yun et al. 2019, arXiv 1905.04899).
+
+    Attributes:
+        alpha: a box covers 1 - lambda of the picture before it is clipped, lambda from Beta(alpha, alpha).
+        share: probability that a picture is mixed; the authors' code takes .5 for small pictures (CIFAR).
+    """
+
+    alpha: float = 1.0
+    share: float = 0.5
+
+    def draw(self, count: int, size: int, rng: torch.Generator) -> MixDraw:
+        """Draw a box for each picture."""
+        boxes = _draw_boxes(_beta(self.alpha, count, rng), size, rng)
+        boxes = boxes * (torch.rand(count, 1, generator=rng) < self.share)
+        return _with_boxes(boxes, boxes, size)
+
+    def _mix(self, a: Rows, b: Rows, draw: MixDraw) -> tuple[Tensor, Tensor]:
+        mixed = torch.where(_inside(draw.boxes, a.pictures.shape[-1]), b.pictures, a.pictures)
+        return mixed, _blend(a.targets, b.targets, draw.weight)
+
+
+@dataclass(frozen=True)
+class SnapMix(Mix):
+    """A box of B resized into a box of A, weighed by what they mean (Huang et al. 2021, arXiv 2012.04846).
+
+    Both boxes are drawn on their own. A keeps rho_a, what its percent map holds outside its box; B brings
+    rho_b, what its own holds inside its box. The two need not sum to 1, so rows of the targets need not
+    either: cross entropy with rho_a y_a + rho_b y_b is the paper's rho_a CE(y_a) + rho_b CE(y_b), and
+    equal classes add up by themselves. Where a map is empty, the area of A's box counts instead.
+
+    Attributes:
+        alpha: of Beta(alpha, alpha), from which the size of each box is drawn, as in CutMix.
+        share: probability that a picture is mixed; the authors' code takes 1.
+    """
+
+    needs: ClassVar[Needs] = "own"
+    alpha: float = 5.0
+    share: float = 1.0
+
+    def draw(self, count: int, size: int, rng: torch.Generator) -> MixDraw:
+        """Draw both boxes for each picture; where one has no pixel the other is emptied too."""
+        boxes = _draw_boxes(_beta(self.alpha, count, rng), size, rng)
+        partner_boxes = _draw_boxes(_beta(self.alpha, count, rng), size, rng)
+        mixed = (torch.rand(count, generator=rng) < self.share) & (_area(boxes) * _area(partner_boxes) > 0)
+        return _with_boxes(boxes * mixed.unsqueeze(1), partner_boxes * mixed.unsqueeze(1), size)
+
+    def _mix(self, a: Rows, b: Rows, draw: MixDraw) -> tuple[Tensor, Tensor]:
+        size = a.pictures.shape[-1]
+        mixed = torch.where(_inside(draw.boxes, size), _fitted(b.pictures, draw), a.pictures)
+        rho_a = 1.0 - _meaning(a.maps, draw.boxes, size, otherwise=1.0 - draw.weight)
+        rho_b = _meaning(b.maps, draw.partner_boxes, size, otherwise=1.0 - draw.weight)
+        return mixed, rho_a.unsqueeze(1) * a.targets + rho_b.unsqueeze(1) * b.targets
+
+
+@dataclass(frozen=True)
+class AttentiveCutMix(Mix):
+    """The most attended cells of B at the same place in A (Walawalkar et al. 2020, arXiv 2003.13048).
+
+    B weighs cells / 49 in the target. Where 7 does not divide the side, cells differ by a pixel. A partner
+    with an empty map has no attended cell, and the picture is left as it is.
+
+    Attributes:
+        cells: how many of the 7 x 7 cells are pasted; the paper found 6 best.
+        share: probability that a picture is mixed.
+    """
+
+    needs: ClassVar[Needs] = "guide"
+    cells: int = 6
+    share: float = 0.5
+
+    def draw(self, count: int, size: int, rng: torch.Generator) -> MixDraw:
+        """Draw which pictures are mixed; the maps decide the rest."""
+        weight = 1.0 - self.cells / GRID**2
+        return _without_boxes(torch.where(torch.rand(count, generator=rng) < self.share, weight, 1.0))
+
+    def _mix(self, a: Rows, b: Rows, draw: MixDraw) -> tuple[Tensor, Tensor]:
+        peaks = b.maps.amax(dim=(1, 2))
+        weight = torch.where(peaks.isfinite() & (peaks > 0.0), draw.weight, 1.0)
+        pasted = top_cells(to_grid(b.maps), self.cells) & (weight < 1.0).view(-1, 1, 1)
+        cell_of = torch.arange(a.pictures.shape[-1], device=pasted.device) * GRID // a.pictures.shape[-1]
+        mask = pasted[:, cell_of[:, None], cell_of].unsqueeze(1)
+        return torch.where(mask, b.pictures, a.pictures), _blend(a.targets, b.targets, weight)
+
+
+MIXES: dict[str, Callable[..., Mix]] = {
+    "none": NoMix,
+    "mixup": Mixup,
+    "cutmix": CutMix,
+    "snapmix": SnapMix,
+    "attentive-cutmix": AttentiveCutMix,
+}
+
+
+def _without_boxes(weight: Tensor) -> MixDraw:
+    none = torch.zeros(len(weight), 4, dtype=torch.int64)
+    return MixDraw(torch.arange(len(weight)).roll(1), weight, none, none)
+
+
+def _with_boxes(boxes: Tensor, partner_boxes: Tensor, size: int) -> MixDraw:
+    return MixDraw(torch.arange(len(boxes)).roll(1), 1.0 - _area(boxes) / size**2, boxes, partner_boxes)
+
+
+def _beta(alpha: float, count: int, rng: torch.Generator) -> Tensor:
+    """Beta(alpha, alpha), float (B,). torch's own takes no generator, so `rng` seeds NumPy's."""
+    seed = int(torch.randint(2**62, (), generator=rng))
+    return torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, count)).float()
+
+
+def _draw_boxes(weight: Tensor, size: int, rng: torch.Generator) -> Tensor:
+    """Boxes int64 (B, 4) of 1 - weight of the picture around random pixels, clipped at its edges."""
+    centre = torch.randint(size, (len(weight), 2), generator=rng)
+    half = (0.5 * (1.0 - weight).sqrt() * size).long().unsqueeze(1)
+    return torch.cat([(centre - half).clamp(min=0), (centre + half).clamp(max=size)], dim=1)
+
+
+def _area(boxes: Tensor) -> Tensor:
+    """Pixels in each box, int64 (B,)."""
+    return (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+
+
+def _inside(boxes: Tensor, size: int) -> Tensor:
+    """Mask bool (B, 1, size, size) of the pixels of each box."""
+    index = torch.arange(size, device=boxes.device)
+    left, top, right, bottom = boxes.unsqueeze(2).unbind(1)
+    across, down = (index >= left) & (index < right), (index >= top) & (index < bottom)
+    return (down.unsqueeze(2) & across.unsqueeze(1)).unsqueeze(1)
+
+
+def _blend(a: Tensor, b: Tensor, weight: Tensor) -> Tensor:
+    """Rows of A times `weight` float (B,) plus those of B times the rest."""
+    weight = weight.view(-1, *[1] * (a.ndim - 1))
+    return a * weight + b * (1.0 - weight)
+
+
+def _meaning(maps: Tensor, boxes: Tensor, size: int, otherwise: Tensor) -> Tensor:
+    """Share of each map's meaning inside its box, float (B,); `otherwise` for an empty map."""
+    percent = percent_map(maps, size)
+    share = (percent * _inside(boxes, size).squeeze(1)).sum(dim=(1, 2)).clamp(0.0, 1.0)
+    empty = percent.amin(dim=(1, 2)) > 0.0  # see percent_map: only a flat one has no zero
+    return torch.where(empty, otherwise, share)
+
+
+def _fitted(pictures_b: Tensor, draw: MixDraw) -> Tensor:
+    """B drawn so that its box fills A's box, bilinear, and reads no pixel outside its own box."""
+    size = pictures_b.shape[-1]
+    columns = _positions(draw.boxes[:, [0, 2]], draw.partner_boxes[:, [0, 2]], size)
+    rows = _positions(draw.boxes[:, [1, 3]], draw.partner_boxes[:, [1, 3]], size)
+    across, down = columns.unsqueeze(1).expand(-1, size, -1), rows.unsqueeze(2).expand(-1, -1, size)
+    grid = torch.stack([across, down], dim=3)
+    return functional.grid_sample(pictures_b, grid.to(pictures_b), mode="bilinear", align_corners=False)
+
+
+def _positions(ends: Tensor, source_ends: Tensor, size: int) -> Tensor:
+    """Where pixel 0 to size - 1 of A reads in B along one axis, float (B, size) in [-1, 1].
+
+    Ends are int64 (B, 2), first and past-the-last pixel of A's box and of B's.
+    """
+    low, high = ends.unsqueeze(2).unbind(1)
+    first, last = source_ends.unsqueeze(2).unbind(1)
+    along = (torch.arange(size, device=ends.device) + 0.5 - low) / (high - low).clamp(min=1)
+    place = first + along * (last - first)
+    inside = torch.maximum(torch.minimum(place, last - 0.5), first + 0.5)  # centres of the outer pixels
+    return inside / size * 2.0 - 1.0

@@ -1,0 +1,74 @@
+from pathlib import Path
+
+import pytest
+
+from fer_space.data import open_data, split_data
+from fer_space.errors import DataError, InputError, UnknownNameError
+from fer_space.labels import EMOTIONS
+from tests.data.making import picture
+
+
+@pytest.mark.parametrize(
+    ("data", "parts"),
+    [
+        ("folder:a", [("folder", "a")]),
+        ("ckplus:a+rafdb:b", [("ckplus", "a"), ("rafdb", "b")]),
+        ("ckplus:CK+48", [("ckplus", "CK+48")]),
+        ("affectnet7:x+y+affectnet:c+d:e", [("affectnet7", "x+y"), ("affectnet", "c+d:e")]),
+    ],
+    ids=["one", "two", "a plus in a path", "pluses and colons in paths"],
+)
+def test_splitting(data: str, parts: list[tuple[str, str]]):
+    assert split_data(data) == [(kind, Path(path)) for kind, path in parts]
+
+
+@pytest.mark.parametrize(
+    ("data", "error"),
+    [("ckplus", InputError), ("folder:a+ckplus:", InputError), ("dogs:a", UnknownNameError)],
+)
+def test_wrong_forms(data: str, error: type[Exception]):
+    with pytest.raises(error):
+        split_data(data)
+
+
+def make_two(folder: Path) -> str:
+    picture(folder / "a" / "train" / "happy" / "1.png", 1)
+    picture(folder / "a" / "train" / "happy" / "2.png", 2)
+    picture(folder / "a" / "test" / "sad" / "3.png", 3)
+    picture(folder / "b" / "train" / "fear" / "4.png", 3)  # the test picture of a
+    picture(folder / "b" / "train" / "fear" / "5.bmp", 5)
+    picture(folder / "b" / "valid" / "fear" / "6.bmp", 1)  # a training picture of a, as another file
+    (folder / "b" / "train" / "fear" / "7.png").write_bytes(b"no picture")
+    return f"folder:{folder / 'a'}+folder:{folder / 'b'}"
+
+
+def test_what_is_in_valid_or_test_leaves_train_and_is_counted(tmp_path: Path):
+    train = open_data(make_two(tmp_path), "train")
+    assert train.files == ("train/happy/2.png", "train/fear/5.bmp")
+    assert [EMOTIONS[label] for label in train.labels] == ["happiness", "fear"]
+    assert train.name == "a+b"
+    why = {bad.file: bad.why for bad in train.dropped}
+    assert "in valid (valid/fear/6.bmp)" in why["train/happy/1.png"]
+    assert "in test (test/sad/3.png)" in why["train/fear/4.png"]
+    assert "damaged" in why["train/fear/7.png"]
+    assert train.read(1).shape == (8, 8, 3)
+
+
+def test_valid_and_test_keep_all_their_faces(tmp_path: Path):
+    data = make_two(tmp_path)
+    assert open_data(data, "valid").files == ("valid/fear/6.bmp",)
+    assert open_data(data, "test").files == ("test/sad/3.png",)
+
+
+def test_sets_without_splits_are_in_every_split(tmp_path: Path):
+    picture(tmp_path / "a" / "happy" / "1.png", 1)
+    picture(tmp_path / "b" / "sad" / "2.png", 2)
+    data = f"folder:{tmp_path / 'a'}+folder:{tmp_path / 'b'}"
+    assert [len(open_data(data, split)) for split in ("train", "valid", "test")] == [2, 2, 2]
+
+
+def test_nothing_left_to_train_is_an_error(tmp_path: Path):
+    picture(tmp_path / "a" / "train" / "happy" / "1.png", 1)
+    picture(tmp_path / "b" / "test" / "sad" / "2.png", 1)
+    with pytest.raises(DataError, match="the same picture is in test"):
+        open_data(f"folder:{tmp_path / 'a'}+folder:{tmp_path / 'b'}", "train")

@@ -1,0 +1,205 @@
+"""The readers of sets that come as plain pictures, on tiny data in their layouts."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_space.data import collect, open_data
+from fer_space.data.collection import Collection
+from fer_space.errors import DataError
+from fer_space.labels import EMOTIONS
+from tests.data.making import affectnet_face, picture, pixels, text, voc_xml
+
+SEVEN = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
+
+
+def names(collection: Collection) -> dict[str, str]:
+    return {row.file: EMOTIONS[row.label] for row in collection.rows}
+
+
+def reasons(collection: Collection) -> dict[str, str]:
+    return {bad.file: bad.why for bad in collection.dropped}
+
+
+def make_rafdb(folder: Path) -> None:
+    lines = []
+    for part, code in [("train", c) for c in range(1, 8)] + [("test", c) for c in range(1, 8)]:
+        picture(folder / "Image" / "aligned" / f"{part}_{code:05d}_aligned.jpg", code)
+        lines.append(f"{part}_{code:05d}.jpg {code}")
+    lines += ["train_99999.jpg 3", "test_99998.jpg 8", "other_1.jpg 1", ""]
+    text(folder / "EmoLabel" / "list_patition_label.txt", "\n".join(lines))
+
+
+@pytest.mark.parametrize("below", ["", "basic"], ids=["basic itself", "the folder above"])
+def test_rafdb_maps_by_name_and_lists_bad_rows(tmp_path: Path, below: str):
+    make_rafdb(tmp_path / below)
+    found = collect("rafdb", tmp_path)
+    order = ("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral")
+    for code, emotion in enumerate(order, start=1):
+        assert names(found)[f"test_{code:05d}_aligned.jpg"] == emotion
+    assert {row.split for row in found.rows if row.file.startswith("train")} <= {"train", "valid"}
+    assert {row.split for row in found.rows if row.file.startswith("test")} == {"test"}
+    assert found.classes == SEVEN
+    why = reasons(found)
+    assert why["train_99999_aligned.jpg"] == "the picture is missing"
+    assert "“8”" in why["test_99998.jpg"]
+    assert "neither" in why["other_1.jpg (line 17)"]
+
+
+def make_affectnet(folder: Path) -> None:
+    for code in range(11):
+        affectnet_face(folder / "val_set", str(code), str(code) if code == 1 else code, (0.5, -0.25))
+    affectnet_face(folder / "val_set", "20", 0, (-2.0, -2.0))
+    affectnet_face(folder / "val_set", "21", 0, (float("nan"), 0.1))
+    affectnet_face(folder / "train_set", "30", 6, (0.1, 0.2))
+    picture(folder / "val_set" / "images" / "22.png", 22)
+    np.save(folder / "val_set" / "annotations" / "23_exp.npy", np.array(1))
+    affectnet_face(folder / "val_set", "24", 3, (0.0, 0.0))
+    np.save(folder / "val_set" / "annotations" / "24_exp.npy", np.array([{"a": 1}], dtype=object))
+
+
+@pytest.mark.parametrize("kind", ["affectnet", "affectnet7"])
+def test_affectnet_reads_numbers_texts_and_missing_affect(tmp_path: Path, kind: str):
+    make_affectnet(tmp_path)
+    faces = open_data(f"{kind}:{tmp_path}", "test")
+    by_name = dict(zip(faces.files, faces.labels.tolist(), strict=True))
+    order = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
+    for code, emotion in enumerate(order[: 8 if kind == "affectnet" else 7]):
+        assert EMOTIONS[by_name[f"val_set/images/{code}.png"]] == emotion
+    assert faces.affect is not None
+    np.testing.assert_allclose(faces.affect[faces.files.index("val_set/images/0.png")], [0.5, -0.25])
+    for stem in ("20", "21"):
+        assert np.isnan(faces.affect[faces.files.index(f"val_set/images/{stem}.png")]).all()
+    why = {bad.file: bad.why for bad in faces.dropped}
+    assert [why[f"val_set/images/{code}.png"] for code in (8, 9, 10)] == [
+        "labelled “none”",
+        "labelled “uncertain”",
+        "labelled “no face”",
+    ]
+    assert "_exp.npy is missing or damaged" in why["val_set/images/22.png"]
+    assert why["val_set/23"] == "the picture is missing"
+    assert "damaged" in why["val_set/images/24.png"]  # a pickle is not opened
+    assert ("val_set/images/7.png" in why) == (kind == "affectnet7")
+    assert faces.classes == (EMOTIONS if kind == "affectnet" else SEVEN)
+
+
+def test_affectnet_test_needs_no_train_set(tmp_path: Path):
+    affectnet_face(tmp_path / "val_set", "1", 1, (0.0, 0.0))
+    assert len(open_data(f"affectnet:{tmp_path}", "test")) == 1
+    with pytest.raises(DataError, match="train_set"):
+        open_data(f"affectnet:{tmp_path}", "train")
+
+
+def make_ck_sequences(folder: Path) -> None:
+    for number, (subject, code) in enumerate([("S005", "3"), ("S010", "2"), ("S011", "9"), ("S012", None)]):
+        for frame in range(1, 7):
+            name = f"{subject}_001_{frame:08d}.png"
+            picture(folder / "cohn-kanade-images" / subject / "001" / name, 10 * number + frame)
+        if code:
+            label = folder / "Emotion" / subject / "001" / f"{subject}_001_00000006_emotion.txt"
+            text(label, f"   {float(code):.7e}\n")
+    text(folder / "cohn-kanade-images" / ".DS_Store", "no folder")
+
+
+def test_ckplus_takes_the_first_frame_as_neutral_and_the_last_three_as_the_emotion(tmp_path: Path):
+    make_ck_sequences(tmp_path)
+    found = collect("ckplus", tmp_path)
+    frames = {name: emotion for name, emotion in names(found).items() if name.startswith("S005")}
+    assert frames == {
+        "S005/001/S005_001_00000001.png": "neutral",
+        "S005/001/S005_001_00000004.png": "disgust",
+        "S005/001/S005_001_00000005.png": "disgust",
+        "S005/001/S005_001_00000006.png": "disgust",
+    }
+    assert sorted(names(found).values()).count("contempt") == 3
+    assert {row.subject for row in found.rows} == {"S005", "S010"}
+    assert "9" in reasons(found)["S011/001"]
+    assert "no emotion label" in reasons(found)["S012/001"]
+    assert found.classes == EMOTIONS
+
+
+@pytest.mark.parametrize("below", ["", "CK+48"])
+def test_small_ckplus_never_divides_a_subject(tmp_path: Path, below: str):
+    for subject in range(60):
+        for word in ("happy", "contempt"):
+            for frame in (1, 2):
+                name = f"S{subject:03d}_001_{frame:08d}.png"
+                picture(tmp_path / below / word / name, subject)
+    picture(tmp_path / below / "bored" / "S001_001_00000001.png")
+    found = collect("ckplus", tmp_path)
+    splits: dict[str, set[str]] = {}
+    for row in found.rows:
+        splits.setdefault(row.subject, set()).add(row.split)
+    assert all(len(found_splits) == 1 for found_splits in splits.values())
+    assert set.union(*splits.values()) == {"train", "valid", "test"}
+    assert "bored" in reasons(found)["bored/S001_001_00000001.png"]
+    assert found.classes == tuple(name for name in EMOTIONS if name != "neutral")
+
+
+@pytest.mark.parametrize("suffix", ["", "_Aligned_Faces"])
+def test_sfew_keeps_the_films_of_valid_out_of_train(tmp_path: Path, suffix: str):
+    for film in range(30):
+        for word in ("Angry", "Sad"):
+            picture(tmp_path / f"Train{suffix}" / word / f"Film{film}_000100_0001.png", film)
+    picture(tmp_path / f"Val{suffix}" / "Happy" / "Other_000100_0001.png", 99)
+    picture(tmp_path / f"Val{suffix}" / "Contempt" / "Other_000100_0002.png", 98)
+    (tmp_path / "Test").mkdir()
+    found = collect("sfew", tmp_path)
+    films = {split: {row.subject for row in found.rows if row.split == split} for split in ("train", "valid")}
+    assert films["train"]
+    assert films["valid"]
+    assert not films["train"] & films["valid"]
+    assert [row.subject for row in found.rows if row.split == "test"] == ["Other"]
+    why = reasons(found)
+    assert "no labels" in why["Test"]
+    assert "not among the 7" in why[f"Val{suffix}/Contempt/Other_000100_0002.png"]
+
+
+def make_voc(folder: Path) -> None:
+    voc_xml(folder, "a", [("smile", (1, 1, 4, 8)), ("sad", (5, 1, 8, 8)), ("hungry", (1, 1, 2, 2))])
+    voc_xml(folder, "b", [("anger", (4, 4, 2, 2)), ("anger", (1, 1))])
+    voc_xml(folder, "c", [("neutral", (100, 100, 120, 120))])
+    voc_xml(folder, "d", [])
+    text(folder / "Annotations" / "e.xml", "<annotation>")
+    text(folder / "Annotations" / "f.xml", "<annotation><object/></annotation>")
+    text(folder / "ImageSets" / "Main" / "train.txt", "b\n")
+    text(folder / "ImageSets" / "Main" / "val.txt", "c  1\n")
+    text(folder / "ImageSets" / "Main" / "test.txt", "a\nd\ne\n")
+
+
+def test_voc_cuts_every_object_out(tmp_path: Path):
+    make_voc(tmp_path)
+    faces = open_data(f"voc:{tmp_path}", "test")
+    assert [EMOTIONS[label] for label in faces.labels] == ["happiness", "sadness"]
+    np.testing.assert_array_equal(faces.read(0)[..., 0], pixels(1)[:8, :4])
+    np.testing.assert_array_equal(faces.read(1)[..., 0], pixels(1)[:8, 4:8])
+    assert faces.classes == ("neutral", "happiness", "surprise", "sadness", "anger")
+    why = {bad.file: bad.why for bad in faces.dropped}
+    assert "hungry" in why["a.png (object 3)"]
+    assert "no object" in why["d.png"]
+    assert "malformed" in why["e.xml"]
+
+
+def test_voc_without_a_usable_face_says_why(tmp_path: Path):
+    make_voc(tmp_path)
+    with pytest.raises(DataError, match=r"b\.png \(object 1\): the box has no area"):
+        open_data(f"voc:{tmp_path}", "train")
+    with pytest.raises(DataError, match=r"c\.png: The box lies outside"):
+        open_data(f"voc:{tmp_path}", "valid")
+
+
+def test_voc_without_lists_keeps_the_faces_of_a_picture_together(tmp_path: Path):
+    for i in range(40):
+        voc_xml(tmp_path, f"p{i}", [("smile", (1, 1, 4, 4)), ("neutral", (5, 5, 8, 8))])
+    splits: dict[str, list[str]] = {}
+    for row in collect("voc", tmp_path).rows:
+        splits.setdefault(row.file, []).append(row.split)
+    assert all(len(found) == 2 and len(set(found)) == 1 for found in splits.values())
+    assert len({found[0] for found in splits.values()}) == 3
+
+
+@pytest.mark.parametrize("kind", ["rafdb", "affectnet", "ckplus", "sfew", "voc", "folder", "csv", "fer2013"])
+def test_nothing_there_is_one_sentence(tmp_path: Path, kind: str):
+    with pytest.raises(DataError, match=r"There is no|no usable picture"):
+        collect(kind, tmp_path / "gone")

@@ -1,0 +1,243 @@
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_space import cli
+from fer_space.commands import plot
+from fer_space.commands import test as test_command
+from fer_space.engine import Engine
+from fer_space.errors import InputError
+from fer_space.evaluation.face_plots import draw_sheet
+from fer_space.evaluation.predictions import Predictions
+from fer_space.registry import BACKBONES
+from fer_space.weights import Card
+from tests.evaluation.made import lively
+from tests.networks import TINY, lively_tiny, write_weights
+
+HISTORY = "epoch,train_loss,valid_loss,valid_accuracy,seconds\n1,1.5,1.2,0.6,9\n2,1.1,1.0,0.7,9\n"
+
+
+def run(*words: object, status: int = 0) -> None:
+    assert cli.main([str(word) for word in words]) == status
+
+
+def is_drawn(path: Path) -> bool:
+    """Whether a file holds a picture that is not of one colour."""
+    with Image.open(path) as picture:
+        return picture.format == "PNG" and np.asarray(picture.convert("L")).std() > 5.0
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    return lively(60).save(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("what", "beside"),
+    [("confusion", ""), ("reliability", "-reliability"), ("tsne", "-tsne")],
+)
+def test_predictions_are_drawn_beside_their_file(
+    what: str, beside: str, stored: Path, capsys: pytest.CaptureFixture[str]
+):
+    run("plot", what, stored)
+    drawn = stored.with_name(f"tiny-made-test{beside}.png")
+    assert capsys.readouterr().out.strip() == str(drawn)
+    assert is_drawn(drawn)
+
+
+def test_several_models_share_one_picture(stored: Path, tmp_path: Path):
+    other = lively(60, seed=1, backbone="other").save(tmp_path)
+    run("plot", "reliability", stored, other, "-o", tmp_path / "new" / "both.png")
+    assert is_drawn(tmp_path / "new" / "both.png")
+
+
+def test_faces_that_were_not_found_are_not_drawn(tmp_path: Path):
+    made = lively(60)
+    assert made.embeddings is not None
+    made.probabilities[::2] = 0.0
+    made.embeddings[::2] = np.nan
+    path = made.save(tmp_path)
+    for what in ("confusion", "reliability", "tsne"):
+        run("plot", what, path)
+
+
+def test_runs_are_drawn_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "history.csv").write_text(HISTORY)
+    run("plot", "curves", tmp_path / "one", tmp_path / "two" / "history.csv")
+    assert capsys.readouterr().out.strip() == str(tmp_path / "one" / "curves.png")
+    assert is_drawn(tmp_path / "one" / "curves.png")
+
+
+def test_a_data_set_is_drawn_by_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    lines = [f"{i}.png,{'fear' if i == 0 else 'happy'},{'test' if i % 3 == 0 else 'train'}" for i in range(9)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["file,label,split", *lines]))
+    for i in range(9):
+        (tmp_path / f"{i}.png").write_bytes(b"never opened")
+    name, counts = plot.count_emotions(f"csv:{tmp_path / 'manifest.csv'}")
+    assert name == "manifest"
+    assert {split: rows.sum() for split, rows in counts.items()} == {"train": 6, "test": 3}
+    assert counts["test"].tolist() == [0, 2, 0, 0, 0, 0, 1, 0]
+    run("plot", "distribution", tmp_path / "manifest.csv")
+    assert is_drawn(tmp_path / "manifest-distribution.png")
+    for emotion in ("happy", "sad"):
+        (tmp_path / "faces" / emotion).mkdir(parents=True)
+        (tmp_path / "faces" / emotion / "a.png").write_bytes(b"never opened")
+    monkeypatch.chdir(tmp_path)
+    run("plot", "distribution", "folder:faces")
+    assert is_drawn(tmp_path / "faces-distribution.png")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["tsne", "bare.parquet"], "test --embeddings"),
+        (["confusion", "gone.parquet"], "no file"),
+        (["curves", "gone"], "no file"),
+        (["curves", "words.csv"], "no history"),
+        (["curves", "empty.csv"], "no history"),
+        (["distribution", "gone.csv"], "gone.csv"),
+    ],
+    ids=["no features", "no predictions", "no run", "no numbers", "no lines", "no manifest"],
+)
+def test_what_cannot_be_drawn_is_one_line_on_stderr(
+    words: list[str],
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(tmp_path)
+    replace(lively(9), embeddings=None).save(tmp_path).rename("bare.parquet")
+    Path("words.csv").write_text("train_loss\nmuch\n")
+    Path("empty.csv").write_text("")
+    run("plot", *words, status=2)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert sentence in err
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_a_sheet_takes_gray_and_colour_and_rows_of_any_length(tmp_path: Path):
+    rng = np.random.default_rng(0)
+    gray, colour = rng.integers(0, 256, (20, 30), np.uint8), rng.integers(0, 256, (20, 20, 3), np.uint8)
+    rows = [("mixup", [gray, colour, gray], ["fear .6\nanger .4", "", "fear"]), ("flip", [colour], ["x"])]
+    draw_sheet(rows, tmp_path / "sheet.png")
+    assert is_drawn(tmp_path / "sheet.png")
+    with pytest.raises(ValueError, match="as many captions"):
+        draw_sheet([("flip", [gray], [])], tmp_path / "no.png")
+    with pytest.raises(ValueError, match="at least one picture"):
+        draw_sheet([], tmp_path / "no.png")
+    assert not (tmp_path / "no.png").exists()
+
+
+def test_drawing_needs_no_pyplot(stored: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # importing it fails from here on
+    run("plot", "confusion", stored)
+
+
+# fer-space test: stored first, scored after
+
+
+@pytest.fixture
+def two_backbones(tiny_weights: tuple[Path, Card], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> str:
+    """Weights of "tiny" and "small", and the KIND:PATH of six pictures in two splits, one in both."""
+    folder, _ = tiny_weights
+    monkeypatch.setitem(BACKBONES, "small", replace(TINY, name="small"))
+    write_weights(tmp_path / "other", lively_tiny(1))
+    (tmp_path / "other" / "tiny.safetensors").rename(folder / "small.safetensors")
+    card = (tmp_path / "other" / "tiny.json").read_text().replace('"name": "tiny"', '"name": "small"')
+    (folder / "small.json").write_text(card)
+    monkeypatch.setattr(test_command, "Engine", lambda device: Engine(folder, device))
+    rng = np.random.default_rng(0)
+    for split in ("train", "test"):
+        for emotion in ("happy", "sad", "angry"):
+            pixels = np.random.default_rng(7) if emotion == "sad" else rng
+            place = tmp_path / "faces" / split / emotion
+            place.mkdir(parents=True)
+            Image.fromarray(pixels.integers(0, 256, (48, 48, 3), dtype=np.uint8)).save(place / "a.png")
+    return f"folder:{tmp_path / 'faces'}"
+
+
+def test_stored_predictions_give_the_same_records(
+    two_backbones: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    words = [
+        "--data",
+        two_backbones,
+        "--out",
+        tmp_path / "out",
+        "--without-twins",
+        "--embeddings",
+        "--no-flip",
+    ]
+    run("test", "--backbone", "all,ensemble", *words, "--json", "--device", "cpu")
+    records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [record["backbone"] for record in records] == ["tiny", "small", "ensemble"]
+    assert records[2]["members"] == ["tiny", "small"]
+    assert 0.0 < records[2]["disagreement"] <= 1.0
+    assert all(record["twins"] == 1 and record["without_twins"]["n"] == 2 for record in records)
+    files = [tmp_path / "out" / f"{record['backbone']}-faces-test-noflip.parquet" for record in records]
+    assert all(is_drawn(file.with_suffix(".png")) for file in files)
+    embeddings = Predictions.load(files[0]).embeddings
+    assert embeddings is not None
+    assert embeddings.shape == (3, 12)
+    monkeypatch.setattr(test_command, "Engine", None)  # no model is needed any more
+    run("test", *files, "--json")
+    assert [json.loads(line) for line in capsys.readouterr().out.splitlines()] == records
+
+
+def test_a_person_is_told_what_the_figures_mean(
+    two_backbones: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+):
+    run("test", "--backbone", "ensemble", "--data", two_backbones, "--without-twins", "--device", "cpu")
+    lines = capsys.readouterr().out.splitlines()
+    assert sum("accuracy" in line and not line.startswith(" ") for line in lines) == 3
+    assert any("mean of tiny, small; disagreement 0." in line for line in lines)
+    assert any("without near-duplicates of train faces (1): accuracy" in line for line in lines)
+    seven = lively(40).about.model_classes[:-1]
+    made = lively(40, data_classes=seven, detector="dlib", flip=False)
+    made = replace(made, affect_labels=np.zeros((40, 2)))
+    run("test", made.save(tmp_path))
+    out = capsys.readouterr().out
+    assert "tiny on made test, detected by dlib, without flip: accuracy" in out
+    assert "not in the data, dropped and the rest rescaled: contempt" in out
+    assert "no face found in 0" in out
+    assert "PEARSON undefined" in out
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["x.parquet", "--backbone", "all", "--no-flip"], "leave out --backbone, --no-flip"),
+        (["--backbone", "all"], "Name --backbone and --data"),
+        (["--backbone", "all", "--data", "folder:x", "--embeddings"], "needs --out"),
+        (
+            ["--backbone", "all", "--data", "folder:x", "--split", "train", "--without-twins"],
+            "another --split",
+        ),
+        (["gone.parquet"], "no file"),
+    ],
+    ids=["both ways", "neither way", "nowhere to store", "twins of itself", "no file"],
+)
+def test_options_that_cannot_go_together(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]):
+    run("test", *words, status=2)
+    assert sentence in capsys.readouterr().err
+
+
+def test_names_of_backbones_and_the_ensemble(monkeypatch: pytest.MonkeyPatch, tiny: str):
+    monkeypatch.setitem(BACKBONES, "small", replace(TINY, name="small"))
+    assert test_command.chosen("all", ("tiny", "small")) == (["tiny", "small"], False)
+    assert test_command.chosen("ensemble", ("tiny", "small")) == (["tiny", "small"], True)
+    assert test_command.chosen("tiny, ensemble,small", ("tiny",)) == (["tiny", "small"], True)
+    with pytest.raises(InputError, match="only tiny"):
+        test_command.chosen("all,ensemble", ("tiny",))
+    with pytest.raises(InputError, match="names no backbone"):
+        test_command.chosen(" ", ("tiny",))
