@@ -11,7 +11,7 @@ _SOURCES: dict[VASource, str] = {
     "circumplex": "derived from the probabilities",
     "head": "predicted by a head",
 }
-# Where an emotion is written from its anchor: shift to the right and down, and which end of the word is there.
+# Where an emotion is written from its anchor: shift right and down, and which end of the word is there.
 # Neighbours do not collide, a dot on the anchor covers no word, and every word stays inside the figure.
 _RIGHT, _LEFT, _ABOVE = (12, 4, "start"), (-12, 4, "end"), (0, -14, "middle")
 _SIDES = {"happiness": _ABOVE} | dict.fromkeys(("disgust", "contempt", "fear", "neutral"), _LEFT)
