@@ -63,7 +63,7 @@ def outputs_of(
         pictures: uint8 (N, C, h, w).
         batch_size: how many are read at a time.
         mirror: whether each picture is read together with its mirror image and both are averaged.
-        embed: whether the averaged features are kept.
+        embed: whether what the classifier reads is kept.
     """
     was_training = backbone.training
     backbone.eval()
@@ -81,15 +81,10 @@ def outputs_of(
 
 
 def logits_of(
-    backbone: Backbone,
-    preprocess: Preprocess,
-    pictures: Tensor,
-    *,
-    batch_size: int = 128,
-    mirror: bool = True,
+    backbone: Backbone, preprocess: Preprocess, pictures: Tensor, *, batch_size: int = 128
 ) -> Tensor:
-    """The logits float32 (N, K) of `outputs_of` alone."""
-    return outputs_of(backbone, preprocess, pictures, batch_size=batch_size, mirror=mirror).logits
+    """The logits float32 (N, K) of `outputs_of` alone, mirror image included."""
+    return outputs_of(backbone, preprocess, pictures, batch_size=batch_size).logits
 
 
 def _read_batch(

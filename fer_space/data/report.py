@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fer_space.data.collection import Collection, Row
 from fer_space.data.faceset import SPLITS
 from fer_space.data.survey import same
-from fer_space.data.twins import THRESHOLD, twins
+from fer_space.data.twins import THRESHOLD, count_twins
 from fer_space.labels import EMOTIONS
 
 NO_SPLIT = "no split"
@@ -70,9 +70,9 @@ def count_near(rows: Sequence[Row], gray: NDArray[np.uint8]) -> dict[str, Any]:
     train = gray[splits == "train"]
     return {
         "threshold": THRESHOLD,
-        "faces_with_a_twin": int(twins(gray).sum()),
+        "faces_with_a_twin": count_twins(gray),
         "with_a_twin_in_train": {
-            split: int(twins(gray[splits == split], train).sum()) for split in ("valid", "test")
+            split: count_twins(gray[splits == split], train) for split in ("valid", "test")
         },
     }
 

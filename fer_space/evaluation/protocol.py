@@ -62,7 +62,7 @@ def predict_set(
         faces: the split.
         detector: finds the faces; None takes each picture as the face crop.
         mirror: whether each face is averaged with its mirror image.
-        embed: whether the body's pooled features are kept.
+        embed: whether what the classifier reads is kept.
     """
     if detector is None:
         crops, found = [faces.read(i) for i in range(len(faces))], np.ones(len(faces), dtype=np.bool_)
