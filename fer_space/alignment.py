@@ -75,6 +75,13 @@ def eyes_and_mouth(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     return np.stack([points[0], points[1], points[3:5].mean(0)])
 
 
+def landmarks_in_crop(face: Face, crop: FaceCrop) -> NDArray[np.float64] | None:
+    """The 68 landmarks of a face in pixels of its crop, float64 (68, 2); None where it has no 68."""
+    if face.landmarks is None or len(face.landmarks) != 68:
+        return None
+    return np.asarray(face.landmarks @ crop.photo_to_crop[:, :2].T + crop.photo_to_crop[:, 2])
+
+
 def invert(transform: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the inverse of a (2, 3) transform, float64 (2, 3)."""
     return np.asarray(cv2.invertAffineTransform(transform), dtype=np.float64)

@@ -90,11 +90,7 @@ def logits_of(
 def _read_batch(
     backbone: Backbone, preprocess: Preprocess, pictures: Tensor, mirror: bool, embed: bool
 ) -> Readout:
-    reference = next(backbone.body.parameters())
-    inputs = preprocess.normalise(pictures.to(reference.device))
-    if mirror:
-        inputs = _with_mirror(inputs)
-    output: Output = backbone.head(backbone.body(inputs.to(reference.dtype)).float())
+    output: Output = backbone.head(_features(backbone, preprocess, pictures, mirror))
     kept = (output.logits, output.affect, output.embedding if embed else None)
     means = (_mirror_mean(rows) if mirror and rows is not None else rows for rows in kept)
     logits, affect, embeddings = (None if rows is None else rows.cpu() for rows in means)
@@ -116,9 +112,7 @@ def read_with_maps(
     Returns:
         On the CPU: logits float32 (B, K); float32 (B, 2) or None; maps float32 (B, K, h, w) in [0, 1].
     """
-    reference = next(backbone.body.parameters())
-    both = _with_mirror(preprocess.normalise(pictures.to(reference.device)))
-    output, maps = attend(backbone.head, backbone.body(both.to(reference.dtype)).float())
+    output, maps = attend(backbone.head, _features(backbone, preprocess, pictures, mirror=True))
     straight, mirrored = maps.chunk(2)
     parts = [_mirror_mean(output.logits), (straight + mirrored.flip(3)) / 2]
     if output.affect is not None:
@@ -134,8 +128,14 @@ def _to_cpu(tensors: list[Tensor]) -> list[Tensor]:
     return [piece.view(tensor.shape) for piece, tensor in zip(pieces, tensors, strict=True)]
 
 
-def _with_mirror(inputs: Tensor) -> Tensor:
-    return torch.cat([inputs, inputs.flip(3)])
+def _features(backbone: Backbone, preprocess: Preprocess, pictures: Tensor, mirror: bool) -> Tensor:
+    """What the body makes of pictures, and after them of their mirror images; float32 on its device."""
+    reference = next(backbone.body.parameters())
+    inputs = preprocess.normalise(pictures.to(reference.device))
+    if mirror:
+        inputs = torch.cat([inputs, inputs.flip(3)])
+    features: Tensor = backbone.body(inputs.to(reference.dtype)).float()
+    return features
 
 
 def _mirror_mean(rows: Tensor) -> Tensor:

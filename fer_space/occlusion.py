@@ -1,18 +1,24 @@
 """A face mask worn on a face: drawn by its 68 landmarks, or by the shape of an average training face.
 
     masked_rgb = draw_mask(image_rgb, face.landmarks)
+    covered_rgb = occlude(crop_rgb, "surgical")
 
 Landmarks are in iBUG order: jaw 0 to 16, nose bridge 27 to 30. A surgical mask covers the jaw from 2 to 14
 and reaches up between 28 and 29.
 """
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.errors import UnknownNameError
 from fer_space.imaging import resize
+
+Image = NDArray[np.uint8]
+Landmarks = NDArray[np.floating[Any]]
 
 SURGICAL_BLUE = (168, 205, 222)
 
@@ -47,11 +53,30 @@ class _Outline(NamedTuple):
     jaw: NDArray[np.float64]
     top: NDArray[np.float64]
 
-    def moved(self, factor: float, shift: float) -> "_Outline":
+    def moved(self, factor: NDArray[np.float64] | float, shift: float) -> "_Outline":
         return _Outline(self.jaw * factor + shift, self.top * factor + shift)
 
 
-def mask_polygon(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
+def occlude(crop_rgb: Image, kind: str, landmarks: Landmarks | None = None) -> Image:
+    """Cover a part of a face crop.
+
+    Args:
+        crop_rgb: uint8 (H, W, 3) RGB, framed like FERPlus where there are no landmarks; it is not changed.
+        kind: a name in `OCCLUSIONS`: "surgical" draws a mask, "upper" leaves only what one does not cover.
+        landmarks: float (68, 2) in pixels of the crop; None takes those of an average training face.
+
+    Returns:
+        A new picture uint8 (H, W, 3) RGB.
+
+    Raises:
+        UnknownNameError: there is no such kind.
+    """
+    if kind not in OCCLUSIONS:
+        raise UnknownNameError.of("occlusion", kind, OCCLUSIONS)
+    return OCCLUSIONS[kind](crop_rgb, landmarks)
+
+
+def mask_polygon(landmarks: Landmarks) -> NDArray[np.float64]:
     """The outline of a surgical mask on a face.
 
     Args:
@@ -67,16 +92,17 @@ def mask_polygon(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 
 def draw_mask(
-    image_rgb: NDArray[np.uint8],
-    landmarks: NDArray[np.floating[Any]],
+    image_rgb: Image,
+    landmarks: Landmarks | None = None,
     colour: tuple[int, int, int] = SURGICAL_BLUE,
     opacity: float = 1.0,
-) -> NDArray[np.uint8]:
+) -> Image:
     """Draw a surgical mask with pleats and soft shading on a face.
 
     Args:
         image_rgb: uint8 (H, W, 3) RGB; it is not changed.
-        landmarks: float (68, 2) in pixels of the picture, iBUG order; may reach past its edges.
+        landmarks: float (68, 2) in pixels of the picture, iBUG order; may reach past its edges. None draws
+            the mask of an average face on a picture that is framed like FERPlus.
         colour: RGB of the cloth, 0 to 255.
         opacity: in [0, 1]; 0 draws nothing.
 
@@ -86,8 +112,10 @@ def draw_mask(
     Raises:
         ValueError: see `mask_polygon`.
     """
-    outline, drawn = _outline(landmarks), image_rgb.copy()
-    left, top, right, bottom = _bounds(_polygon(outline), image_rgb.shape[0], image_rgb.shape[1])
+    height, width = image_rgb.shape[:2]
+    outline = _average_outline(width, height) if landmarks is None else _outline(landmarks)
+    drawn = image_rgb.copy()
+    left, top, right, bottom = _bounds(_polygon(outline), height, width)
     if left >= right or top >= bottom:
         return drawn
     coverage, shade = _cloth(outline, left, top, (bottom - top, right - left))
@@ -110,16 +138,12 @@ def template_mask(side: int, margin: int) -> tuple[NDArray[np.float32], NDArray[
         turned and enlarged, and shade, by which the colour
         of the cloth is multiplied.
     """
-    jaw = np.concatenate([TEMPLATE_JAW, (TEMPLATE_JAW[-2::-1] - [1.0, 0.0]) * [-1.0, 1.0]])
-    unit = _loose(jaw, TEMPLATE_BRIDGE.mean(axis=0))
     whole = side + 2 * margin
-    coverage, shade = _cloth(unit.moved(side, margin - 0.5), 0, 0, (whole, whole))
+    coverage, shade = _cloth(_average_outline(side, side).moved(1.0, margin), 0, 0, (whole, whole))
     return np.asarray(cv2.GaussianBlur(coverage, (3, 3), _SOFT), dtype=np.float32), shade
 
 
-def upper_face(
-    crop_rgb: NDArray[np.uint8], landmarks: NDArray[np.floating[Any]] | None = None
-) -> NDArray[np.uint8]:
+def upper_face(crop_rgb: Image, landmarks: Landmarks | None = None) -> Image:
     """The part of a face crop that a mask leaves free, stretched to the crop's own size.
 
     All that is left fills the network's input, at the price of a face drawn taller. What training cuts
@@ -139,7 +163,20 @@ def upper_face(
     return resize(np.ascontiguousarray(crop_rgb[:rows]), (height, width))
 
 
-def _outline(landmarks: NDArray[np.floating[Any]]) -> _Outline:
+OCCLUSIONS: dict[str, Callable[[Image, Landmarks | None], Image]] = {
+    "surgical": draw_mask,
+    "upper": upper_face,
+}
+
+
+def _average_outline(width: int, height: int) -> _Outline:
+    """The outline of an average training face that fills a picture, in pixels."""
+    jaw = np.concatenate([TEMPLATE_JAW, (TEMPLATE_JAW[-2::-1] - [1.0, 0.0]) * [-1.0, 1.0]])
+    unit = _loose(jaw, TEMPLATE_BRIDGE.mean(axis=0))
+    return unit.moved(np.array([width, height], dtype=np.float64), -0.5)
+
+
+def _outline(landmarks: Landmarks) -> _Outline:
     if landmarks.shape != (68, 2) or not np.isfinite(landmarks).all():
         raise ValueError(f"a mask needs 68 finite landmarks, got {landmarks.shape}")
     points = landmarks.astype(np.float64)

@@ -126,14 +126,15 @@ def test_measuring_writes_files_and_the_card(
         (tmp_path / "faces" / emotion).mkdir(parents=True)
         Image.new("RGB", (48, 48)).save(tmp_path / "faces" / emotion / "a.png")
     words = ["test", "--backbone", "tiny", "--data", f"folder:{tmp_path / 'faces'}", "--json", "--record"]
+    words += ["--occlude", "surgical"]
     assert cli.main([*words, "--out", str(tmp_path / "out"), "--device", "cpu"]) == 0
     record = json.loads(capsys.readouterr().out)
-    assert record["n"] == 2
+    assert (record["n"], record["occlusion"]) == (2, "surgical")
     assert set(record["per_class"]) == {"happiness", "sadness"}
     assert {path.suffix for path in (tmp_path / "out").iterdir()} == {".parquet", ".png"}
-    stored = read_card("tiny", folder).results["faces test"]
+    stored = read_card("tiny", folder).results["faces test, occluded: surgical"]
     assert stored["accuracy"] == record["accuracy"]
-    assert "--data folder:DIR" in stored["command"]
+    assert stored["command"].endswith("--data folder:DIR --split test --occlude surgical")
 
 
 def test_models_lists_what_is_known(

@@ -6,12 +6,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fer_space.errors import UnknownNameError
 from fer_space.occlusion import (
+    OCCLUSIONS,
     TEMPLATE_BRIDGE,
     TEMPLATE_JAW,
     UPPER_SHARE,
     draw_mask,
     mask_polygon,
+    occlude,
     template_mask,
     upper_face,
 )
@@ -155,6 +158,32 @@ def test_template_is_the_mask_of_its_own_landmarks():
     coverage, _ = template_mask(90, 0)
     drawn = draw_mask(np.zeros((90, 90, 3), np.uint8), landmarks_at(44.5, 44.5, 90.0), (255, 255, 255))
     assert ((coverage > 0.5) == (drawn[..., 0] > 100)).mean() > 0.995
+
+
+def test_without_landmarks_an_average_face_fills_the_picture():
+    crop = PHOTO[:90, :90].copy()
+    drawn = draw_mask(crop)
+    assert np.array_equal(drawn, draw_mask(crop, landmarks_at(44.5, 44.5, 90.0)))
+    assert np.array_equal(drawn[:35], crop[:35])
+
+
+@pytest.mark.parametrize("kind", OCCLUSIONS)
+@pytest.mark.parametrize("size_hw", [(48, 48), (7, 40), (1, 1)], ids=str)
+def test_every_occlusion_takes_crops_of_any_shape(kind: str, size_hw: tuple[int, int]):
+    crop = np.full((*size_hw, 3), 90, dtype=np.uint8)
+    crop[: size_hw[0] // 4] = 10
+    before = crop.copy()
+    covered = occlude(crop, kind)
+    assert covered.shape == crop.shape
+    assert covered.dtype == np.uint8
+    assert np.array_equal(crop, before)
+    if size_hw == (48, 48):
+        assert (covered != crop).any(axis=2).mean() > 0.2
+
+
+def test_occlusions_that_do_not_exist_are_named():
+    with pytest.raises(UnknownNameError, match=r"beard.*surgical"):
+        occlude(PHOTO, "beard")
 
 
 def test_upper_face_by_hand():

@@ -203,11 +203,11 @@ def test_a_person_is_told_what_the_figures_mean(
     assert any("mean of tiny, small; disagreement 0." in line for line in lines)
     assert any("without near-duplicates of train faces (1): accuracy" in line for line in lines)
     seven = lively(40).about.model_classes[:-1]
-    made = lively(40, data_classes=seven, detector="dlib", flip=False)
+    made = lively(40, data_classes=seven, detector="dlib", occlusion="upper", flip=False)
     made = replace(made, affect_labels=np.zeros((40, 2)))
     run("test", made.save(tmp_path))
     out = capsys.readouterr().out
-    assert "tiny on made test, detected by dlib, without flip: accuracy" in out
+    assert "tiny on made test, detected by dlib, occluded: upper, without flip: accuracy" in out
     assert "not in the data, dropped and the rest rescaled: contempt" in out
     assert "no face found in 0" in out
     assert "PEARSON undefined" in out
@@ -216,7 +216,10 @@ def test_a_person_is_told_what_the_figures_mean(
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["x.parquet", "--backbone", "all", "--no-flip"], "leave out --backbone, --no-flip"),
+        (
+            ["x.parquet", "--backbone", "all", "--occlude", "upper", "--no-flip"],
+            "leave out --backbone, --occlude, --no-flip",
+        ),
         (["--backbone", "all"], "Name --backbone and --data"),
         (["--backbone", "all", "--data", "folder:x", "--embeddings"], "needs --out"),
         (

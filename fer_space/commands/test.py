@@ -18,9 +18,10 @@ from fer_space.engine import Engine
 from fer_space.errors import InputError
 from fer_space.evaluation import ensemble
 from fer_space.evaluation.metrics import confusion
-from fer_space.evaluation.predictions import Predictions, today
+from fer_space.evaluation.predictions import About, Predictions, today
 from fer_space.evaluation.protocol import predict_set, twin_mask
 from fer_space.evaluation.scoring import record_of
+from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import DETECTORS
 from fer_space.weights import WEIGHTS_DIR, paths_of, read_card
 
@@ -33,6 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--data", metavar="KIND:PATH", help="ferplus:DIR, diffusionfer:DIR, …")
     add("--split", default="test", choices=SPLITS)
     add("--detect", choices=DETECTORS, help="run the whole chain on whole pictures")
+    add("--occlude", choices=OCCLUSIONS, help="cover every face: by its landmarks, or as an average face")
     add("--no-flip", action="store_true", help="do not average each face with its mirror image")
     add("--without-twins", action="store_true", help="also score without near-duplicates of the train split")
     add("--out", type=Path, metavar="DIR", help="write predictions (.parquet) and confusion (.png) here")
@@ -52,15 +54,17 @@ def run(args: argparse.Namespace) -> int:
         if args.out is not None:
             store(predictions, args.out)
         if args.record and not predictions.about.members:
-            record_result(predictions.about.backbone, record, without_paths(args.data))
-        print(json.dumps(record, ensure_ascii=False) if args.json else as_text(record), flush=True)
+            record_result(predictions.about, record, without_paths(args.data))
+        text = json.dumps(record, ensure_ascii=False) if args.json else as_text(predictions.about, record)
+        print(text, flush=True)
     return 0
 
 
 def check(args: argparse.Namespace) -> None:
     """Raise InputError for options that cannot go together."""
     if args.stored:
-        reading = ("backbone", "data", "detect", "no_flip", "without_twins", "out", "embeddings", "record")
+        reading = ("backbone", "data", "detect", "occlude", "no_flip", "without_twins")
+        reading += ("out", "embeddings", "record")
         given = [f"--{name.replace('_', '-')}" for name in reading if getattr(args, name)]
         if given:
             raise InputError(f"Stored predictions are scored as they are: leave out {', '.join(given)}.")
@@ -90,7 +94,15 @@ def read(args: argparse.Namespace) -> Iterator[Predictions]:
 
 def _read_one(engine: Engine, name: str, faces: FaceSet, args: argparse.Namespace) -> Predictions:
     card = engine.card(name)
-    return predict_set(engine, card, faces, args.detect, mirror=not args.no_flip, embed=args.embeddings)
+    return predict_set(
+        engine,
+        card,
+        faces,
+        args.detect,
+        occlusion=args.occlude,
+        mirror=not args.no_flip,
+        embed=args.embeddings,
+    )
 
 
 def chosen(text: str, present: tuple[str, ...]) -> tuple[list[str], bool]:
@@ -116,12 +128,9 @@ def store(predictions: Predictions, folder: Path) -> None:
     draw_confusion(counts, predictions.about.title, path.with_suffix(".png"))
 
 
-def as_text(record: dict[str, Any]) -> str:
+def as_text(about: About, record: dict[str, Any]) -> str:
     """One line for a person, and one more for each thing that needs to be said."""
-    head = f"{record['backbone']} on {record['data']} {record['split']}"
-    settings = [f"detected by {record['detector']}"] if "detector" in record else []
-    settings += [] if record["flip"] else ["without flip"]
-    return "\n  ".join([f"{', '.join([head, *settings])}: {_figures(record)}", *_remarks(record)])
+    return "\n  ".join([f"{about.title}: {_figures(record)}", *_remarks(record)])
 
 
 def _figures(scores: dict[str, Any]) -> str:
@@ -165,20 +174,18 @@ def _affect(affect: dict[str, Any]) -> str:
     return f"{written('valence')}; {written('arousal')} ({affect['source']}, n = {affect['n']})"
 
 
-def record_result(name: str, record: dict[str, Any], source: str, folder: Path = WEIGHTS_DIR) -> None:
+def record_result(about: About, record: dict[str, Any], source: str, folder: Path = WEIGHTS_DIR) -> None:
     """Put a measurement into the card, with the command that repeats it and the date.
 
     `source` is the data as that command names it, its paths left out.
     """
-    card = read_card(name, folder)
-    data, split, detector = record["data"], record["split"], record.get("detector")
-    words = [f"fer-space test --backbone {name} --data {source} --split {split}"]
-    words += [f"--detect {detector}"] if detector else []
-    words += [] if record["flip"] else ["--no-flip"]
+    card = read_card(about.backbone, folder)
+    words = [f"fer-space test --backbone {about.backbone} --data {source} --split {about.split}"]
+    words += [f"--detect {about.detector}"] if about.detector else []
+    words += [f"--occlude {about.occlusion}"] if about.occlusion else []
+    words += [] if about.flip else ["--no-flip"]
     words += ["--without-twins"] if "twins" in record else []
     kept = {key: value for key, value in record.items() if key not in ("backbone", "data", "split")}
     kept |= {"command": " ".join(words), "date": today()}
-    key = f"{data} {split}" + (f", detected by {detector}" if detector else "")
-    key += "" if record["flip"] else ", without flip"
-    updated = replace(card, results={**card.results, key: kept})
-    paths_of(name, folder)[1].write_text(updated.to_json(), encoding="utf-8")
+    updated = replace(card, results={**card.results, about.setting: kept})
+    paths_of(about.backbone, folder)[1].write_text(updated.to_json(), encoding="utf-8")

@@ -54,8 +54,6 @@ def open_data(data: str, split: str, target: TargetMode = "majority", second_lab
     pairs = split_data(data)
     if split not in SPLITS:
         raise UnknownNameError.of("split", split, SPLITS)
-    if not 0.0 <= second_label <= 1.0:
-        raise InputError(f"The weight of the second label must lie between 0 and 1, not {second_label:g}.")
     if second_label > 0.0 and "ferplus" not in (kind for kind, _ in pairs):
         raise InputError(f"“{data}” has no second label: only ferplus:DIR has one.")
     splits = SPLITS if len(pairs) > 1 and split == "train" else (split,)

@@ -32,6 +32,7 @@ class About:
         backbone: name of the model, or "ensemble".
         data, split: name and split of the data set.
         detector: the detector that was used, or None where pictures were taken as face crops.
+        occlusion: what covered every face, or None.
         model_classes, data_classes: the emotions that the model and the labels know.
         flip: whether every face was read together with its mirror image.
         members: names of an ensemble's backbones.
@@ -42,6 +43,7 @@ class About:
     data: str
     split: str
     detector: str | None = None
+    occlusion: str | None = None
     model_classes: tuple[str, ...] = EMOTIONS
     data_classes: tuple[str, ...] = EMOTIONS
     flip: bool = True
@@ -50,16 +52,22 @@ class About:
 
     @property
     def stem(self) -> str:
-        """Stem of the file's name: BACKBONE-DATA-SPLIT, then -DETECTOR and -noflip where they apply."""
-        parts = (self.backbone, self.data, self.split, self.detector, None if self.flip else "noflip")
-        return "-".join(part for part in parts if part)
+        """Stem of the file's name: BACKBONE-DATA-SPLIT, then detector, occlusion and noflip if they apply."""
+        settings = (self.detector, self.occlusion, None if self.flip else "noflip")
+        return "-".join(part for part in (self.backbone, self.data, self.split, *settings) if part)
+
+    @property
+    def setting(self) -> str:
+        """What was read and how, for people."""
+        parts = [f"{self.data} {self.split}"]
+        parts += [f"detected by {self.detector}"] if self.detector else []
+        parts += [f"occluded: {self.occlusion}"] if self.occlusion else []
+        return ", ".join(parts + ([] if self.flip else ["without flip"]))
 
     @property
     def title(self) -> str:
-        """The same for people."""
-        parts = [f"{self.backbone} on {self.data} {self.split}"]
-        parts += [f"detected by {self.detector}"] if self.detector else []
-        return ", ".join(parts + ([] if self.flip else ["without flip"]))
+        """The backbone and its setting."""
+        return f"{self.backbone} on {self.setting}"
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "About":

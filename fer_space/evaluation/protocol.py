@@ -12,12 +12,13 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fer_space.alignment import CropRule, crop_face
+from fer_space.alignment import CropRule, crop_face, landmarks_in_crop
 from fer_space.data.faceset import FaceSet
 from fer_space.engine import Engine
 from fer_space.evaluation.predictions import About, Predictions, today
 from fer_space.inference import Readout, outputs_of
 from fer_space.labels import EMOTIONS
+from fer_space.occlusion import occlude
 from fer_space.preprocess import Preprocess
 from fer_space.weights import Card
 
@@ -27,15 +28,20 @@ TWIN_VIEW = Preprocess(input_size=48, native_size=48, gray=True)  # faces of FER
 
 
 def detected_crops(
-    engine: Engine, faces: FaceSet, rule: CropRule, detector: str
+    engine: Engine, faces: FaceSet, rule: CropRule, detector: str, occlusion: str | None = None
 ) -> tuple[list[Picture], NDArray[np.bool_]]:
-    """The crop of the largest face of each picture, and the mask (N,) of pictures with a face."""
+    """The crop of the largest face of each picture, and the mask (N,) of pictures with a face.
+
+    The face is found before it is covered, so that `occlusion` tries the backbone and not the detector.
+    """
     crops, found = [], np.zeros(len(faces), dtype=np.bool_)
     for i in tqdm(range(len(faces)), desc=f"{detector} on {faces.name}", unit="picture", leave=False):
         picture = faces.read(i)
         seen = engine.detect(picture, detector=detector)
         if seen:
-            crops.append(crop_face(picture, seen[0], rule).image_rgb)
+            crop = crop_face(picture, seen[0], rule)
+            landmarks = landmarks_in_crop(seen[0], crop)
+            crops.append(occlude(crop.image_rgb, occlusion, landmarks) if occlusion else crop.image_rgb)
             found[i] = True
     return crops, found
 
@@ -51,6 +57,7 @@ def predict_set(
     faces: FaceSet,
     detector: str | None = None,
     *,
+    occlusion: str | None = None,
     mirror: bool = True,
     embed: bool = False,
 ) -> Predictions:
@@ -61,13 +68,16 @@ def predict_set(
         card: the backbone's.
         faces: the split.
         detector: finds the faces; None takes each picture as the face crop.
+        occlusion: what covers every face, a name in `fer_space.occlusion.OCCLUSIONS`; by its landmarks where
+            a detector gives them, else by those of an average face.
         mirror: whether each face is averaged with its mirror image.
         embed: whether what the classifier reads is kept.
     """
     if detector is None:
         crops, found = [faces.read(i) for i in range(len(faces))], np.ones(len(faces), dtype=np.bool_)
+        crops = [occlude(crop, occlusion) for crop in crops] if occlusion else crops
     else:
-        crops, found = detected_crops(engine, faces, card.crop, detector)
+        crops, found = detected_crops(engine, faces, card.crop, detector, occlusion)
     readout = _read(engine, card, crops, mirror=mirror, embed=embed) if crops else None
     probabilities = np.zeros((len(faces), len(EMOTIONS)))
     if readout is not None:
@@ -75,7 +85,17 @@ def predict_set(
     affect = readout.affect if readout is not None else None
     embeddings = readout.embeddings if readout is not None else None
     return Predictions(
-        about=_about(card, faces, detector, mirror),
+        about=About(
+            backbone=card.name,
+            data=faces.name,
+            split=faces.split,
+            detector=detector,
+            occlusion=occlusion,
+            model_classes=_in_order(card.labels),
+            data_classes=_in_order(faces.classes),
+            flip=mirror,
+            date=today(),
+        ),
         files=faces.files,
         labels=faces.labels,
         probabilities=probabilities,
@@ -104,19 +124,6 @@ def _over_emotions(card: Card, readout: Readout) -> NDArray[np.float64]:
     columns = [EMOTIONS.index(label) for label in card.labels]
     probabilities[:, columns] = card.probabilities(readout.logits).numpy()
     return probabilities
-
-
-def _about(card: Card, faces: FaceSet, detector: str | None, mirror: bool) -> About:
-    return About(
-        backbone=card.name,
-        data=faces.name,
-        split=faces.split,
-        detector=detector,
-        model_classes=_in_order(card.labels),
-        data_classes=_in_order(faces.classes),
-        flip=mirror,
-        date=today(),
-    )
 
 
 def _in_order(emotions: Iterable[str]) -> tuple[str, ...]:

@@ -20,9 +20,9 @@ def record_of(predictions: Predictions) -> dict[str, Any]:
     """Every score of predictions as fractions, with what they were measured on.
 
     Always: backbone, data, split, flip, `metrics.score`, and the absences of `evaluation.classes`. Where
-    they apply: detector and undetected; accuracy_on_shared and n_shared; members and disagreement (mean, in
-    bits); twins (their number) and without_twins (the scores of the other faces, None if there are none);
-    affect.
+    they apply: detector and undetected; occlusion; accuracy_on_shared and n_shared; members and disagreement
+    (mean, in bits); twins (their number) and without_twins (the scores of the other faces, None if there are
+    none); affect.
 
     Raises:
         DataError: model and data set share no emotion.
@@ -44,6 +44,8 @@ def record_of(predictions: Predictions) -> dict[str, Any]:
         )
     if about.detector is not None:
         record |= {"detector": about.detector, "undetected": int((~predictions.answered).sum())}
+    if about.occlusion is not None:
+        record["occlusion"] = about.occlusion
     if predictions.disagreement is not None:
         known = predictions.disagreement[predictions.answered]
         mean = round(float(known.mean()), DIGITS) if len(known) else None

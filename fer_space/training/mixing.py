@@ -100,18 +100,6 @@ class Mix(ABC):
 
 
 @dataclass(frozen=True)
-class NoMix(Mix):
-    """Pictures as they are."""
-
-    def draw(self, count: int, size: int, rng: torch.Generator) -> MixDraw:
-        """Nothing is drawn."""
-        return _without_boxes(torch.ones(count))
-
-    def _mix(self, a: Rows, b: Rows, draw: MixDraw) -> tuple[Tensor, Tensor]:
-        return a.pictures.clone(), a.targets.clone()
-
-
-@dataclass(frozen=True)
 class Mixup(Mix):
     """Weighted means of two pictures and of their targets (Zhang et al. 2018, arXiv 1710.09412).
 
@@ -219,7 +207,6 @@ class AttentiveCutMix(Mix):
 
 
 MIXES: dict[str, Callable[..., Mix]] = {
-    "none": NoMix,
     "mixup": Mixup,
     "cutmix": CutMix,
     "snapmix": SnapMix,

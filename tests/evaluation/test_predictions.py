@@ -20,6 +20,7 @@ def rich() -> Predictions:
         ["neutral", "happiness", "contempt", "fear"],
         rows_of(["neutral", "", "anger", "fear"], 0.7, SEVEN),
         detector="dlib",
+        occlusion="surgical",
         model_classes=SEVEN,
         flip=False,
         members=("a", "b"),
@@ -60,8 +61,8 @@ def test_no_answer_is_stored_as_null_not_as_zero(tmp_path: Path):
 
 
 def test_files_are_named_by_what_they_hold(tmp_path: Path):
-    assert rich().save(tmp_path).name == "tiny-made-test-dlib-noflip.parquet"
-    assert rich().about.title == "tiny on made test, detected by dlib, without flip"
+    assert rich().save(tmp_path).name == "tiny-made-test-dlib-surgical-noflip.parquet"
+    assert rich().about.title == "tiny on made test, detected by dlib, occluded: surgical, without flip"
     assert plain().save(tmp_path).name == "tiny-made-test.parquet"
 
 

@@ -5,14 +5,17 @@ import numpy as np
 import pytest
 import torch
 
+from fer_space.alignment import CropRule, crop_face
 from fer_space.data.faceset import FaceSet, one_hot
 from fer_space.engine import Engine
-from fer_space.evaluation.protocol import predict_set, read_crops, twin_mask
+from fer_space.evaluation.protocol import detected_crops, predict_set, read_crops, twin_mask
 from fer_space.evaluation.scoring import record_of
 from fer_space.imaging import encode_png
 from fer_space.labels import EMOTIONS
+from fer_space.occlusion import draw_mask, occlude
 from fer_space.types import Face
 from fer_space.weights import Card
+from tests.test_occlusion import landmarks_at
 
 
 def faces(seed: int = 0) -> FaceSet:
@@ -58,6 +61,40 @@ def test_a_split_without_any_found_face_is_all_wrong(
     monkeypatch.setattr(engine, "detect", lambda picture, *, detector: [])
     record = record_of(predict_set(engine, card, faces(), "libfacedetection"))
     assert (record["accuracy"], record["undetected"]) == (0.0, 5)
+
+
+@pytest.mark.parametrize("kind", ["surgical", "upper"])
+def test_faces_are_covered_as_an_average_face_without_a_detector(tiny_weights: tuple[Path, Card], kind: str):
+    folder, card = tiny_weights
+    engine = Engine(folder, "cpu")
+    predictions = predict_set(engine, card, faces(), occlusion=kind)
+    crops = [occlude(faces().read(i), kind) for i in range(5)]
+    np.testing.assert_array_equal(predictions.probabilities, read_crops(engine, card, crops))
+    assert record_of(predictions)["occlusion"] == kind
+    assert np.abs(predictions.probabilities - predict_set(engine, card, faces()).probabilities).max() > 1e-6
+
+
+def test_a_found_face_is_covered_by_its_landmarks_after_it_was_found(
+    tiny_weights: tuple[Path, Card], monkeypatch: pytest.MonkeyPatch
+):
+    folder, _ = tiny_weights
+    engine, picture = Engine(folder, "cpu"), faces().read(0)
+    landmarks = (landmarks_at(20.0, 20.0, 24.0), None)
+    found = [Face((5, 5, 30, 30), 0.9, points) for points in landmarks]
+    seen = iter(found)
+
+    def detect(image_rgb: np.ndarray, *, detector: str) -> list[Face]:
+        assert any(np.array_equal(image_rgb, faces().read(i)) for i in range(5))
+        return [next(seen)]
+
+    monkeypatch.setattr(engine, "detect", detect)
+    rule = CropRule(align=False)
+    two = faces().select([0, 0])
+    crops, _ = detected_crops(engine, two, rule, "libfacedetection", "surgical")
+    crop = crop_face(picture, found[0], rule)
+    scale, shift = crop.photo_to_crop[:, :2], crop.photo_to_crop[:, 2]
+    assert np.array_equal(crops[0], draw_mask(crop.image_rgb, landmarks[0] @ scale.T + shift))
+    assert np.array_equal(crops[1], draw_mask(crop.image_rgb))
 
 
 def test_flip_averaging_can_be_switched_off(tiny_weights: tuple[Path, Card]):

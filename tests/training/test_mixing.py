@@ -12,7 +12,6 @@ from fer_space.training.mixing import (
     CutMix,
     MixDraw,
     Mixup,
-    NoMix,
     SnapMix,
     _fitted,
 )
@@ -163,7 +162,7 @@ def test_attentive_cutmix_leaves_a_picture_whose_partner_has_no_attention(value:
     assert torch.equal(targets, target)
 
 
-MIXTURES = [NoMix(), Mixup(), CutMix(share=0.8), SnapMix(share=0.8), AttentiveCutMix(share=0.8)]
+MIXTURES = [Mixup(), CutMix(share=0.8), SnapMix(share=0.8), AttentiveCutMix(share=0.8)]
 
 
 @pytest.mark.parametrize("mix", MIXTURES, ids=lambda mix: type(mix).__name__)
@@ -256,7 +255,7 @@ def test_share_is_the_part_of_the_pictures_that_is_mixed(mix: object):
 
 def test_registry_builds_each_and_says_what_it_needs():
     needs = {name: build().needs for name, build in MIXES.items()}
-    assert needs == {"none": "", "mixup": "", "cutmix": "", "snapmix": "own", "attentive-cutmix": "guide"}
+    assert needs == {"mixup": "", "cutmix": "", "snapmix": "own", "attentive-cutmix": "guide"}
     for name in ("snapmix", "attentive-cutmix"):
         with pytest.raises(ValueError, match="maps"):
             MIXES[name]().apply(*black_and_white(), drawn([0.5]))
