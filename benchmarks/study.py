@@ -1,15 +1,18 @@
 """The controlled comparison of mixing, targets, losses and sampling: one small budget, one change at a time.
 
-    python benchmarks/study.py train ferplus:DIR runs/study      hours; continues where it stopped
-    python benchmarks/study.py table runs/study                  validation results so far
-    python benchmarks/study.py test ferplus:DIR runs/study       once, at the end; prints the table
+    python benchmarks/study.py train ferplus:DIR runs/study             hours; continues where it stopped
+    python benchmarks/study.py report ferplus:DIR runs/study            validation results so far
+    python benchmarks/study.py report ferplus:DIR runs/study --test --out docs       once, at the end
 
-Every run has the same seed, pictures, steps and size; only the options in `CHANGES` differ. Choices are made
-on the validation split. `table` and `test` write RUNS/results.json and a picture beside it.
+Every run has the same seed, pictures, steps and size; only the options in `CHANGES` differ. A run's epoch is
+chosen on the validation split, and so is what follows for the recipe. `report` stores every run's predictions
+in RUNS/predictions and prints the table; with --out it writes study.json, study-differences.png and
+study-tradeoff.png too.
 """
 
 import argparse
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -17,15 +20,20 @@ from typing import Any
 from safetensors.torch import load_file
 
 from fer_space.data import open_data
+from fer_space.evaluation.comparing import differences_from
+from fer_space.evaluation.comparison_plots import RARE, draw_differences, draw_tradeoff
 from fer_space.evaluation.metrics import score
+from fer_space.evaluation.predictions import About, Predictions, today
+from fer_space.evaluation.tradeoff import tradeoff
 from fer_space.inference import logits_of
 from fer_space.training.config import TrainConfig
 from fer_space.training.pictures import LabelledPictures
 from fer_space.training.run import run
 from fer_space.training.start import empty_network, preprocess_for
 
+BASE = "none"
 CHANGES: dict[str, dict[str, Any]] = {
-    "none": {},
+    BASE: {},
     "mixup": {"mix": "mixup"},
     "CutMix": {"mix": "cutmix"},
     "SnapMix": {"mix": "snapmix"},
@@ -46,6 +54,7 @@ CHANGES: dict[str, dict[str, Any]] = {
     "balanced sampling": {"imbalance": "balanced"},
     "logit-adjusted .5": {"loss": "logit-adjusted", "tau": 0.5},
 }
+CURVES = (BASE, "Attentive CutMix", "FER-2013 label .4", "weighted, inverse", "LDAM-DRW", "logit-adjusted")
 
 
 def base_config(data: str) -> TrainConfig:
@@ -67,56 +76,106 @@ def train_all(data: str, runs: Path) -> None:
             run(replace(base_config(data), **change), folder_of(name, runs), resume=True)
 
 
-def measure(data: str, runs: Path, split: str) -> dict[str, dict[str, Any]]:
-    """Scores of every finished run on a split, read once for all."""
-    finished = {name: folder_of(name, runs) for name in CHANGES}
-    finished = {name: folder for name, folder in finished.items() if (folder / "card.json").is_file()}
-    preprocess = preprocess_for(base_config(data))
-    held_out = LabelledPictures.read(open_data(data, split), preprocess)
-    results = {}
-    for name, folder in finished.items():
-        network = empty_network(base_config(data)).eval()
-        network.load_state_dict(load_file(folder / "best.safetensors"))
-        logits = logits_of(network, preprocess, held_out.pictures)
-        results[name] = score(logits.double().softmax(dim=1).numpy(), held_out.labels.numpy())
-    return results
+def read_all(data: str, runs: Path, split: str) -> dict[str, Predictions]:
+    """What every finished run says of a split; read once, then kept in RUNS/predictions."""
+    config, folder = base_config(data), runs / "predictions"
+    finished = [name for name in CHANGES if (folder_of(name, runs) / "card.json").is_file()]
+    faces, held_out, found = open_data(data, split), None, {}
+    for name in finished:
+        about = About(backbone=name, data=faces.name, split=split, date=today())
+        if not (folder / f"{about.stem}.parquet").is_file():
+            held_out = held_out or LabelledPictures.read(faces, preprocess_for(config))
+            network = empty_network(config).eval()
+            network.load_state_dict(load_file(folder_of(name, runs) / "best.safetensors"))
+            logits = logits_of(network, preprocess_for(config), held_out.pictures)
+            rows = logits.double().softmax(dim=1).numpy()
+            Predictions(about, faces.files, faces.labels, rows).save(folder)
+        found[name] = Predictions.load(folder / f"{about.stem}.parquet")
+    return found
 
 
-def markdown(results: dict[str, dict[str, Any]]) -> str:
-    """A table with the interval of the accuracy and the recalls of the rare emotions."""
-    rare = ("disgust", "fear", "contempt")
-    rows = [
-        "| change | accuracy | balanced | macro-F1 | " + " | ".join(rare) + " |",
-        "|---|---|---|---|---|---|---|",
-    ]
-    for name, record in results.items():
+def records_of(found: Mapping[str, Predictions]) -> dict[str, dict[str, Any]]:
+    """Every run's scores, and how far it is ahead of the one without a change."""
+    return {
+        name: {
+            **score(predictions.scored, predictions.labels),
+            "ahead": {k: list(v) for k, v in differences_from(found[BASE], predictions).items()},
+            "date": predictions.about.date,
+        }
+        for name, predictions in found.items()
+    }
+
+
+def markdown(records: Mapping[str, dict[str, Any]]) -> str:
+    """A table of one split."""
+    head = ["change", "accuracy", "against none", "balanced", "against none", "macro-F1", *RARE]
+    lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
+    for name, record in records.items():
         low, high = record["accuracy_interval"]
-        recalls = " | ".join(f"{record['per_class'][emotion]:.2f}" for emotion in rare)
-        rows.append(
-            f"| {name} | {record['accuracy']:.1%} ({low:.1%} to {high:.1%}) | "
-            f"{record['balanced_accuracy']:.1%} | {record['macro_f1']:.1%} | {recalls} |"
-        )
-    return "\n".join(rows)
+        cells = [
+            name,
+            f"{record['accuracy']:.1%} ({low:.1%} to {high:.1%})",
+            _ahead(record, "accuracy"),
+            f"{record['balanced_accuracy']:.1%}",
+            _ahead(record, "balanced_accuracy"),
+            f"{record['macro_f1']:.1%}",
+            *(f"{record['per_class'][emotion]:.0%}" for emotion in RARE),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _ahead(record: Mapping[str, Any], measure: str) -> str:
+    """Points ahead of the run without a change; bold where the interval does not hold 0."""
+    value, low, high = (100.0 * number for number in record["ahead"][measure])
+    text = f"{value:+.1f}"
+    return f"{f'**{text}**' if low > 0.0 or high < 0.0 else text} ({low:+.1f} to {high:+.1f})"
+
+
+def draw(found: Mapping[str, Predictions], out: Path) -> None:
+    """The two pictures of the study."""
+    others = {name: predictions for name, predictions in found.items() if name != BASE}
+    ahead = {name: differences_from(found[BASE], predictions) for name, predictions in others.items()}
+    draw_differences(ahead, BASE, out / "study-differences.png")
+    curves = {name: tradeoff(found[name].scored, found[name].labels) for name in CURVES if name in found}
+    draw_tradeoff(curves, out / "study-tradeoff.png")
+
+
+def report(data: str, runs: Path, *, test: bool, out: Path | None) -> None:
+    """Print the tables, and write the results and pictures of the last split into `out`."""
+    results: dict[str, dict[str, Any]] = {}
+    found: dict[str, Predictions] = {}
+    for split in ("valid", "test") if test else ("valid",):
+        found = read_all(data, runs, split)
+        results[split] = records_of(found)
+        print(f"\n{split}\n\n{markdown(results[split])}", flush=True)
+    if out is not None:
+        budget = base_config("ferplus:DIR").to_dict()
+        text = json.dumps({"budget": budget, "changes": CHANGES, "results": results}, indent=1)
+        (out / "study.json").write_text(text + "\n", encoding="utf-8")
+        draw(found, out)
 
 
 def main() -> None:
-    """Train, or print the table of what was measured."""
+    """Train, or report what was measured."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("train", "table", "test"):
+    for name in ("train", "report"):
         command = commands.add_parser(name)
         command.add_argument("data", metavar="KIND:PATH")
         command.add_argument("runs", type=Path)
+        if name == "report":
+            command.add_argument(
+                "--test", action="store_true", help="read the test split too: once, at the end"
+            )
+            command.add_argument("--out", type=Path, metavar="DIR", help="for study.json and the pictures")
     args = parser.parse_args()
     if args.command == "train":
         train_all(args.data, args.runs)
-        return
-    split = "test" if args.command == "test" else "valid"
-    results = measure(args.data, args.runs, split)
-    (args.runs / f"{split}.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
-    print(markdown(results))
+    else:
+        report(args.data, args.runs, test=args.test, out=args.out)
 
 
 if __name__ == "__main__":

@@ -39,7 +39,7 @@ def stored(tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize(
     ("what", "beside"),
-    [("confusion", ""), ("reliability", "-reliability"), ("tsne", "-tsne")],
+    [("confusion", ""), ("reliability", "-reliability"), ("tradeoff", "-tradeoff"), ("tsne", "-tsne")],
 )
 def test_predictions_are_drawn_beside_their_file(
     what: str, beside: str, stored: Path, capsys: pytest.CaptureFixture[str]
@@ -50,9 +50,12 @@ def test_predictions_are_drawn_beside_their_file(
     assert is_drawn(drawn)
 
 
-def test_several_models_share_one_picture(stored: Path, tmp_path: Path):
-    other = lively(60, seed=1, backbone="other").save(tmp_path)
-    run("plot", "reliability", stored, other, "-o", tmp_path / "new" / "both.png")
+@pytest.mark.parametrize("what", ["reliability", "tradeoff", "differences"])
+def test_several_models_share_one_picture(what: str, tmp_path: Path):
+    made = lively(60)
+    others = made.probabilities[::-1].copy()
+    both = (made, replace(made, about=replace(made.about, backbone="other"), probabilities=others))
+    run("plot", what, *(one.save(tmp_path) for one in both), "-o", tmp_path / "new" / "both.png")
     assert is_drawn(tmp_path / "new" / "both.png")
 
 
@@ -99,12 +102,23 @@ def test_a_data_set_is_drawn_by_split(tmp_path: Path, monkeypatch: pytest.Monkey
     [
         (["tsne", "bare.parquet"], "test --embeddings"),
         (["confusion", "gone.parquet"], "no file"),
+        (["differences", "bare.parquet"], "one or more others"),
+        (["differences", "bare.parquet", "other.parquet"], "not of the same faces"),
         (["curves", "gone"], "no file"),
         (["curves", "words.csv"], "no history"),
         (["curves", "empty.csv"], "no history"),
         (["distribution", "gone.csv"], "gone.csv"),
     ],
-    ids=["no features", "no predictions", "no run", "no numbers", "no lines", "no manifest"],
+    ids=[
+        "no features",
+        "no predictions",
+        "nothing beside",
+        "other faces",
+        "no run",
+        "no numbers",
+        "no lines",
+        "no manifest",
+    ],
 )
 def test_what_cannot_be_drawn_is_one_line_on_stderr(
     words: list[str],
@@ -115,6 +129,7 @@ def test_what_cannot_be_drawn_is_one_line_on_stderr(
 ):
     monkeypatch.chdir(tmp_path)
     replace(lively(9), embeddings=None).save(tmp_path).rename("bare.parquet")
+    lively(9, seed=5).save(tmp_path).rename("other.parquet")
     Path("words.csv").write_text("train_loss\nmuch\n")
     Path("empty.csv").write_text("")
     run("plot", *words, status=2)

@@ -27,6 +27,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (curves, "curves", "RUN", True, "loss and accuracy over epochs, of runs or their history.csv"),
         (confusion, "confusion", "FILE.parquet", False, "labels against answers"),
         (reliability, "reliability", "FILE.parquet", True, "how often answers of a confidence are right"),
+        (tradeoff, "tradeoff", "FILE.parquet", True, "what recall of rare emotions costs in accuracy"),
+        (differences, "differences", "FILE.parquet", True, "how far the others are ahead of the first"),
         (tsne, "tsne", "FILE.parquet", False, "map of the features that test --embeddings stored"),
         (distribution, "distribution", "KIND:PATH", False, "faces of each emotion and split; or a .csv"),
         (augment, "augment", "KIND:PATH", False, "what training does to faces, and the targets that result"),
@@ -80,6 +82,33 @@ def reliability(sources: list[str], out: Path | None) -> Path:
     models = {p.about.title: metrics.reliability(p.scored, p.labels) for p in several}
     path = out or _beside(sources[0], "reliability")
     draw_reliability(models, path)
+    return path
+
+
+def tradeoff(sources: list[str], out: Path | None) -> Path:
+    """Draw accuracy against balanced accuracy and rare emotions as the answers are adjusted."""
+    from fer_space.evaluation import tradeoff as rule
+    from fer_space.evaluation.comparison_plots import draw_tradeoff
+    from fer_space.evaluation.predictions import Predictions
+
+    several = [Predictions.load(Path(source)) for source in sources]
+    path = out or _beside(sources[0], "tradeoff")
+    draw_tradeoff({p.about.title: rule.tradeoff(p.scored, p.labels) for p in several}, path)
+    return path
+
+
+def differences(sources: list[str], out: Path | None) -> Path:
+    """Draw how far stored predictions are ahead of the first ones, with intervals of the difference."""
+    from fer_space.evaluation.comparing import differences_from
+    from fer_space.evaluation.comparison_plots import draw_differences
+    from fer_space.evaluation.predictions import Predictions
+
+    base, *others = (Predictions.load(Path(source)) for source in sources)
+    if not others:
+        raise InputError("Name the predictions to compare with, and then one or more others.")
+    path = out or _beside(sources[0], "differences")
+    ahead = {other.about.title: differences_from(base, other) for other in others}
+    draw_differences(ahead, base.about.title, path)
     return path
 
 

@@ -25,6 +25,19 @@ from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import DETECTORS
 from fer_space.weights import WEIGHTS_DIR, paths_of, read_card
 
+# Options that say how pictures are read: of no use where predictions are stored already.
+OF_READING = (
+    "backbone",
+    "data",
+    "detect",
+    "occlude",
+    "no_flip",
+    "without_twins",
+    "out",
+    "embeddings",
+    "record",
+)
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
@@ -63,9 +76,7 @@ def run(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> None:
     """Raise InputError for options that cannot go together."""
     if args.stored:
-        reading = ("backbone", "data", "detect", "occlude", "no_flip", "without_twins")
-        reading += ("out", "embeddings", "record")
-        given = [f"--{name.replace('_', '-')}" for name in reading if getattr(args, name)]
+        given = [f"--{name.replace('_', '-')}" for name in OF_READING if getattr(args, name)]
         if given:
             raise InputError(f"Stored predictions are scored as they are: leave out {', '.join(given)}.")
     elif not (args.backbone and args.data):

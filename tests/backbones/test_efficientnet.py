@@ -54,8 +54,10 @@ def test_imagenet_weights_know_a_cat_from_a_cup():
     assert named[1] in {504, 967, 968}  # mug, espresso, cup
 
 
+@pytest.mark.parametrize("pads", [True, False])
 @pytest.mark.parametrize("side", [1, 2, 3, 4, 5, 7])
-def test_roomy_convolution_is_a_convolution(side: int):
+def test_roomy_convolution_is_a_convolution(side: int, pads: bool, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(RoomyConv2d, "pads", pads)
     torch.manual_seed(0)
     roomy = RoomyConv2d(6, 6, 5, padding=2, groups=6, bias=False).train()
     plain = torch.nn.Conv2d(6, 6, 5, padding=2, groups=6, bias=False)

@@ -57,6 +57,31 @@ def test_every_score_is_a_fraction(pairs: list[tuple[int, int]]):
     assert all(0.0 <= record[key] <= 1.0 for key in ("balanced_accuracy", "macro_f1", "ece"))
 
 
+def test_a_model_is_level_with_itself_and_ahead_of_a_worse_one():
+    labels = np.arange(800) % 8
+    good = sure(np.where(np.arange(800) % 5 == 0, (labels + 1) % 8, labels).tolist())  # 80 %
+    poor = sure(np.where(np.arange(800) % 2 == 0, (labels + 1) % 8, labels).tolist())  # 50 %
+    assert set(metrics.difference_intervals(good, good, labels).values()) == {(0.0, 0.0)}
+    for low, high in metrics.difference_intervals(good, poor, labels).values():
+        assert 0.2 < low < 0.3 < high < 0.4
+    flipped = metrics.difference_intervals(poor, good, labels)
+    np.testing.assert_allclose(
+        flipped["accuracy"],
+        [-v for v in reversed(metrics.difference_intervals(good, poor, labels)["accuracy"])],
+    )
+
+
+def test_pairs_are_told_apart_where_independent_intervals_overlap():
+    labels = np.zeros(400, dtype=np.int64)
+    wrong = np.arange(400) < 200
+    first = sure(np.where(wrong, 1, 0).tolist())
+    second = sure(np.where(wrong & (np.arange(400) >= 12), 1, 0).tolist())  # right on 12 faces more
+    low, high = metrics.difference_intervals(second, first, labels)["accuracy"]
+    assert 0.0 < low < 0.03 < high < 0.06
+    (_, of_first), (of_second, _) = (metrics.bootstrap_interval(rows, labels) for rows in (first, second))
+    assert of_first > of_second
+
+
 def test_reliability_by_hand():
     rows = np.concatenate([sure([0] * 4, 0.9), sure([1] * 4, 0.6), np.zeros((1, 8))])
     labels = np.array([0, 0, 0, 1, 1, 1, 0, 0, 0])
