@@ -2,8 +2,8 @@
 
 Post-hoc logit adjustment (Menon et al. 2021, arXiv 2007.07314): the log probabilities less tau times the log
 of a prior. Here the prior is the model's own mean distribution over the faces that are scored, so that
-neither labels nor the training set are needed. tau 0 are the answers as they are; a negative tau prefers what is
-frequent still more.
+neither labels nor the training set are needed. tau 0 are the answers as they are; a negative tau prefers
+what is frequent still more.
 """
 
 from collections.abc import Sequence
