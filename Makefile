@@ -21,10 +21,14 @@ check: .venv/tested
 
 bench: .venv/tested
 	$(BIN)/python benchmarks/speed.py
+	$(BIN)/python benchmarks/feeding.py
 
 # FERPLUS and DIFFUSIONFER name folders that hold the data
 evaluate: install
 	$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --without-twins --record
+	$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --occlude surgical --record
+	$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --occlude upper --record
+	$(BIN)/fer-space test --backbone all --data fer2013:$(FERPLUS) --record
 	$(BIN)/fer-space test --backbone all --data diffusionfer:$(DIFFUSIONFER) --record
 	$(BIN)/fer-space test --backbone all --data diffusionfer:$(DIFFUSIONFER) --detect libfacedetection --record
 
