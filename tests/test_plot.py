@@ -59,6 +59,12 @@ def test_several_models_share_one_picture(what: str, tmp_path: Path):
     assert is_drawn(tmp_path / "new" / "both.png")
 
 
+def test_models_of_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    files = [str(lively(60, seed=i).save(tmp_path / folder)) for i, folder in enumerate("ab")]
+    assert list(plot.load_all(files)) == [f"tiny on made test ({file})" for file in files]
+    assert plot.told_apart(["x", "y", "x"], ["1", "2", "3"]) == ["x (1)", "y", "x (3)"]
+
+
 def test_faces_that_were_not_found_are_not_drawn(tmp_path: Path):
     made = lively(60)
     assert made.embeddings is not None
@@ -84,7 +90,7 @@ def test_a_data_set_is_drawn_by_split(tmp_path: Path, monkeypatch: pytest.Monkey
     for i in range(9):
         (tmp_path / f"{i}.png").write_bytes(b"never opened")
     name, counts = plot.count_emotions(f"csv:{tmp_path / 'manifest.csv'}")
-    assert name == "manifest"
+    assert name == tmp_path.name
     assert {split: rows.sum() for split, rows in counts.items()} == {"train": 6, "test": 3}
     assert counts["test"].tolist() == [0, 2, 0, 0, 0, 0, 1, 0]
     run("plot", "distribution", tmp_path / "manifest.csv")

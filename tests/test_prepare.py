@@ -12,7 +12,7 @@ from fer_space import cli
 from fer_space.data import collect, open_data
 from fer_space.data.twins import THRESHOLD
 from fer_space.labels import EMOTIONS
-from tests.data.making import fer_csv, picture, text
+from tests.data.making import fer_csv, picture, png, text
 from tests.data.test_fer2013 import ROWS, make_folders
 from tests.data.test_sets import make_affectnet, make_ck_sequences, make_rafdb, make_voc
 
@@ -59,11 +59,11 @@ def test_the_manifest_holds_what_the_reader_reads(source: tuple[str, Path], tmp_
     assert (tmp_path / "out" / "images").exists() == (kind in ("ferplus", "fer2013"))
     for split in {row.split or "train" for row in collect(kind, path).rows}:
         try:
-            direct = open_data(f"{kind}:{path}", split)
+            direct = open_data(f"{kind}:{path}", split, "majority" if kind == "ferplus" else "cel")
         except Exception:  # a split of which nothing is usable
             assert split not in report["counts"]
             continue
-        again = open_data(f"csv:{tmp_path / 'out' / 'manifest.csv'}", split)
+        again = open_data(f"csv:{tmp_path / 'out' / 'manifest.csv'}", split, "cel")
         np.testing.assert_array_equal(again.labels, direct.labels)
         np.testing.assert_allclose(again.targets, direct.targets, atol=1e-6)
         assert again.subjects == direct.subjects
@@ -134,6 +134,79 @@ def test_archives_are_written_out(tmp_path: Path):
     (written,) = (tmp_path / "out" / "images").rglob("*.png")
     assert written.read_bytes() == (tmp_path / "a.png").read_bytes()
     assert written.parent.name in ("valid", "test")
+
+
+def make_joint(folder: Path) -> str:
+    """FERPlus with the same pictures in each split but for one, which a training face elsewhere repeats."""
+    make_folders(folder / "fer")
+    (folder / "fer" / "FER2013Valid" / "Valid2.png").write_bytes(png(7))
+    picture(folder / "more" / "train" / "happy" / "a.png", 8)
+    (folder / "more" / "train" / "happy" / "b.png").write_bytes(png(7))
+    return f"ferplus:{folder / 'fer'}+folder:{folder / 'more'}"
+
+
+def test_joint_sets_are_one_manifest_without_leaks(tmp_path: Path):
+    data = make_joint(tmp_path)
+    out = tmp_path / "both"
+    assert cli.main(["prepare", "joint", data, str(out)]) == 0
+    report = json.loads((out / "report.json").read_text())
+    assert report["name"] == "ferplus+more"
+    assert {split: sum(counts.values()) for split, counts in report["counts"].items()} == {
+        "train": 1,
+        "valid": 1,
+        "test": 3,
+    }
+    assert report["duplicates"]["groups_across_splits"] == 0
+    assert report["dropped"]["reasons"] == {
+        "the same picture is in test": 5,
+        "the same picture is in valid": 1,
+    }
+    twins = {row["file"]: row["twin"] for row in report["dropped"]["rows"]}
+    assert twins["train/happy/b.png"] == "Valid2.png"
+    assert twins["Valid0.png"] == "Test0.png"
+    assert (out / "distribution.png").is_file()
+    for split in ("train", "valid", "test"):
+        direct, again = open_data(data, split), open_data(f"csv:{out / 'manifest.csv'}", split, "cel")
+        assert again.name == "both"
+        np.testing.assert_array_equal(again.targets, direct.targets)
+        for i in range(len(direct)):
+            np.testing.assert_array_equal(again.read(i), direct.read(i))
+
+
+def test_namesakes_of_joint_sets_are_kept_apart(tmp_path: Path):
+    for number, name in enumerate(("fer", "again")):
+        make_folders(tmp_path / name)
+        (tmp_path / name / "FER2013Test" / "Test1.png").write_bytes(png(20 + number))
+    data = f"ferplus:{tmp_path / 'fer'}+ferplus:{tmp_path / 'again'}"
+    assert cli.main(["prepare", "joint", data, str(tmp_path / "out")]) == 0
+    faces = open_data(f"csv:{tmp_path / 'out' / 'manifest.csv'}", "test")
+    assert len({faces.read(i).tobytes() for i in range(len(faces))}) == 4
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [("here", "KIND:PATH"), ("dogs:here", "kind of data"), ("csv:out/manifest.csv", "overwritten")],
+    ids=["no kind", "unknown kind", "its own manifest"],
+)
+def test_wrong_joint_sources_are_one_line(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    source: str,
+    message: str,
+):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["prepare", "joint", source, "out"]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_name_with_a_line_break_is_listed(tmp_path: Path):
+    picture(tmp_path / "source" / "happy" / "a.png", 1)
+    picture(tmp_path / "source" / "happy" / "b\nc.png", 2)
+    assert cli.main(["prepare", "folder", str(tmp_path / "source"), str(tmp_path / "out")]) == 0
+    report = json.loads((tmp_path / "out" / "report.json").read_text())
+    assert report["dropped"]["reasons"] == {"its name has a line break": 1}
+    assert len(open_data(f"csv:{tmp_path / 'out' / 'manifest.csv'}", "test")) == 1
 
 
 @pytest.mark.parametrize("source", ["csv"], indirect=True)

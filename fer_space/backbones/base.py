@@ -27,7 +27,10 @@ class Output(NamedTuple):
 
 
 class Backbone(nn.Module):
-    """`head(body(x))` for normalised pictures float (B, 3, S, S)."""
+    """`head(body(x))` for normalised pictures float (B, 3, S, S).
+
+    A head that is trained here has `keep_classes`, which drops what the training faces did not teach.
+    """
 
     def __init__(self, body: nn.Module, head: nn.Module) -> None:
         super().__init__()
@@ -73,6 +76,14 @@ class PooledLinearHead(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.classifier = _zero_linear(channels, num_classes)
         self.affect = _zero_linear(channels, 2) if affect else None
+
+    def keep_classes(self, columns: list[int]) -> None:
+        """Drop every column of the logits but these, in this order."""
+        kept = _zero_linear(self.classifier.in_features, len(columns))
+        with torch.no_grad():
+            kept.weight.copy_(self.classifier.weight[columns])
+            kept.bias.copy_(self.classifier.bias[columns])
+        self.classifier = kept
 
     def forward(self, features: Tensor) -> Output:
         """Features float (B, C, h, w) -> logits (B, K) and, if it was built so, affect (B, 2)."""

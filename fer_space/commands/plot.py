@@ -6,8 +6,9 @@ fer-space plot reliability results/*.parquet -o reliability.png
 
 import argparse
 import csv
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +19,9 @@ from fer_space.data.joining import join
 from fer_space.errors import InputError
 from fer_space.labels import EMOTIONS
 from fer_space.training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from fer_space.evaluation.predictions import Predictions
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,7 +60,8 @@ def curves(sources: list[str], out: Path | None) -> Path:
 
     files = [path / "history.csv" if path.is_dir() else path for path in map(Path, sources)]
     path = out or files[0].with_name("curves.png")
-    draw_curves({_title(file): read_history(file) for file in files}, path)
+    titles = told_apart([_title(file) for file in files], sources)
+    draw_curves(dict(zip(titles, map(read_history, files), strict=True)), path)
     return path
 
 
@@ -76,12 +81,10 @@ def reliability(sources: list[str], out: Path | None) -> Path:
     """Draw the reliability of one or several stored predictions into one picture."""
     from fer_space.evaluation import metrics
     from fer_space.evaluation.plots import draw_reliability
-    from fer_space.evaluation.predictions import Predictions
 
-    several = [Predictions.load(Path(source)) for source in sources]
-    models = {p.about.title: metrics.reliability(p.scored, p.labels) for p in several}
+    several = load_all(sources)
     path = out or _beside(sources[0], "reliability")
-    draw_reliability(models, path)
+    draw_reliability({name: metrics.reliability(p.scored, p.labels) for name, p in several.items()}, path)
     return path
 
 
@@ -89,11 +92,10 @@ def tradeoff(sources: list[str], out: Path | None) -> Path:
     """Draw accuracy against balanced accuracy and rare emotions as the answers are adjusted."""
     from fer_space.evaluation import tradeoff as rule
     from fer_space.evaluation.comparison_plots import draw_tradeoff
-    from fer_space.evaluation.predictions import Predictions
 
-    several = [Predictions.load(Path(source)) for source in sources]
+    several = load_all(sources)
     path = out or _beside(sources[0], "tradeoff")
-    draw_tradeoff({p.about.title: rule.tradeoff(p.scored, p.labels) for p in several}, path)
+    draw_tradeoff({name: rule.tradeoff(p.scored, p.labels) for name, p in several.items()}, path)
     return path
 
 
@@ -101,14 +103,12 @@ def differences(sources: list[str], out: Path | None) -> Path:
     """Draw how far stored predictions are ahead of the first ones, with intervals of the difference."""
     from fer_space.evaluation.comparing import differences_from
     from fer_space.evaluation.comparison_plots import draw_differences
-    from fer_space.evaluation.predictions import Predictions
 
-    base, *others = (Predictions.load(Path(source)) for source in sources)
+    (title, base), *others = load_all(sources).items()
     if not others:
         raise InputError("Name the predictions to compare with, and then one or more others.")
     path = out or _beside(sources[0], "differences")
-    ahead = {other.about.title: differences_from(base, other) for other in others}
-    draw_differences(ahead, base.about.title, path)
+    draw_differences({name: differences_from(base, other) for name, other in others}, title, path)
     return path
 
 
@@ -158,6 +158,23 @@ def augment(sources: list[str], out: Path | None) -> Path:
     path = out or Path(f"{faces.name}-augment.png")
     draw_sheet(sheet_rows(pictures, guide), path)
     return path
+
+
+def load_all(sources: Sequence[str]) -> dict[str, "Predictions"]:
+    """Stored predictions by title; raises InputError for a file that holds none."""
+    from fer_space.evaluation.predictions import Predictions
+
+    several = [Predictions.load(Path(source)) for source in sources]
+    titles = told_apart([predictions.about.title for predictions in several], sources)
+    return dict(zip(titles, several, strict=True))
+
+
+def told_apart(titles: Sequence[str], sources: Sequence[str]) -> list[str]:
+    """The titles; those that several share are followed by where each comes from."""
+    return [
+        title if titles.count(title) == 1 else f"{title} ({source})"
+        for title, source in zip(titles, sources, strict=True)
+    ]
 
 
 def count_emotions(data: str) -> tuple[str, dict[str, NDArray[np.int64]]]:

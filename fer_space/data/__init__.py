@@ -6,13 +6,14 @@ plus: `ckplus:DIR+rafdb:DIR`.
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from fer_space.data.affectnet import collect_affectnet
 from fer_space.data.ckplus import collect_ckplus
 from fer_space.data.collection import Collection
 from fer_space.data.diffusionfer import collect_diffusionfer
-from fer_space.data.faceset import SPLITS, FaceSet
+from fer_space.data.faceset import SPLITS, FaceSet, one_hot
 from fer_space.data.fer2013 import collect_fer2013
 from fer_space.data.ferplus import TargetMode, collect_ferplus
 from fer_space.data.joining import join, joined_faces
@@ -32,23 +33,24 @@ COLLECTORS: dict[str, Callable[[Path], Collection]] = {
     "csv": collect_csv,
 }
 KINDS = ("ferplus", "fer2013", "affectnet", "affectnet7", *COLLECTORS)
-PUBLISHED = ("ferplus", "fer2013")  # files with one published form, not decoded to be checked
 _JOINT = re.compile(rf"\+(?=(?:{'|'.join(KINDS)}):)")
 
 
 def open_data(data: str, split: str, target: TargetMode = "majority", second_label: float = 0.0) -> FaceSet:
     """Read a split of `KIND:PATH`, for example `ferplus:DIR`, or of several, joined with a plus.
 
-    Unreadable pictures are found by decoding every picture once (not for FERPlus and FER-2013 alone).
+    Unreadable pictures are found by decoding every picture once: about three seconds for all of FERPlus.
 
     Args:
         data: one or more KIND:PATH; a plus joins them where a kind and a colon follow it.
         split: train, valid or test.
-        target: how FERPlus votes are read; the other kinds have one way only.
+        target: how FERPlus votes are read (`fer_space.data.ferplus.collect_ferplus`). Of other kinds
+            `majority` takes the label alone, `cel` and `pld` the distribution where there is one.
         second_label: weight in [0, 1] of the FER-2013 label in the targets of FERPlus.
 
     Raises:
-        InputError: the form or the weight is wrong, or no set has a second label.
+        InputError: the form or the weight is wrong, no set has a second label, or `multi` is asked of a set
+            without votes.
         DataError: a set cannot be read, or nothing is left of the split.
     """
     pairs = split_data(data)
@@ -56,11 +58,13 @@ def open_data(data: str, split: str, target: TargetMode = "majority", second_lab
         raise UnknownNameError.of("split", split, SPLITS)
     if second_label > 0.0 and "ferplus" not in (kind for kind, _ in pairs):
         raise InputError(f"“{data}” has no second label: only ferplus:DIR has one.")
-    splits = SPLITS if len(pairs) > 1 and split == "train" else (split,)
+    if target == "multi" and any(kind != "ferplus" for kind, _ in pairs):
+        raise InputError(f"“{data}” has no votes, of which several could be accepted: only ferplus:DIR has.")
+    splits = SPLITS[SPLITS.index(split) :] if len(pairs) > 1 else (split,)
     parts = [collect(kind, path, splits, target, second_label) for kind, path in pairs]
-    if len(parts) > 1:
-        return joined_faces(join(parts), split)
-    return parts[0].faces(split, check=pairs[0][0] not in PUBLISHED)
+    faces = parts[0].faces(split) if len(parts) == 1 else joined_faces(join(parts), split)
+    alone = target == "majority" and second_label == 0.0
+    return replace(faces, targets=one_hot(faces.labels)) if alone else faces
 
 
 def collect(

@@ -10,7 +10,8 @@ send out, or the small version that many share:
 
 Codes: 0 neutral, 1 anger, 2 contempt, 3 disgust, 4 fear, 5 happiness, 6 sadness, 7 surprise. Of a labelled
 sequence the first frame is taken as neutral and the last three as the emotion, as is usual; sequences
-without a label are dropped. DIR may be the folder above `CK+48`, which knows no neutral.
+without a label, labels without a sequence and sequences of one frame are dropped. DIR may be the folder
+above `CK+48`, which knows no neutral.
 
 The frames of one person look alike, so the split is by subject, never by frame: the hash of the subject
 puts eight tenths into `train`, one tenth into `valid` and one tenth into `test`.
@@ -42,15 +43,27 @@ def _sequences(folder: Path) -> Collection:
         subject = sequence.parent.name
         try:
             emotion = _emotion(labels / subject / sequence.name)
-            first, *others = pictures_in(sequence)
-        except (DataError, ValueError) as error:
-            why = error if isinstance(error, DataError) else "the sequence has no frame"
-            found.drop(f"{subject}/{sequence.name}", why, three_way_split(subject))
+            first, *others = _frames(sequence)
+        except DataError as error:
+            found.drop(f"{subject}/{sequence.name}", error, three_way_split(subject))
             continue
         _add(found, root, first, "neutral", subject)
         for frame in others[-PEAK_FRAMES:]:
             _add(found, root, frame, emotion, subject)
+    for path in sorted(labels.glob("*/*/*_emotion.txt")):
+        if not (root / path.relative_to(labels).parent).is_dir():
+            subject = path.parent.parent.name
+            name = path.relative_to(labels).as_posix()
+            found.drop(name, "its sequence is missing", three_way_split(subject))
     return found.collection("ckplus")
+
+
+def _frames(sequence: Path) -> list[Path]:
+    """The frames of a sequence; raises DataError when there are not two, a neutral one and a peak."""
+    frames = pictures_in(sequence)
+    if len(frames) < 2:
+        raise DataError("the sequence has one frame alone" if frames else "the sequence has no frame")
+    return frames
 
 
 def _emotion(folder: Path) -> str:

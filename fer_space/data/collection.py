@@ -6,7 +6,7 @@ the others. Pictures are opened only when someone looks at them.
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -140,6 +140,14 @@ class Gathering:
     def drop(self, file: str, why: str | Exception, split: str = "") -> None:
         """List a face that cannot be used."""
         self.dropped.append(Dropped(file, str(why), split))
+
+    def list_once(self, dropped: Iterable[Dropped]) -> None:
+        """Take over what was listed elsewhere, without what is listed already.
+
+        A file that is read once a split names its rows of unknown split each time.
+        """
+        known = set(self.dropped)
+        self.dropped.extend(bad for bad in dropped if bad not in known)
 
     def collection(
         self, name: str, classes: tuple[str, ...] = EMOTIONS, *, train_is_all: bool = False

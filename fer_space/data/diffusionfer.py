@@ -16,15 +16,10 @@ from functools import partial
 from pathlib import Path
 
 from fer_space.data.collection import SEVEN, Collection, Gathering, Row, hash_share, valid_affect
-from fer_space.data.faceset import SPLITS, FaceSet
+from fer_space.data.faceset import SPLITS
 from fer_space.data.files import parse_number, parse_table, read_archive
 from fer_space.errors import DataError
 from fer_space.labels import EMOTIONS, canonical
-
-
-def read_diffusionfer(folder: Path, split: str) -> FaceSet:
-    """Read one split; raises what `collect_diffusionfer` raises."""
-    return collect_diffusionfer(folder).faces(split)
 
 
 def collect_diffusionfer(folder: Path) -> Collection:
@@ -39,7 +34,11 @@ def collect_diffusionfer(folder: Path) -> Collection:
         raise DataError(f"{archive.name} has no labels.csv.")
     needs = ("file", "valence", "arousal", "expression")
     found = Gathering()
-    for _, cells in parse_table(contents["labels.csv"].decode("utf-8", "replace"), "labels.csv", needs):
+    _, rows = parse_table(contents["labels.csv"].decode("utf-8-sig", "replace"), "labels.csv", needs)
+    for line, cells in rows:
+        if isinstance(cells, DataError):
+            found.drop(f"labels.csv, line {line}", cells)
+            continue
         name, split = cells["file"], _half(cells["file"])
         try:
             label = EMOTIONS.index(canonical(cells["expression"]))

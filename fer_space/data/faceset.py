@@ -19,11 +19,15 @@ Box = tuple[float, float, float, float]
 
 @dataclass(frozen=True)
 class Dropped:
-    """A face that was left out: its file, why, and the split that it would be in ("" where unknown)."""
+    """A face that was left out: its file, why, and the split that it would be in ("" where unknown).
+
+    Where it is left out because of another face, `twin` is that one's file.
+    """
 
     file: str
     why: str
     split: str = ""
+    twin: str = ""
 
 
 @dataclass(frozen=True, eq=False)

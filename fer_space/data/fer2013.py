@@ -10,15 +10,17 @@ or DIR holds fer2013.csv, alone or with fer2013new.csv, whose column `emotion` h
 
 As a benchmark, every face with a label counts, also those marked `ambiguous` (near-duplicates of which
 carry different labels). With FERPlus files the private test has 3,573 of the 3,589 faces: FERPlus gave no
-name to the others. Say so when reporting. As a second label for FERPlus, ambiguous ones are left out.
+name to the others. Say so when reporting. As a second label for FERPlus, ambiguous ones are left out; the
+two CSV files mark none, so that without a fer2013_labels.csv beside them all of their labels are mixed in.
+Where it lies beside them, it goes before the column `emotion`.
 """
 
 from collections.abc import Sequence
 from pathlib import Path
 
 from fer_space.data.collection import SEVEN, Collection, Gathering, Row
-from fer_space.data.faceset import SPLITS
-from fer_space.data.fer_faces import Faces, load_faces, read_pixels
+from fer_space.data.faceset import SPLITS, Dropped
+from fer_space.data.fer_faces import Faces, load_faces, load_unnamed
 from fer_space.data.files import parse_table, read_text
 from fer_space.errors import DataError
 from fer_space.labels import EMOTIONS, canonical
@@ -27,48 +29,53 @@ LABELS = "fer2013_labels.csv"
 
 
 def collect_fer2013(folder: Path, splits: Sequence[str] = SPLITS) -> Collection:
-    """Read the faces with FER-2013's own labels; a face without one is dropped.
+    """Read the faces with FER-2013's own labels; a face without one, and a bad row, is dropped.
 
     Raises:
-        DataError: files are missing or malformed, or no face has a label.
+        DataError: files are missing or lack a column, or no face has a label.
     """
     found = Gathering()
-    alone = (folder / "fer2013.csv").is_file() and not (folder / "fer2013new.csv").is_file()
+    with_names = [folder / "fer2013new.csv", folder / LABELS]
+    alone = (folder / "fer2013.csv").is_file() and not any(file.is_file() for file in with_names)
     for split in splits:
-        if alone and not (folder / LABELS).is_file():
-            _add_unnamed(found, folder, split)
-            continue
-        faces = load_faces(folder, split)
-        labels = fer2013_labels(folder, faces)
-        found.dropped.extend(faces.dropped)
+        faces = load_unnamed(folder, split) if alone else load_faces(folder, split)
+        labels, bad = fer2013_labels(folder, faces, split)
+        found.list_once([*faces.dropped, *bad])
+        listed = {row.file for row in bad}
         for file, source in zip(faces.files, faces.sources, strict=True):
             if file in labels:
                 found.add(Row(file, split, EMOTIONS.index(labels[file]), source))
-            else:
+            elif file not in listed:
                 found.drop(file, "FER-2013 has no label for it", split)
     return found.collection("fer2013", SEVEN)
 
 
-def fer2013_labels(folder: Path, faces: Faces, *, ambiguous: bool = True) -> dict[str, str]:
-    """File name -> emotion; without `ambiguous`, faces that are marked so have none.
+def fer2013_labels(
+    folder: Path, faces: Faces, split: str, *, ambiguous: bool = True
+) -> tuple[dict[str, str], list[Dropped]]:
+    """File name -> emotion, and the bad rows of the table; without `ambiguous`, faces marked so have none.
 
     Raises:
-        DataError: there is no table of labels, or it is malformed.
+        DataError: there is no table of labels, or it lacks a column.
     """
-    if any(faces.emotions):
-        return dict(zip(faces.files, faces.emotions, strict=True))
-    labels = {}
-    for line, cells in parse_table(read_text(folder / LABELS), LABELS, ("file", "fer2013_label")):
-        if cells["fer2013_label"] and (ambiguous or cells.get("ambiguous", "0") in ("", "0")):
+    labels = {file: emotion for file, emotion in zip(faces.files, faces.emotions, strict=True) if emotion}
+    bad: list[Dropped] = []
+    if labels and not (folder / LABELS).is_file():
+        return labels, bad
+    known = set(faces.files)
+    _, rows = parse_table(read_text(folder / LABELS), LABELS, ("file", "fer2013_label"))
+    for line, cells in rows:
+        if isinstance(cells, DataError):
+            bad.append(Dropped(f"{LABELS}, line {line}", str(cells)))
+        elif cells["file"] not in known:
+            if cells.get("split", "").lower() == split:
+                bad.append(Dropped(f"{LABELS}, line {line}", "no face that was read has its name", split))
+        elif not ambiguous and cells.get("ambiguous", "0") not in ("", "0"):
+            labels.pop(cells["file"], None)
+        elif cells["fer2013_label"]:
             try:
                 labels[cells["file"]] = canonical(cells["fer2013_label"])
             except DataError as error:
-                raise DataError(f"{LABELS}, line {line}: {error}") from None
-    return labels
-
-
-def _add_unnamed(found: Gathering, folder: Path, split: str) -> None:
-    """fer2013.csv alone has no file names: a face is called by its line."""
-    for line, _, emotion, source in read_pixels(folder, split):
-        if source is not None:
-            found.add(Row(f"fer2013_line{line:05d}.png", split, EMOTIONS.index(emotion), source))
+                labels.pop(cells["file"], None)
+                bad.append(Dropped(cells["file"], f"{LABELS}, line {line}: {error}", split))
+    return labels, bad

@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.data.collection import Collection, Gathering, Row
-from fer_space.data.faceset import SPLITS, FaceSet, one_hot
+from fer_space.data.faceset import SPLITS, Dropped, one_hot
 from fer_space.data.fer2013 import fer2013_labels
-from fer_space.data.fer_faces import FOLDERS, Faces, load_faces
+from fer_space.data.fer_faces import Faces, load_faces
 from fer_space.errors import DataError, InputError, UnknownNameError
 from fer_space.labels import EMOTIONS
 
@@ -36,15 +36,6 @@ KEPT = {
 TEST_COUNTS = (1083, 892, 394, 382, 269, 16, 86, 15)
 
 
-def read_ferplus(
-    folder: Path, split: str, mode: TargetMode = "majority", second_label: float = 0.0
-) -> FaceSet:
-    """Read one split; arguments and errors are those of `collect_ferplus`."""
-    if split not in FOLDERS:
-        raise UnknownNameError.of("FERPlus split", split, FOLDERS)
-    return collect_ferplus(folder, (split,), mode, second_label).faces(split, check=False)
-
-
 def collect_ferplus(
     folder: Path,
     splits: Sequence[str] = SPLITS,
@@ -60,12 +51,12 @@ def collect_ferplus(
         mode: what `targets` hold: `majority` one-hot; `cel` and `pld` the vote distribution (PLD
             draws from it anew in each epoch); `multi` equal shares of every accepted emotion.
         second_label: w in [0, 1]: targets of train become (1 - w) votes + w FER-2013 label. A face whose
-            label is missing or marked ambiguous keeps its votes alone.
+            label is missing, malformed or marked ambiguous keeps its votes alone.
 
     Raises:
         InputError: the mode is unknown, or `second_label` is out of range.
-        DataError: files are missing, a row is malformed, or the published files do not give the
-            published counts.
+        DataError: files are missing, lack a column or do not fit together, or the published files do not
+            give the published counts.
     """
     if mode not in TARGET_MODES:
         raise UnknownNameError.of("target", mode, TARGET_MODES)
@@ -75,7 +66,10 @@ def collect_ferplus(
     for split in splits:
         faces = load_faces(folder, split)
         in_training = split == "train"
-        labels = fer2013_labels(folder, faces, ambiguous=False) if second_label > 0.0 and in_training else {}
+        labels: dict[str, str] = {}
+        if second_label > 0.0 and in_training:
+            labels, bad = fer2013_labels(folder, faces, split, ambiguous=False)
+            found.list_once(Dropped(row.file, f"no second label: {row.why}", row.split) for row in bad)
         _add_split(found, faces, split, mode if in_training else "majority", labels, second_label)
     return found.collection("ferplus")
 
@@ -86,8 +80,9 @@ def _add_split(
     votes = faces.vote_counts()
     accepted = accept(votes, mode)
     keep = np.flatnonzero(accepted.any(axis=1))
-    _assert_published(split, mode, len(votes), accepted[keep])
-    found.dropped.extend(faces.dropped)
+    if not faces.broken:
+        _assert_published(split, mode, len(votes), accepted[keep])
+    found.list_once(faces.dropped)
     lost = drop_single_votes(votes).argmax(axis=1) >= UNKNOWN
     for i in np.flatnonzero(~accepted.any(axis=1)):
         why = "unknown or not a face by its votes" if lost[i] else "its taggers do not agree"
@@ -102,7 +97,10 @@ def _add_split(
 
 
 def _assert_published(split: str, mode: str, rows: int, accepted: NDArray[np.int64]) -> None:
-    """Raise DataError unless published files give the published counts of faces."""
+    """Raise DataError unless published files, known by how many rows they have, give the published counts.
+
+    Files with a broken row are not asked: their faces are fewer, and the rows are listed.
+    """
     expected = KEPT.get((split, mode, rows))
     if expected is not None and len(accepted) != expected:
         raise DataError(

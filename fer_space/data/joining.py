@@ -5,9 +5,10 @@ from collections.abc import Sequence
 from fer_space.data.collection import Collection, Row
 from fer_space.data.faceset import SPLITS, Dropped, FaceSet
 from fer_space.data.survey import fingerprint, sift
+from fer_space.errors import UnknownNameError
 from fer_space.labels import EMOTIONS
 
-LEAK = "the same picture is in {} ({})"
+LEAK = "the same picture is in {}"
 
 
 def join(parts: Sequence[Collection]) -> Collection:
@@ -26,26 +27,46 @@ def join(parts: Sequence[Collection]) -> Collection:
 
 
 def joined_faces(joined: Collection, split: str) -> FaceSet:
-    """One split of a joined set, every picture decoded once; unreadable ones are dropped.
-
-    A face of `train` is dropped when the pixels of its decoded picture are also a face of `valid` or `test`
-    in any of the sets. Rows without a split are in every split because the user says so: they are dropped
-    from training only where a row that is `valid` or `test` by name holds the same picture.
+    """One split of a joined set, every picture decoded once; unreadable ones and leaks are dropped.
 
     Raises:
         UnknownNameError: there is no such split.
         DataError: nothing is left.
     """
-    if split != "train":
-        return joined.faces(split)
-    rows, unreadable, prints = sift(joined.rows, fingerprint)
-    held_out = {value: row for row, value in zip(rows, prints, strict=True) if row.split in SPLITS[1:]}
-    kept: list[Row] = []
-    leaks: list[Dropped] = []
+    if split not in SPLITS:
+        raise UnknownNameError.of(f"{joined.name} split", split, SPLITS)
+    needed = ("", *SPLITS[SPLITS.index(split) :])
+    rows, unreadable, prints = sift([row for row in joined.rows if row.split in needed], fingerprint)
+    leaks = find_leaks(rows, prints, split)
+    kept = [row for row, leak in zip(rows, leaks, strict=True) if leak is None]
+    return joined.without([*unreadable, *filter(None, leaks)], kept).faces(split, check=False)
+
+
+def find_leaks(rows: Sequence[Row], prints: Sequence[str], blank: str = "train") -> list[Dropped | None]:
+    """For each row, why it must be left out, or None.
+
+    A face of `train` leaks when the pixels of its decoded picture are also a face of `valid` or `test`, and
+    a face of `valid` when they are one of `test`, in any of the sets. Rows without a split are in every
+    split because the user says so: they count as `blank`, and no row leaks into them.
+
+    Args:
+        rows: faces of the split that is asked for, and of those that come after it.
+        prints: the fingerprint of each row's picture.
+        blank: the split as which a row without one is judged.
+    """
+    last: dict[str, Row] = {}
     for row, value in zip(rows, prints, strict=True):
-        twin = held_out.get(value)
-        if twin is None or row.split in SPLITS[1:]:
-            kept.append(row)
+        if row.split and (value not in last or _rank(row.split) > _rank(last[value].split)):
+            last[value] = row
+    leaks: list[Dropped | None] = []
+    for row, value in zip(rows, prints, strict=True):
+        twin = last.get(value)
+        if twin is not None and _rank(row.split or blank) < _rank(twin.split):
+            leaks.append(Dropped(row.file, LEAK.format(twin.split), row.split, twin.file))
         else:
-            leaks.append(Dropped(row.file, LEAK.format(twin.split, twin.file), "train"))
-    return joined.without([*unreadable, *leaks], kept).faces(split, check=False)
+            leaks.append(None)
+    return leaks
+
+
+def _rank(split: str) -> int:
+    return SPLITS.index(split)

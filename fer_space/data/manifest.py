@@ -8,15 +8,15 @@ from pathlib import Path
 
 from fer_space.data.collection import Collection, Row
 from fer_space.data.faceset import Dropped
-from fer_space.data.tables import BOX_COLUMNS
+from fer_space.data.tables import BOX_COLUMNS, MANIFEST
 from fer_space.errors import DataError
 from fer_space.labels import EMOTIONS
-
-MANIFEST = "manifest.csv"
 
 
 def write_manifest(collection: Collection, folder: Path) -> Path:
     """Write DIR/manifest.csv; only pictures that are no plain files are written, into DIR/images/SPLIT/.
+
+    Namesakes in there (joined sets may have some) get a number before their names.
 
     Every row has its label, its distribution over the classes of the set, valence and arousal, subject,
     split and box; what is unknown is blank. Paths are relative to the manifest where that is possible.
@@ -27,11 +27,12 @@ def write_manifest(collection: Collection, folder: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     classes = collection.classes
     path = folder / MANIFEST
+    taken: set[Path] = set()
     with path.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["file", "label", *classes, "valence", "arousal", "subject", "split", *BOX_COLUMNS])
         for row in collection.rows:
-            writer.writerow([_place(row, folder), *_cells(row, classes)])
+            writer.writerow([_place(row, folder, taken), *_cells(row, classes)])
     return path
 
 
@@ -41,10 +42,14 @@ def nameable(rows: Sequence[Row]) -> tuple[list[Row], list[Dropped]]:
     bad: list[Dropped] = []
     for row in rows:
         try:
-            str(row.source if isinstance(row.source, Path) else row.file).encode()
-            good.append(row)
+            name = str(row.source if isinstance(row.source, Path) else row.file).encode()
         except UnicodeEncodeError:
             bad.append(Dropped(row.file, "its name is not valid text", row.split))
+            continue
+        if b"\n" in name or b"\r" in name:
+            bad.append(Dropped(row.file, "its name has a line break", row.split))
+        else:
+            good.append(row)
     return good, bad
 
 
@@ -65,7 +70,7 @@ def _number(value: float) -> str:
     return "" if math.isnan(value) else f"{value:.9g}"
 
 
-def _place(row: Row, folder: Path) -> str:
+def _place(row: Row, folder: Path, taken: set[Path]) -> str:
     """Where the picture lies, as the manifest names it; writes it if it is no file of its own."""
     if isinstance(row.source, Path):
         picture = row.source.resolve()
@@ -75,7 +80,12 @@ def _place(row: Row, folder: Path) -> str:
             return str(picture)
     if Path(row.file).name != row.file:
         raise DataError(f"“{row.file}” is not a plain file name.")
-    place = Path("images") / (row.split or "all") / row.file
+    place = first = Path("images") / (row.split or "all") / row.file
+    number = 1
+    while place in taken:
+        number += 1
+        place = first.with_name(f"{number}-{first.name}")
+    taken.add(place)
     (folder / place).parent.mkdir(parents=True, exist_ok=True)
     (folder / place).write_bytes(row.encoded())
     return place.as_posix()

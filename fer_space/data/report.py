@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,7 @@ def build_report(collection: Collection, fingerprints: Sequence[str]) -> dict[st
         "dropped": {
             "count": len(collection.dropped),
             "reasons": dict(Counter(bad.why for bad in collection.dropped).most_common()),
-            "rows": [{"file": bad.file, "split": bad.split, "why": bad.why} for bad in collection.dropped],
+            "rows": [asdict(bad) for bad in collection.dropped],
         },
         "duplicates": count_duplicates(rows, fingerprints),
     }

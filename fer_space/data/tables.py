@@ -13,53 +13,74 @@
     subject                   the person shown
     left, top, right, bottom  the face in pixels of the picture; blank: the whole picture
 
-Emotions may go by their usual synonyms (`fer_space.labels.SYNONYMS`). `fer-space prepare` writes such a
-file for every data set that it knows.
+A row is one line of the file. A file called manifest.csv gives its folder's name to the set. Emotions may
+go by their usual synonyms (`fer_space.labels.SYNONYMS`). `fer-space prepare` writes such a file for every
+data set that it knows.
 """
 
 import math
 from pathlib import Path
 
 from fer_space.data.collection import Collection, Gathering, Row, valid_affect
-from fer_space.data.faceset import SPLITS, Box, FaceSet
-from fer_space.data.files import parse_number, parse_table, pictures_in, read_text, sub_folders
+from fer_space.data.faceset import SPLITS, Box
+from fer_space.data.files import count_files, is_picture, parse_number, parse_table, read_text, visible
 from fer_space.errors import DataError
 from fer_space.labels import EMOTIONS, SYNONYMS, canonical
 
+MANIFEST = "manifest.csv"
 BOX_COLUMNS = ("left", "top", "right", "bottom")
 SPLIT_WORDS = {"training": "train", "val": "valid", "validation": "valid", "testing": "test"}
 
 
-def read_folder(folder: Path, split: str) -> FaceSet:
-    """Read one split of class sub-folders; raises what `collect_folder` raises."""
-    return collect_folder(folder).faces(split)
-
-
-def read_csv(file: Path, split: str) -> FaceSet:
-    """Read one split of a CSV file; raises what `collect_csv` raises."""
-    return collect_csv(file).faces(split)
-
-
 def collect_folder(folder: Path) -> Collection:
-    """Read class sub-folders; raises DataError when there is no picture of an emotion."""
+    """Read class sub-folders; what else lies there (but hidden files) is listed as dropped.
+
+    Raises:
+        DataError: there is no such folder, or no picture of an emotion in it.
+    """
     if not folder.is_dir():
         raise DataError(f"There is no folder {folder}.")
     found = Gathering()
-    splits = [path for path in sub_folders(folder) if _split_of(path.name) in SPLITS]
-    for root, split in [(path, _split_of(path.name)) for path in splits] or [(folder, "")]:
-        for directory in sub_folders(root):
-            add_class_folder(found, folder, directory, split)
+    splits = [path for path in visible(folder) if path.is_dir() and _split_of(path.name) in SPLITS]
+    for path in visible(folder):
+        if path in splits:
+            for inner in visible(path):
+                _add_class_folder(found, folder, inner, _split_of(path.name))
+        elif splits:
+            _leave_out(found, folder, path, "it lies beside the folders of the splits", "")
+        else:
+            _add_class_folder(found, folder, path, "")
     return found.collection(folder.name)
 
 
-def add_class_folder(found: Gathering, root: Path, directory: Path, split: str) -> None:
+def _add_class_folder(found: Gathering, root: Path, directory: Path, split: str) -> None:
     """Add the pictures of DIR/.../EMOTION; they are dropped when its name is no emotion."""
-    for path in pictures_in(directory):
-        name = path.relative_to(root).as_posix()
-        try:
-            found.add(Row(name, split, EMOTIONS.index(canonical(directory.name)), path))
-        except DataError as error:
-            found.drop(name, error, split)
+    if not directory.is_dir():
+        _leave_out(found, root, directory, "it lies beside the folders of the emotions", split)
+    for path in visible(directory):
+        if path.is_dir():
+            _leave_out(found, root, path, "it lies deeper than the folders of the emotions", split)
+        elif not is_picture(path):
+            _leave_out(found, root, path, "it is no picture of a kind that is read here", split)
+        else:
+            _add_picture(found, root, path, split)
+
+
+def _add_picture(found: Gathering, root: Path, path: Path, split: str) -> None:
+    name = path.relative_to(root).as_posix()
+    try:
+        found.add(Row(name, split, EMOTIONS.index(canonical(path.parent.name)), path))
+    except DataError as error:
+        found.drop(name, error, split)
+
+
+def _leave_out(found: Gathering, root: Path, path: Path, why: str, split: str) -> None:
+    """List a file, or a folder with the number of files in it, as dropped; an empty folder loses nothing."""
+    name = path.relative_to(root).as_posix()
+    if not path.is_dir():
+        found.drop(name, why, split)
+    elif count := count_files(path):
+        found.drop(f"{name}/ ({count:,} file{'s' * (count > 1)})", why, split)
 
 
 def collect_csv(file: Path) -> Collection:
@@ -69,18 +90,27 @@ def collect_csv(file: Path) -> Collection:
         DataError: there is no such text file, it has no column `file`, or no row is usable.
     """
     found = Gathering()
-    named: set[str] = set()
-    for line, cells in parse_table(read_text(file), file.name, ("file",)):
+    columns, rows = parse_table(read_text(file), file.name, ("file",))
+    for line, cells in rows:
+        if isinstance(cells, DataError):
+            found.drop(f"line {line}", cells)
+            continue
         split = _split_of(cells.get("split", ""))
-        named = {canonical(column) for column in cells if _is_emotion(column)}
         try:
             if split not in ("", *SPLITS):
                 raise DataError(f"“{split}” is no split. Known: {', '.join(SPLITS)}.")
             found.add(_row(cells, split, file.parent))
         except DataError as error:
             found.drop(f"{cells['file']} (line {line})", error, split if split in SPLITS else "")
+    named = {canonical(column) for column in columns if _is_emotion(column)}
     named |= {EMOTIONS[row.label] for row in found.rows} if named else set(EMOTIONS)
-    return found.collection(file.stem, tuple(name for name in EMOTIONS if name in named))
+    return found.collection(_name(file), tuple(name for name in EMOTIONS if name in named))
+
+
+def _name(file: Path) -> str:
+    """What a set is called: after its file, or its folder where the file is called as `prepare` does."""
+    folder = file.absolute().parent.name if file.name == MANIFEST else ""
+    return folder or file.stem
 
 
 def _row(cells: dict[str, str], split: str, folder: Path) -> Row:

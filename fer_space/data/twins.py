@@ -10,10 +10,18 @@ by a factor of about twenty. Mirrored copies are not looked for.
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.preprocess import Preprocess
+
+VIEW = Preprocess(input_size=48, native_size=48, gray=True)  # faces of FERPlus have 48 pixels
 THRESHOLD = 0.995
 FREQUENCIES = 10  # a side: 100 numbers a picture
 BLOCK = 2048  # pictures a side of a product: 16 MiB
 SLACK = 1e-4  # rounding of float32
+
+
+def twin_view(image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A face uint8 (H, W, 3) RGB as uint8 (48, 48) luma: how twins are looked for."""
+    return np.asarray(VIEW.reduce([image_rgb])[0, 0].numpy(), dtype=np.uint8)
 
 
 def twins(

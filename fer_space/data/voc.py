@@ -24,28 +24,51 @@ LISTS = {"train": "train", "val": "valid", "test": "test"}
 
 
 def collect_voc(folder: Path) -> Collection:
-    """Read every object of every XML file; raises DataError when a folder is missing or none is usable."""
-    annotations = existing_folder(folder / "Annotations")
-    pictures = {path.stem: path for path in pictures_in(existing_folder(folder / "JPEGImages"))}
+    """Read every object of every XML file; names and pictures without an XML file are dropped.
+
+    Raises:
+        DataError: a folder is missing, or no object is usable.
+    """
+    files = sorted(existing_folder(folder / "Annotations").glob("*.xml"))
+    pictures = pictures_in(existing_folder(folder / "JPEGImages"))
+    by_stem = {path.stem: path for path in pictures}
     listed = _listed(folder / "ImageSets" / "Main")
     found = Gathering()
-    for file in sorted(annotations.glob("*.xml")):
-        split = three_way_split(file.stem) if listed is None else listed.get(file.stem)
-        if split is None:
-            found.drop(file.name, "no list in ImageSets/Main names it")
-            continue
+    used: set[Path | None] = set()
+    for file in files:
+        split = three_way_split(file.stem) if listed is None else listed.get(file.stem, "")
         try:
             tree = ElementTree.fromstring(file.read_bytes())
         except ElementTree.ParseError as error:
             found.drop(file.name, f"the XML is malformed: {error}", split)
+            used.add(by_stem.get(file.stem))
             continue
-        picture = pictures_of(tree, folder / "JPEGImages", pictures, file.stem)
-        _add_objects(found, tree, picture, split)
+        picture = picture_of(tree, folder / "JPEGImages", by_stem, file.stem)
+        used.add(picture)
+        if split:
+            _add_objects(found, tree, picture, split)
+        else:
+            found.drop(file.name, "no list in ImageSets/Main names it")
+    bare = [path for path in pictures if path not in used]
+    _list_bare(found, {file.stem for file in files}, bare, listed)
     seen = {EMOTIONS[row.label] for row in found.rows} | set(FIVE)
     return found.collection("voc", tuple(name for name in EMOTIONS if name in seen))
 
 
-def pictures_of(tree: ElementTree.Element, folder: Path, pictures: dict[str, Path], stem: str) -> Path:
+def _list_bare(
+    found: Gathering, annotated: set[str], pictures: list[Path], listed: dict[str, str] | None
+) -> None:
+    """List names in the lists, and then pictures, that no XML file tells of."""
+    lost = {name: split for name, split in (listed or {}).items() if name not in annotated}
+    for name, split in lost.items():
+        found.drop(name, "a list in ImageSets/Main names it, but there is no XML file of that name", split)
+    for path in pictures:
+        if path.stem not in lost:
+            split = three_way_split(path.stem) if listed is None else listed.get(path.stem, "")
+            found.drop(path.name, "no XML file tells of this picture", split)
+
+
+def picture_of(tree: ElementTree.Element, folder: Path, pictures: dict[str, Path], stem: str) -> Path:
     """The picture that an annotation belongs to; a name with folders in it counts by its last part."""
     named = folder / Path((tree.findtext("filename") or "").strip()).name
     return named if named != folder and named.is_file() else pictures.get(stem, folder / f"{stem}.jpg")

@@ -5,7 +5,7 @@ runs as in the app: detect, align, crop, read the largest face; a picture withou
 wrong.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -14,41 +14,42 @@ from tqdm import tqdm
 
 from fer_space.alignment import CropRule, crop_face, landmarks_in_crop
 from fer_space.data.faceset import FaceSet
+from fer_space.data.twins import twin_view, twins
 from fer_space.engine import Engine
 from fer_space.evaluation.predictions import About, Predictions, today
 from fer_space.inference import Readout, outputs_of
 from fer_space.labels import EMOTIONS
 from fer_space.occlusion import occlude
-from fer_space.preprocess import Preprocess
 from fer_space.weights import Card
 
 Picture = NDArray[np.uint8]
 
-TWIN_VIEW = Preprocess(input_size=48, native_size=48, gray=True)  # faces of FERPlus have 48 pixels
 
-
-def detected_crops(
-    engine: Engine, faces: FaceSet, rule: CropRule, detector: str, occlusion: str | None = None
-) -> tuple[list[Picture], NDArray[np.bool_]]:
-    """The crop of the largest face of each picture, and the mask (N,) of pictures with a face.
+def face_crops(
+    engine: Engine, faces: FaceSet, rule: CropRule, detector: str | None, occlusion: str | None = None
+) -> Iterator[Picture | None]:
+    """The crop of each picture's largest face, or None where none is found; pictures are read one by one.
 
     The face is found before it is covered, so that `occlusion` tries the backbone and not the detector.
     """
-    crops, found = [], np.zeros(len(faces), dtype=np.bool_)
-    for i in tqdm(range(len(faces)), desc=f"{detector} on {faces.name}", unit="picture", leave=False):
+    for i in tqdm(range(len(faces)), desc=f"{faces.name} {faces.split}", unit="picture", leave=False):
         picture = faces.read(i)
+        if detector is None:
+            yield occlude(picture, occlusion) if occlusion else picture
+            continue
         seen = engine.detect(picture, detector=detector)
-        if seen:
-            crop = crop_face(picture, seen[0], rule)
-            landmarks = landmarks_in_crop(seen[0], crop)
-            crops.append(occlude(crop.image_rgb, occlusion, landmarks) if occlusion else crop.image_rgb)
-            found[i] = True
-    return crops, found
+        if not seen:
+            yield None
+            continue
+        crop = crop_face(picture, seen[0], rule)
+        landmarks = landmarks_in_crop(seen[0], crop)
+        yield occlude(crop.image_rgb, occlusion, landmarks) if occlusion else crop.image_rgb
 
 
 def read_crops(engine: Engine, card: Card, crops: list[Picture]) -> NDArray[np.float64]:
     """Calibrated probabilities float64 (N, 8) over `EMOTIONS` of face crops; absent emotions stay 0."""
-    return _over_emotions(card, _read(engine, card, crops))
+    pictures = card.preprocess.reduce(crops)
+    return _over_emotions(card, outputs_of(engine.network(card.name), card.preprocess, pictures))
 
 
 def predict_set(
@@ -73,12 +74,14 @@ def predict_set(
         mirror: whether each face is averaged with its mirror image.
         embed: whether what the classifier reads is kept.
     """
-    if detector is None:
-        crops, found = [faces.read(i) for i in range(len(faces))], np.ones(len(faces), dtype=np.bool_)
-        crops = [occlude(crop, occlusion) for crop in crops] if occlusion else crops
-    else:
-        crops, found = detected_crops(engine, faces, card.crop, detector, occlusion)
-    readout = _read(engine, card, crops, mirror=mirror, embed=embed) if crops else None
+    crops = face_crops(engine, faces, card.crop, detector, occlusion)
+    reduced = [None if crop is None else card.preprocess.reduce([crop]) for crop in crops]
+    found = np.array([picture is not None for picture in reduced], dtype=np.bool_)
+    readout = None
+    if found.any():
+        pictures = torch.cat([picture for picture in reduced if picture is not None])
+        network = engine.network(card.name)
+        readout = outputs_of(network, card.preprocess, pictures, mirror=mirror, embed=embed)
     probabilities = np.zeros((len(faces), len(EMOTIONS)))
     if readout is not None:
         probabilities[found] = _over_emotions(card, readout)
@@ -107,16 +110,8 @@ def predict_set(
 
 def twin_mask(faces: FaceSet, others: FaceSet) -> NDArray[np.bool_]:
     """Which faces have a near-duplicate among `others`, bool (N,), looked for at 48 x 48 gray pixels."""
-    from fer_space.data.twins import twins
-
-    return twins(_small(faces), _small(others))
-
-
-def _read(
-    engine: Engine, card: Card, crops: list[Picture], *, mirror: bool = True, embed: bool = False
-) -> Readout:
-    pictures = card.preprocess.reduce(crops)
-    return outputs_of(engine.network(card.name), card.preprocess, pictures, mirror=mirror, embed=embed)
+    mine, theirs = (np.stack([twin_view(s.read(i)) for i in range(len(s))]) for s in (faces, others))
+    return twins(mine, theirs)
 
 
 def _over_emotions(card: Card, readout: Readout) -> NDArray[np.float64]:
@@ -136,9 +131,3 @@ def _spread(rows: torch.Tensor, found: NDArray[np.bool_]) -> NDArray[np.float64]
     spread = np.full((len(found), rows.shape[1]), np.nan)
     spread[found] = rows.numpy()
     return spread
-
-
-def _small(faces: FaceSet) -> NDArray[np.uint8]:
-    """All faces as uint8 (N, 48, 48)."""
-    rows = [TWIN_VIEW.reduce([faces.read(i)])[0, 0].numpy() for i in range(len(faces))]
-    return np.stack(rows)

@@ -81,7 +81,7 @@ class Augment:
         return torch.cat([corner, corner + size], dim=1)
 
     def apply(self, pictures: Tensor, draw: Draw, size: int) -> Tensor:
-        """Pictures uint8 (B, C, h, w) -> float (B, C, size, size) with values 0 to 255."""
+        """Pictures (B, C, h, w) -> float (B, C, size, size), values 0 to 255."""
         shape = [len(pictures), pictures.shape[1], size, size]
         grid = functional.affine_grid(draw.affine, shape, align_corners=False)
         moved = functional.grid_sample(

@@ -16,6 +16,12 @@ Freeze = Literal["none", "backbone"]
 Precision = Literal["fp32", "bf16"]
 
 RANGES: tuple[tuple[str, float, float], ...] = (
+    ("size", 0, 1024),
+    ("early_size", 0, 1024),
+    ("early_epochs", 0, 1e6),
+    ("lr_body", 0, 10),
+    ("lr_head", 0, 10),
+    ("weight_decay", 0, 1),
     ("native_size", 8, 1024),
     ("warmup", 0, 0.99),
     ("label_smoothing", 0, 0.99),
@@ -44,7 +50,7 @@ class TrainConfig:
     Attributes:
         backbone: name in the registry.
         data: KIND:PATH of the training data; its valid split chooses the epoch.
-        target: what the targets hold (`fer_space.data.ferplus.read_ferplus`).
+        target: what the targets hold (`fer_space.data.ferplus.collect_ferplus`).
         second_label: share of FER-2013's own label in the targets of FERPlus; the votes have the rest.
         epochs, batch_size: length of the run and pictures in a step.
         size: side in pixels of the network's input; 0 takes the registry's.
@@ -76,7 +82,7 @@ class TrainConfig:
         processes: worker processes of one thread each that share every batch; they see their own
             batch statistics, so their number belongs to the run.
         seed: of everything random.
-        limit: use only that many pictures of each split; 0 for all (for trying things out).
+        limit: use only the first so many pictures of each split; 0 for all (for trying things out).
     """
 
     backbone: str

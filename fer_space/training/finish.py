@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
@@ -27,57 +28,80 @@ from fer_space.training.pictures import LabelledPictures
 from fer_space.training.start import empty_network, preprocess_for
 from fer_space.weights import Card, paths_of, save_tensors, sha256_of
 
-LICENCE = (
-    "MIT for the weights. They learned from FER-2013, whose pictures are for research use; crops are aligned "
-    "by dlib's 68-point predictor, whose training set excludes commercial use."
-)
+CROPPED = "crops are aligned by dlib's 68-point predictor, whose training set excludes commercial use."
+TERMS = {
+    "ferplus": "They learned from FER-2013, whose pictures are for research use",
+    "fer2013": "They learned from FER-2013, whose pictures are for research use",
+}
+
+
+def licence_of(kinds: tuple[str, ...]) -> str:
+    """What one may do with weights that learned from these kinds of data."""
+    terms = dict.fromkeys(
+        TERMS.get(kind, f"They learned from {kind} data, whose own terms hold") for kind in kinds
+    )
+    return f"MIT for the weights. {'; '.join(terms)}; {CROPPED}"
 
 
 def write_card(
     config: TrainConfig, train_set: LabelledPictures, valid_set: LabelledPictures, out: Path
 ) -> Card:
-    """Calibrate `out/best.safetensors` on the validation split and write `out/card.json`."""
-    backbone = empty_network(config)
-    backbone.load_state_dict(load_file(out / "best.safetensors"))
-    card = calibrated(backbone, config, train_set.targets.mean(dim=0), valid_set, out)
+    """Calibrate `out/best.safetensors` on the validation split and write `out/card.json`.
+
+    The card names the emotions that the training faces taught; `export` drops the other columns of the head.
+    Raises InputError when no validation face shows one of them.
+    """
+    columns = torch.nonzero(train_set.present)[:, 0].tolist()
+    card = calibrated(config, columns, train_set.targets[:, columns].mean(dim=0), valid_set, out)
     (out / "card.json").write_text(card.to_json(), encoding="utf-8")
     return card
 
 
+def finished_network(config: TrainConfig, columns: list[int], out: Path) -> Backbone:
+    """The network of `out/best.safetensors` with the emotions at `columns` of `EMOTIONS` alone."""
+    backbone = empty_network(config)
+    backbone.load_state_dict(load_file(out / "best.safetensors"))
+    backbone.head.keep_classes(columns)  # type: ignore[operator]
+    return backbone.eval()
+
+
 def calibrated(
-    backbone: Backbone, config: TrainConfig, priors: Tensor, valid_set: LabelledPictures, out: Path
+    config: TrainConfig, columns: list[int], priors: Tensor, valid_set: LabelledPictures, out: Path
 ) -> Card:
     """The card of a trained network: bias, temperature and validation scores as the app will read faces.
 
-    `priors` float (8,) is the share of each emotion in the training targets.
+    `priors` float (K,) is the share of each emotion at `columns` in the training targets. Validation faces
+    that show another emotion take no part.
     """
-    parameters = backbone.parameter_count()
-    preprocess = preprocess_for(config)
-    logits = logits_of(backbone.eval(), preprocess, valid_set.pictures)
-    bias = fit_adjustment(logits, valid_set.labels, priors)
-    temperature = fit_temperature(logits + bias, valid_set.labels)
+    backbone, preprocess = finished_network(config, columns, out), preprocess_for(config)
+    shown = torch.isin(valid_set.labels, torch.tensor(columns))
+    if not shown.any():
+        raise InputError("No validation face shows an emotion that was trained: nothing can be calibrated.")
+    labels = torch.searchsorted(torch.tensor(columns), valid_set.labels[shown])
+    logits = logits_of(backbone, preprocess, valid_set.pictures[shown])
+    bias = fit_adjustment(logits, labels, priors)
+    temperature = fit_temperature(logits + bias, labels)
+    kinds = tuple(kind for kind, _ in split_data(config.data))
     card = Card(
         name=config.backbone,
         architecture=backbone_spec(config.backbone).target,
-        labels=EMOTIONS,
+        labels=tuple(EMOTIONS[column] for column in columns),
         preprocess=preprocess,
         crop=CropRule(),
         bias=tuple(round(value, 4) for value in bias.tolist()),
         temperature=round(temperature, 4),
         affect=config.affect_weight > 0,
-        parameters=parameters,
+        parameters=backbone.parameter_count(),
         sha256=sha256_of(out / "best.safetensors"),
-        data="+".join(kind for kind, _ in split_data(config.data)),
-        licence=LICENCE,
+        data="+".join(kinds),
+        licence=licence_of(kinds),
         command=command_of(config, str(out)),
     )
-    plain = replace(card, bias=(0.0,) * len(EMOTIONS), temperature=1.0)
+    plain = replace(card, bias=(0.0,) * len(columns), temperature=1.0)
     warm = replace(card, temperature=1.0)
-    labels = valid_set.labels.numpy()
     rows = {"plain": plain, "before_temperature": warm, "calibrated": card}
-    return replace(
-        card, results={"valid": {name: summary(c.probabilities(logits), labels) for name, c in rows.items()}}
-    )
+    results = {name: summary(c.probabilities(logits), labels.numpy()) for name, c in rows.items()}
+    return replace(card, results={"valid": results})
 
 
 def summary(probabilities: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
@@ -127,11 +151,11 @@ def export(run: Path, folder: Path, *, half: bool = True) -> Card:
     """
     if not (run / "card.json").is_file():
         raise InputError(f"{run} holds no finished run (card.json is missing).")
-    values = json.loads((run / "card.json").read_text(encoding="utf-8"))
-    tensors: dict[str, Tensor] = load_file(run / "best.safetensors")
+    card = Card.from_json((run / "card.json").read_text(encoding="utf-8"), "card.json")
+    config = TrainConfig.from_dict(json.loads((run / "config.json").read_text(encoding="utf-8")))
+    network = finished_network(config, [EMOTIONS.index(label) for label in card.labels], run)
     folder.mkdir(parents=True, exist_ok=True)
-    target, card_path = paths_of(values["name"], folder)
-    values["sha256"] = save_tensors(tensors, target, half=half)
-    card = Card.from_json(json.dumps(values), "card.json")
+    target, card_path = paths_of(card.name, folder)
+    card = replace(card, sha256=save_tensors(network.state_dict(), target, half=half))
     card_path.write_text(card.to_json(), encoding="utf-8")
     return card

@@ -36,9 +36,9 @@ def focal(logits: Tensor, targets: Tensor, gamma: float = 2.0) -> Tensor:
 def margins(counts: Tensor, largest: float) -> Tensor:
     """LDAM's margins float (K,): proportional to counts^(-1/4), the rarest emotion gets `largest`.
 
-    Cao et al. 2019, arXiv 1906.07413, equation 13.
+    Cao et al. 2019, arXiv 1906.07413, equation 13. An emotion without a face has no margin.
     """
-    raw = counts.clamp(min=1.0) ** -0.25
+    raw = torch.where(counts > 0, counts.clamp(min=1.0) ** -0.25, 0.0)
     return raw * (largest / raw.max())
 
 
@@ -66,6 +66,8 @@ def effective_weights(counts: Tensor, beta: float = EFFECTIVE_BETA) -> Tensor:
 
 
 def _normalised(weights: Tensor, counts: Tensor) -> Tensor:
+    """Weights whose mean over the training faces is 1; 0 for an emotion without a face."""
+    weights = torch.where(counts > 0, weights, 0.0)
     return weights * counts.sum() / (weights * counts).sum().clamp(min=1e-12)
 
 
@@ -99,9 +101,10 @@ def draw_labels(targets: Tensor, rng: torch.Generator) -> Tensor:
     return functional.one_hot(drawn, targets.shape[1]).to(targets.dtype)
 
 
-def smooth(targets: Tensor, amount: float) -> Tensor:
-    """Spread the share `amount` of each target evenly over all emotions."""
-    return targets * (1 - amount) + amount * targets.sum(dim=1, keepdim=True) / targets.shape[1]
+def smooth(targets: Tensor, amount: float, present: Tensor) -> Tensor:
+    """Spread the share `amount` of each target (B, K) evenly over emotions that are `present`, bool (K,)."""
+    even = present.to(targets.dtype) / present.sum()
+    return targets * (1 - amount) + amount * targets.sum(dim=1, keepdim=True) * even
 
 
 class TrainingLoss(nn.Module):

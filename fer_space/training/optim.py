@@ -28,17 +28,19 @@ def build_optimizer(backbone: Backbone, config: TrainConfig) -> Optimizer:
 def build_schedule(optimizer: Optimizer, config: TrainConfig, steps_per_epoch: int) -> LRScheduler:
     """A schedule that is stepped after every batch.
 
-    `onecycle` (Smith & Topin 2017, arXiv 1708.07120) rises for `config.warmup` of the steps and falls
-    along a cosine; `cosine` falls from the start; `step` divides by ten at 60 % and at 85 %.
+    `onecycle` (Smith & Topin 2017, arXiv 1708.07120) rises for `config.warmup` of the steps, if that is more
+    than one, and falls along a cosine; `cosine` falls from the start; `step` divides by ten at 60 % and at
+    85 %.
     """
     total = steps_per_epoch * config.epochs
     if config.schedule == "onecycle":
         rates = [group["lr"] for group in optimizer.param_groups]
+        rising = config.warmup * total
         return OneCycleLR(
             optimizer,
             max_lr=rates,
             total_steps=total,
-            pct_start=config.warmup,
+            pct_start=config.warmup if rising > 1.0 else 0.0,  # torch divides by rising - 1
             cycle_momentum=False,
             final_div_factor=100,
         )

@@ -1,6 +1,7 @@
 """A whole split as tensors, small enough to stay in memory."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -23,6 +24,11 @@ class LabelledPictures:
 
     def __len__(self) -> int:
         return len(self.labels)
+
+    @cached_property
+    def present(self) -> Tensor:
+        """The emotions that some target names, bool (8,): what a network can learn from these faces."""
+        return self.targets.sum(dim=0) > 0
 
     @classmethod
     def read(cls, faces: FaceSet, preprocess: Preprocess, limit: int = 0) -> "LabelledPictures":

@@ -1,10 +1,10 @@
-"""From positions in the training set to what the network sees: augment, cover, mix.
+"""From positions in the training set to what the network sees: cut, augment, cover, mix.
 
 `draw` decides everything that is random about a batch, the same in every process of a run; `batch` makes the
 share of it that falls to one process.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
@@ -142,15 +142,17 @@ class Recipe:
         def pick(tensor: Tensor) -> Tensor:
             return tensor[rows]
 
-        look = draw.look.map(pick)
-        pictures = self.augment.apply(train_set.pictures[draw.picks[rows]], look, draw.size)
-        if self.config.mask:
-            pictures = self.masking.apply(pictures, draw.masks.map(pick), look.affine)
+        look, masks, upper = draw.look.map(pick), draw.masks.map(pick), draw.upper.map(pick)
+        pictures = train_set.pictures[draw.picks[rows]]
         if self.config.upper:
-            pictures = self.upper.apply(pictures, draw.upper.map(pick))
+            pictures = self.upper.apply(pictures.float(), upper)
+        pictures = self.augment.apply(pictures, look, draw.size)
+        if self.config.mask:
+            whole = replace(masks, worn=masks.worn & ~upper.cut)  # a face that was cut has nothing to hide
+            pictures = self.masking.apply(pictures, whole, look.affine)
         targets = draw.targets[rows]
         if self.config.label_smoothing:
-            targets = smooth(targets, self.config.label_smoothing)
+            targets = smooth(targets, self.config.label_smoothing, train_set.present)
         return pictures, targets
 
     def _maps(self, pictures: Tensor, targets: Tensor, own: Guide) -> Tensor | None:

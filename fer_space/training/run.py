@@ -1,9 +1,11 @@
 """A whole run from its config: read the data, build the network, train, calibrate."""
 
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fer_space.data import open_data
+from fer_space.data.faceset import FaceSet
 from fer_space.errors import InputError
 from fer_space.inference import resolve_device
 from fer_space.training.config import TrainConfig
@@ -45,7 +47,7 @@ def run(
     every batch.
     Raises InputError or DataError when the config or the data cannot be used.
     """
-    if Path(config.init).parent.resolve() == out.resolve():
+    if Path(config.init).is_file() and Path(config.init).parent.resolve() == out.resolve():
         raise InputError("A run cannot start from its own folder; choose another --out.")
     if launched_size():
         config = replace(config, processes=launched_size())
@@ -70,7 +72,20 @@ def read_pictures(config: TrainConfig) -> tuple[LabelledPictures, LabelledPictur
     if leads_launch():
         train_set.say_dropped()
         valid_set.say_dropped()
-    return (
-        LabelledPictures.read(train_set, preprocess, config.limit),
-        LabelledPictures.read(valid_set, preprocess, config.limit),
-    )
+        say_shared(train_set, valid_set)
+    read = [LabelledPictures.read(faces, preprocess, config.limit) for faces in (train_set, valid_set)]
+    if min(len(pictures) for pictures in read) < config.processes:
+        raise InputError(f"{config.data} has fewer pictures in a split than the run has processes.")
+    if config.affect_weight and not read[0].affect.isfinite().any():
+        raise InputError(f"{config.data} has no valence and arousal to learn: leave out --affect-weight.")
+    return read[0], read[1]
+
+
+def say_shared(train_set: FaceSet, valid_set: FaceSet) -> None:
+    """Say on stderr when the epoch is chosen, and any later test made, on faces that are trained on."""
+    if shared := len(set(train_set.files) & set(valid_set.files)):
+        print(
+            f"{train_set.name}: {shared:,} training faces are valid faces too. The set has no training split "
+            "of its own, so what is measured on it says nothing about new faces.",
+            file=sys.stderr,
+        )

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fer_space.data.diffusionfer import read_diffusionfer
+from fer_space.data import open_data
+from fer_space.data.files import read_archive
 from fer_space.errors import DataError
 
 
@@ -25,7 +26,7 @@ def test_halves_share_nothing_and_train_is_everything(tmp_path: Path):
     names = [f"face{i}.jpg" for i in range(40)]
     rows = "".join(f"{name},0.3,-0.2,happy\n" for name in names)
     write_archive(tmp_path, "file,valence,arousal,expression\n" + rows, names)
-    splits = {split: read_diffusionfer(tmp_path, split) for split in ("train", "valid", "test")}
+    splits = {split: open_data(f"diffusionfer:{tmp_path}", split) for split in ("train", "valid", "test")}
     assert set(splits["valid"].files) | set(splits["test"].files) == set(names)
     assert not set(splits["valid"].files) & set(splits["test"].files)
     assert 10 < len(splits["valid"]) < 30
@@ -44,22 +45,31 @@ def test_halves_share_nothing_and_train_is_everything(tmp_path: Path):
             "1 dropped.*gone.jpg: the picture is missing",
         ),
         ("file,valence,arousal,expression\nx.jpg,low,0,happy\n", "valence is “low”"),
+        ('file,valence,arousal,expression\n"x.jpg,0,0,happy\n', "line 2: a quotation mark is not closed"),
         ("picture,valence\nx.jpg,0\n", "column “file”"),
     ],
-    ids=["missing picture", "no number", "no file column"],
+    ids=["missing picture", "no number", "stray quote", "no file column"],
 )
 def test_trouble_is_named(tmp_path: Path, table: str, message: str):
     write_archive(tmp_path, table, ["x.jpg"])
     with pytest.raises(DataError, match=message):
-        read_diffusionfer(tmp_path, "train")
+        open_data(f"diffusionfer:{tmp_path}", "train")
+
+
+def test_files_of_one_name_in_two_folders_of_an_archive_are_an_error(tmp_path: Path):
+    write_archive(tmp_path, "file,valence,arousal,expression\n", ["a/1.jpg", "a/1.jpg"])
+    assert set(read_archive(tmp_path / "DiffusionFER.tar")) == {"1.jpg", "labels.csv"}
+    write_archive(tmp_path, "file,valence,arousal,expression\n", ["a/1.jpg", "b/1.jpg"])
+    with pytest.raises(DataError, match=r"DiffusionFER/a/1\.jpg and DiffusionFER/b/1\.jpg"):
+        open_data(f"diffusionfer:{tmp_path}", "test")
 
 
 def test_damaged_archive(tmp_path: Path):
     (tmp_path / "DiffusionFER.tar").write_bytes(b"no archive")
     with pytest.raises(DataError, match="damaged"):
-        read_diffusionfer(tmp_path, "test")
+        open_data(f"diffusionfer:{tmp_path}", "test")
 
 
 def test_missing_archive(tmp_path: Path):
     with pytest.raises(DataError, match=r"DiffusionFER\.tar"):
-        read_diffusionfer(tmp_path, "test")
+        open_data(f"diffusionfer:{tmp_path}", "test")

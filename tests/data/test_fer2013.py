@@ -6,8 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_space.data import open_data
-from fer_space.data.ferplus import read_ferplus
+from fer_space.data import collect, open_data
 from fer_space.errors import DataError, InputError
 from fer_space.labels import EMOTIONS
 from tests.data.making import fer_csv, pixels, png, text
@@ -39,7 +38,7 @@ def make_folders(folder: Path, labels: str = "") -> None:
 
 def test_ferplus_from_the_two_tables(tmp_path: Path):
     fer_csv(tmp_path, ROWS)
-    train, test = (read_ferplus(tmp_path, split) for split in ("train", "test"))
+    train, test = (open_data(f"ferplus:{tmp_path}", split) for split in ("train", "test"))
     assert train.files == ("fer0000000.png", "fer0000002.png")
     assert train.labels.tolist() == [0, 3]
     np.testing.assert_array_equal(train.read(1)[..., 0], pixels(2, 48))
@@ -54,22 +53,60 @@ def test_ferplus_from_the_two_tables(tmp_path: Path):
     ("file", "old", "new", "message"),
     [
         ("fer2013new.csv", "PublicTest", "Training", "row for row"),
-        ("fer2013new.csv", "fer0000005.png", "../evil.png", "plain file name"),
-        ("fer2013new.csv", ",9,0", ",nine,0", "line 2: ten counts"),
-        ("fer2013.csv", "\n0,", "\n7,", "line 2: an emotion from 0 to 6"),
-        ("fer2013.csv", "\n0,", "\n0,300 ", "line 2: 2304 pixels"),
+        ("fer2013.csv", "PrivateTest", "Training", "row for row"),
         ("fer2013.csv", "pixels", "picture", "column “pixels”"),
+        ("fer2013new.csv", "contempt", '"contempt', "no usable header"),
     ],
-    ids=["rows differ", "path", "votes", "emotion", "pixels", "column"],
+    ids=["rows differ", "usages differ", "column", "header"],
 )
-def test_broken_tables_are_named(tmp_path: Path, file: str, old: str, new: str, message: str):
-    fer_csv(tmp_path, ROWS)
-    content = (tmp_path / file).read_text()
-    assert old in content
-    (tmp_path / file).write_text(content.replace(old, new, 1))
-    split = "test" if "evil" in new else "train"
+def test_tables_that_are_useless_are_an_error(tmp_path: Path, file: str, old: str, new: str, message: str):
+    replace_once(tmp_path, file, old, new)
     with pytest.raises(DataError, match=message):
-        read_ferplus(tmp_path, split)
+        open_data(f"ferplus:{tmp_path}", "train")
+
+
+BAD_ROWS = [
+    pytest.param("fer2013new.csv", "fer0000000.png", "../evil.png", "plain file name", id="path"),
+    pytest.param("fer2013new.csv", ",9,0", ",nine,0", "ten counts", id="votes"),
+    pytest.param("fer2013new.csv", "\nTraining,f", '\nTraining,"f', "quotation mark", id="quote in votes"),
+    pytest.param("fer2013new.csv", "\nTraining,", "\nEvening,", "Usage is “Evening”", id="usage of votes"),
+    pytest.param("fer2013.csv", "\n0,", "\n7,", "emotion is “7”", id="emotion"),
+    pytest.param("fer2013.csv", "\n0,", "\n0,300 ", "not 2304 numbers", id="pixels"),
+    pytest.param("fer2013.csv", "\n0,", '\n0,"', "quotation mark", id="quote in pixels"),
+    pytest.param("fer2013.csv", ",Training", ",", "Usage is “”", id="usage of pixels"),
+]
+
+
+@pytest.mark.parametrize(("file", "old", "new", "message"), BAD_ROWS)
+def test_bad_rows_are_listed_once_and_the_rest_go_on(
+    tmp_path: Path, file: str, old: str, new: str, message: str
+):
+    replace_once(tmp_path, file, old, new)
+    found = collect("ferplus", tmp_path)
+    assert [row.file for row in found.rows] == ["fer0000002.png", "fer0000003.png", "fer0000005.png"]
+    (bad,) = (bad for bad in found.dropped if bad.file == f"{file}, line 2")
+    assert message in bad.why
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "message"), [row for row in BAD_ROWS if "new" not in row.values[0]]
+)
+def test_bad_rows_of_fer2013_alone(tmp_path: Path, file: str, old: str, new: str, message: str):
+    replace_once(tmp_path, file, old, new)
+    (tmp_path / "fer2013new.csv").unlink()
+    found = collect("fer2013", tmp_path)
+    assert len(found.rows) == 5
+    (bad,) = found.dropped
+    assert bad.file == "fer2013.csv, line 2"
+    assert message in bad.why
+
+
+def replace_once(folder: Path, file: str, old: str, new: str) -> None:
+    """Write the tables of `ROWS`, with a blank line at their end, and change one place."""
+    fer_csv(folder, ROWS)
+    content = (folder / file).read_text()
+    assert old in content
+    (folder / file).write_text(content.replace(old, new, 1) + "\n")
 
 
 def test_a_table_that_ends_early_is_no_silent_loss(tmp_path: Path):
@@ -77,7 +114,7 @@ def test_a_table_that_ends_early_is_no_silent_loss(tmp_path: Path):
     lines = (tmp_path / "fer2013new.csv").read_text().splitlines(keepends=True)
     (tmp_path / "fer2013new.csv").write_text("".join(lines[:-1]))
     with pytest.raises(DataError, match="row for row"):
-        read_ferplus(tmp_path, "train")
+        open_data(f"ferplus:{tmp_path}", "train")
 
 
 @pytest.mark.parametrize("with_names", [True, False], ids=["both tables", "fer2013.csv alone"])
@@ -115,7 +152,7 @@ def test_second_label_is_mixed_into_the_targets_of_train_alone(tmp_path: Path):
 
 def test_second_label_from_the_tables(tmp_path: Path):
     fer_csv(tmp_path, ROWS)
-    faces = read_ferplus(tmp_path, "train", "majority", second_label=1.0)
+    faces = open_data(f"ferplus:{tmp_path}", "train", "majority", second_label=1.0)
     assert [EMOTIONS[i] for i in faces.targets.argmax(axis=1)] == ["anger", "disgust"]
 
 
@@ -134,15 +171,43 @@ def test_second_label_is_checked(tmp_path: Path, data: str, weight: float, messa
         open_data(data.format(tmp_path), "train", second_label=weight)
 
 
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [("", "no file.*fer2013_labels.csv"), ("Train0.png,Train,hungry,0\n", "line 2.*hungry")],
-    ids=["no table", "no emotion"],
-)
-def test_second_labels_that_cannot_be_read(tmp_path: Path, labels: str, message: str):
-    make_folders(tmp_path, labels)
-    with pytest.raises(DataError, match=message):
-        read_ferplus(tmp_path, "train", "cel", 0.5)
+def test_a_table_of_labels_goes_before_those_of_the_csv(tmp_path: Path):
+    fer_csv(tmp_path, ROWS)
+    table = "fer0000000.png,Train,fear,1\nfer0000002.png,Train,happy,0\n"
+    text(tmp_path / "fer2013_labels.csv", "file,split,fer2013_label,ambiguous\n" + table)
+    benchmark = open_data(f"fer2013:{tmp_path}", "train")
+    assert [EMOTIONS[label] for label in benchmark.labels] == ["fear", "happiness"]
+    assert [EMOTIONS[label] for label in open_data(f"fer2013:{tmp_path}", "valid").labels] == ["happiness"]
+    faces = open_data(f"ferplus:{tmp_path}", "train", second_label=1.0)
+    assert [EMOTIONS[i] for i in faces.targets.argmax(axis=1)] == ["neutral", "happiness"]
+
+
+BAD_LABELS = [
+    pytest.param("Train0.png,Train,hungry,0", "Train0.png", "line 2: “hungry”", id="no emotion"),
+    pytest.param(
+        '"Train0.png,Train,fear,0', "fer2013_labels.csv, line 2", "quotation mark", id="stray quote"
+    ),
+    pytest.param("Train9.png,Train,fear,0", "fer2013_labels.csv, line 2", "no face", id="no face"),
+]
+
+
+@pytest.mark.parametrize(("row", "place", "message"), BAD_LABELS)
+def test_bad_labels_are_listed_and_the_rest_go_on(tmp_path: Path, row: str, place: str, message: str):
+    make_folders(tmp_path, f"{row}\nTrain1.png,Train,fear,0\n\n")
+    faces = open_data(f"fer2013:{tmp_path}", "train")
+    assert faces.files == ("Train1.png",)
+    assert [message in bad.why for bad in faces.dropped if bad.file == place] == [True]
+    mixed = open_data(f"ferplus:{tmp_path}", "train", second_label=1.0)
+    assert [EMOTIONS[i] for i in mixed.targets.argmax(axis=1)] == ["neutral", "fear", "neutral"]
+    (bad,) = mixed.dropped
+    assert bad.file == place
+    assert bad.why.startswith("no second label: ")
+
+
+def test_second_labels_need_their_table(tmp_path: Path):
+    make_folders(tmp_path)
+    with pytest.raises(DataError, match=r"no file.*fer2013_labels.csv"):
+        open_data(f"ferplus:{tmp_path}", "train", "cel", 0.5)
 
 
 PUBLISHED = Path(__file__).parents[3] / "shared" / "data" / "ferplus"

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from fer_space.data import open_data, split_data
+from fer_space.data.faceset import Dropped
 from fer_space.errors import DataError, InputError, UnknownNameError
 from fer_space.labels import EMOTIONS
 from tests.data.making import picture
@@ -47,10 +48,12 @@ def test_what_is_in_valid_or_test_leaves_train_and_is_counted(tmp_path: Path):
     assert train.files == ("train/happy/2.png", "train/fear/5.bmp")
     assert [EMOTIONS[label] for label in train.labels] == ["happiness", "fear"]
     assert train.name == "a+b"
-    why = {bad.file: bad.why for bad in train.dropped}
-    assert "in valid (valid/fear/6.bmp)" in why["train/happy/1.png"]
-    assert "in test (test/sad/3.png)" in why["train/fear/4.png"]
-    assert "damaged" in why["train/fear/7.png"]
+    dropped = {bad.file: bad for bad in train.dropped}
+    assert dropped["train/happy/1.png"].why == "the same picture is in valid"
+    assert dropped["train/happy/1.png"].twin == "valid/fear/6.bmp"
+    assert dropped["train/fear/4.png"].why == "the same picture is in test"
+    assert dropped["train/fear/4.png"].twin == "test/sad/3.png"
+    assert "damaged" in dropped["train/fear/7.png"].why
     assert train.read(1).shape == (8, 8, 3)
 
 
@@ -58,6 +61,29 @@ def test_valid_and_test_keep_all_their_faces(tmp_path: Path):
     data = make_two(tmp_path)
     assert open_data(data, "valid").files == ("valid/fear/6.bmp",)
     assert open_data(data, "test").files == ("test/sad/3.png",)
+
+
+def test_what_is_in_test_leaves_valid_and_is_counted(tmp_path: Path):
+    picture(tmp_path / "a" / "valid" / "happy" / "1.png", 1)
+    picture(tmp_path / "a" / "valid" / "happy" / "2.png", 2)
+    picture(tmp_path / "b" / "test" / "sad" / "3.bmp", 1)
+    data = f"folder:{tmp_path / 'a'}+folder:{tmp_path / 'b'}"
+    valid = open_data(data, "valid")
+    assert valid.files == ("valid/happy/2.png",)
+    assert valid.dropped == (
+        Dropped("valid/happy/1.png", "the same picture is in test", "valid", "test/sad/3.bmp"),
+    )
+    assert open_data(data, "test").files == ("test/sad/3.bmp",)
+
+
+def test_rows_without_a_split_leave_only_what_is_measured_elsewhere(tmp_path: Path):
+    picture(tmp_path / "a" / "happy" / "1.png", 1)
+    picture(tmp_path / "a" / "happy" / "2.png", 2)
+    picture(tmp_path / "b" / "valid" / "sad" / "3.png", 1)
+    data = f"folder:{tmp_path / 'a'}+folder:{tmp_path / 'b'}"
+    assert open_data(data, "train").files == ("happy/2.png",)
+    assert len(open_data(data, "valid")) == 3
+    assert len(open_data(data, "test")) == 2
 
 
 def test_sets_without_splits_are_in_every_split(tmp_path: Path):

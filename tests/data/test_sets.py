@@ -119,6 +119,22 @@ def test_ckplus_takes_the_first_frame_as_neutral_and_the_last_three_as_the_emoti
     assert found.classes == EMOTIONS
 
 
+def test_ckplus_lists_labels_without_frames_and_sequences_of_one(tmp_path: Path):
+    make_ck_sequences(tmp_path)
+    for subject in ("S020", "S021", "S022"):
+        text(tmp_path / "Emotion" / subject / "001" / f"{subject}_001_00000009_emotion.txt", "1.0")
+    (tmp_path / "Emotion" / "S023" / "001").mkdir(parents=True)
+    (tmp_path / "cohn-kanade-images" / "S021" / "001").mkdir(parents=True)
+    picture(tmp_path / "cohn-kanade-images" / "S022" / "001" / "S022_001_00000001.png")
+    found = collect("ckplus", tmp_path)
+    assert {row.subject for row in found.rows} == {"S005", "S010"}
+    why = reasons(found)
+    assert why["S020/001/S020_001_00000009_emotion.txt"] == "its sequence is missing"
+    assert why["S021/001"] == "the sequence has no frame"
+    assert why["S022/001"] == "the sequence has one frame alone"
+    assert not any("S023" in name for name in why)
+
+
 @pytest.mark.parametrize("below", ["", "CK+48"])
 def test_small_ckplus_never_divides_a_subject(tmp_path: Path, below: str):
     for subject in range(60):
@@ -179,6 +195,25 @@ def test_voc_cuts_every_object_out(tmp_path: Path):
     assert "hungry" in why["a.png (object 3)"]
     assert "no object" in why["d.png"]
     assert "malformed" in why["e.xml"]
+
+
+def test_voc_lists_names_and_pictures_without_annotation(tmp_path: Path):
+    make_voc(tmp_path)
+    text(tmp_path / "ImageSets" / "Main" / "test.txt", "a\nd\ne\nlost\nbare\n")
+    for name in ("bare.png", "extra.png", "a.bmp", "e.png", "g.png"):
+        picture(tmp_path / "JPEGImages" / name)
+    annotation = (tmp_path / "Annotations" / "a.xml").read_text()
+    text(tmp_path / "Annotations" / "g.xml", annotation)  # names a.png, and not its own picture
+    found = collect("voc", tmp_path)
+    bad = {(item.file, item.split): item.why for item in found.dropped}
+    for name in ("lost", "bare"):
+        assert "no XML file of that name" in bad[name, "test"]
+    assert "no XML file" in bad["extra.png", ""]
+    assert "no XML file" in bad["a.bmp", "test"]
+    assert "no XML file" in bad["g.png", ""]
+    assert ("e.png", "test") not in bad  # e.xml is malformed, and listed itself
+    assert not any(file == "bare.png" for file, _ in bad)  # by its name in the list already
+    assert len(found.dropped) == len(bad)
 
 
 def test_voc_without_a_usable_face_says_why(tmp_path: Path):

@@ -8,9 +8,17 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_space.data import open_data
-from fer_space.data.tables import read_csv, read_folder
+from fer_space.data.faceset import FaceSet
 from fer_space.errors import DataError, InputError, UnknownNameError
 from fer_space.labels import EMOTIONS
+
+
+def read_folder(folder: Path, split: str) -> FaceSet:
+    return open_data(f"folder:{folder}", split)
+
+
+def read_csv(file: Path, split: str) -> FaceSet:
+    return open_data(f"csv:{file}", split, "cel")
 
 
 def picture(path: Path, value: int = 0) -> Path:
@@ -32,6 +40,43 @@ def test_folder_without_emotions_says_so(tmp_path: Path):
     picture(tmp_path / "cats" / "a.png")
     with pytest.raises(DataError, match="cats"):
         read_folder(tmp_path, "test")
+
+
+@pytest.mark.parametrize("split", ["", "train"], ids=["no splits", "splits"])
+def test_what_a_folder_holds_besides_is_listed(tmp_path: Path, split: str):
+    root = tmp_path / split
+    for name in (
+        "happy/a.png",
+        "loose.png",
+        "happy/deep/er/b.png",
+        "happy/deep/c.png",
+        "cats/d.png",
+        "cats/e/f.png",
+    ):
+        picture(root / name)
+    for name in ("happy/g.heic", "happy/.hidden", "happy/.git/h", "happy/deep/.i", ".DS_Store", "notes.txt"):
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text("no picture")
+    (root / "happy" / "empty").mkdir()
+    faces = read_folder(tmp_path, "train")
+    before = f"{split}/" if split else ""
+    assert faces.files == (f"{before}happy/a.png",)
+    why = {bad.file.removeprefix(before): bad.why for bad in faces.dropped}
+    assert {name: reason.split()[:3] for name, reason in why.items()} == {
+        "loose.png": ["it", "lies", "beside"],
+        "notes.txt": ["it", "lies", "beside"],
+        "happy/deep/ (2 files)": ["it", "lies", "deeper"],
+        "happy/g.heic": ["it", "is", "no"],
+        "cats/d.png": ["“cats”", "is", "not"],
+        "cats/e/ (1 file)": ["it", "lies", "deeper"],
+    }
+
+
+def test_what_lies_beside_the_splits_is_listed(tmp_path: Path):
+    for name in ("train/happy/a.png", "more/happy/b.png", "more/sad/c.png", "d.png"):
+        picture(tmp_path / name)
+    dropped = read_folder(tmp_path, "train").dropped
+    assert [(bad.file, bad.split) for bad in dropped] == [("d.png", ""), ("more/ (2 files)", "")]
 
 
 def test_csv_of_labels_with_affect_and_splits(tmp_path: Path):
@@ -70,6 +115,8 @@ BAD_ROWS = [
     ),
     pytest.param("file,label,valence,arousal\na.png,joy,{}\n", "low,0", "valence is “low”", id="affect"),
     pytest.param("file,label,valence\na.png{}\n", "", "line 2", id="short row"),
+    pytest.param("file,label\n{},happy\n", '"a.png', "line 2: a quotation mark", id="stray quote"),
+    pytest.param("file,label\na.png,{}\n", "x" * 200_000, "line 2: field larger", id="huge cell"),
 ]
 
 
@@ -93,10 +140,11 @@ def test_bad_rows_are_listed_and_the_rest_go_on(tmp_path: Path, table: str, bad:
     ("text", "message"),
     [
         ("picture,label\na.png,happy\n", "column “file”"),
+        ('file,"label\na.png,happy\n', "header: a quotation mark"),
         ("", "column “file”"),
         ("file,label\n", "no usable picture"),
     ],
-    ids=["no file column", "nothing at all", "no row"],
+    ids=["no file column", "stray quote", "nothing at all", "no row"],
 )
 def test_a_csv_without_form_is_an_error(tmp_path: Path, text: str, message: str):
     (tmp_path / "faces.csv").write_text(text)
@@ -119,6 +167,21 @@ def test_csv_of_boxes_subjects_and_distributions_beside_labels(tmp_path: Path):
     assert faces.affect is None
     assert faces.classes == ("neutral", "sadness")
     assert len(read_csv(table, "test")) == 1
+
+
+@pytest.mark.parametrize(
+    ("file", "name"),
+    [("raf/manifest.csv", "raf"), ("raf/faces.csv", "faces")],
+    ids=["as prepare calls it", "any other"],
+)
+def test_a_manifest_is_called_after_its_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, file: str, name: str
+):
+    picture(tmp_path / "raf" / "a.png")
+    (tmp_path / file).write_text("file,label\na.png,happy\n")
+    assert read_csv(tmp_path / file, "test").name == name
+    monkeypatch.chdir(tmp_path / "raf")
+    assert read_csv(Path(Path(file).name), "test").name == name
 
 
 @given(st.lists(st.floats(0, 100), min_size=8, max_size=8).filter(lambda votes: sum(votes) > 1e-3))
@@ -164,3 +227,14 @@ def test_open_data_checks_its_form(tmp_path: Path):
         open_data("imagenet:x", "test")
     picture(tmp_path / "anger" / "a.png")
     assert len(open_data(f"folder:{tmp_path}", "test")) == 1
+
+
+def test_targets_of_sets_without_votes(tmp_path: Path):
+    Image.new("RGB", (8, 8)).save(tmp_path / "a.png")
+    (tmp_path / "d.csv").write_text("file,happiness,sadness\na.png,0.7,0.3\n")
+    data = f"csv:{tmp_path / 'd.csv'}"
+    happiness = EMOTIONS.index("happiness")
+    assert open_data(data, "train", "cel").targets[0, happiness] == pytest.approx(0.7)
+    assert open_data(data, "train", "majority").targets[0, happiness] == 1.0
+    with pytest.raises(InputError, match="no votes"):
+        open_data(data, "train", "multi")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from fer_space.data import twins as module
-from fer_space.data.twins import count_twins, twins
+from fer_space.data.twins import count_twins, twin_view, twins
 
 
 def correlations(pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -62,3 +62,9 @@ def test_threshold_and_sizes_are_checked(threshold: float):
         twins(faces, faces, threshold)
     with pytest.raises(ValueError, match="one size"):
         twins(faces, np.zeros((2, 4, 5), np.uint8))
+
+
+def test_faces_are_compared_by_their_luma():
+    red = np.zeros((60, 90, 3), dtype=np.uint8)
+    red[..., 0] = 255
+    np.testing.assert_array_equal(twin_view(red), np.full((48, 48), 76, dtype=np.uint8))

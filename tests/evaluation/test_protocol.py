@@ -8,7 +8,7 @@ import torch
 from fer_space.alignment import CropRule, crop_face
 from fer_space.data.faceset import FaceSet, one_hot
 from fer_space.engine import Engine
-from fer_space.evaluation.protocol import detected_crops, predict_set, read_crops, twin_mask
+from fer_space.evaluation.protocol import face_crops, predict_set, read_crops, twin_mask
 from fer_space.evaluation.scoring import record_of
 from fer_space.imaging import encode_png
 from fer_space.labels import EMOTIONS
@@ -90,7 +90,7 @@ def test_a_found_face_is_covered_by_its_landmarks_after_it_was_found(
     monkeypatch.setattr(engine, "detect", detect)
     rule = CropRule(align=False)
     two = faces().select([0, 0])
-    crops, _ = detected_crops(engine, two, rule, "libfacedetection", "surgical")
+    crops = list(face_crops(engine, two, rule, "libfacedetection", "surgical"))
     crop = crop_face(picture, found[0], rule)
     scale, shift = crop.photo_to_crop[:, :2], crop.photo_to_crop[:, 2]
     assert np.array_equal(crops[0], draw_mask(crop.image_rgb, landmarks[0] @ scale.T + shift))

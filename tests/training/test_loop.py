@@ -1,32 +1,22 @@
 import csv
 import json
-import os
-import socket
-import subprocess
-import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
 from fer_space.backbones.base import Backbone
 from fer_space.errors import InputError
-from fer_space.imaging import encode_png
-from fer_space.labels import EMOTIONS
 from fer_space.training import loop
 from fer_space.training.config import TrainConfig
-from fer_space.training.finish import command_of, export, write_card
 from fer_space.training.losses import concordance
 from fer_space.training.parallel import Worker, run_workers
 from fer_space.training.recipe import Recipe
-from fer_space.training.run import run as run_whole
 from fer_space.training.start import open_run, preprocess_for
 from fer_space.training.state import TrainState
 from fer_space.training.step import Task, train_step
-from fer_space.weights import load_backbone
 from tests.networks import build_tiny, striped_faces
 
 CONFIG = TrainConfig(
@@ -176,38 +166,6 @@ def test_resume_refuses_another_run_and_a_new_one_does_not_overwrite(tiny: str, 
         run(tmp_path, replace(CONFIG, epochs=1))
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return int(sock.getsockname()[1])
-
-
-def write_folder(folder: Path) -> None:
-    for split in ("train", "valid"):
-        faces = striped_faces(32, seed=len(split))
-        for i, (picture, label) in enumerate(zip(faces.pictures, faces.labels, strict=True)):
-            path = folder / split / EMOTIONS[int(label)] / f"{i}.png"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(encode_png(np.repeat(picture.numpy().transpose(1, 2, 0), 3, axis=2)))
-
-
-def test_two_processes_stopped_and_resumed_end_like_an_unbroken_run(tmp_path: Path):
-    write_folder(tmp_path / "faces")
-    config = replace(
-        CONFIG, backbone="efficientnet_lite0", data=f"folder:{tmp_path / 'faces'}", epochs=2, processes=2
-    )
-    run_whole(config, tmp_path / "whole")
-    run_whole(config, tmp_path / "broken", stop_after=1)
-    run_whole(config, tmp_path / "broken", resume=True)
-    whole, broken = (load_file(tmp_path / out / "best.safetensors") for out in ("whole", "broken"))
-    for name, tensor in whole.items():
-        assert torch.equal(tensor, broken[name]), name
-    with pytest.raises(InputError, match="own folder"):
-        run_whole(replace(config, init=str(tmp_path / "whole/best.safetensors")), tmp_path / "whole")
-    with pytest.raises(InputError, match="does not hold the weights"):
-        run_whole(replace(config, init=str(tmp_path / "faces")), tmp_path / "other")
-
-
 @dataclass(frozen=True)
 class Share:
     """One worker's part of a run without dropout; the leader saves its gradients' effect."""
@@ -238,52 +196,6 @@ def test_two_workers_take_the_same_steps_as_one(tmp_path: Path, mix: str):
         torch.testing.assert_close(tensor, two[name], rtol=1e-4, atol=1e-6, msg=name)
 
 
-def test_accelerate_launch_takes_the_same_steps_as_one_process(tmp_path: Path):
-    alone, launched = tmp_path / "alone.safetensors", tmp_path / "launched.safetensors"
-    run_workers(Share(alone), 1, torch.device("cpu"))
-    words = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1"
-    quiet = f"--main_process_port {free_port()} --mixed_precision no --dynamo_backend no"
-    subprocess.run(
-        [sys.executable, *words.split(), *quiet.split(), "-m", "tests.training.launched", str(launched)],
-        check=True,
-        cwd=Path(__file__).parents[2],
-        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-        timeout=300,
-    )
-    one, two = load_file(alone), load_file(launched)
-    for name, tensor in one.items():
-        torch.testing.assert_close(tensor, two[name], rtol=1e-4, atol=1e-6, msg=name)
-
-
-def test_finish_calibrates_and_exports(tiny: str, tmp_path: Path):
-    run(tmp_path / "run")
-    card = write_card(CONFIG, striped_faces(160), striped_faces(64, seed=1), tmp_path / "run")
-    assert card.temperature > 0.0
-    assert card.results["valid"]["calibrated"]["n"] == 64
-    exported = export(tmp_path / "run", tmp_path / "weights")
-    backbone = load_backbone(exported, tmp_path / "weights")
-    trained = load_file(tmp_path / "run" / "best.safetensors")
-    torch.testing.assert_close(
-        backbone.head.classifier.weight, trained["head.classifier.weight"], atol=1e-3, rtol=1e-3
-    )
-    with pytest.raises(InputError, match="no finished run"):
-        export(tmp_path, tmp_path / "weights")
-
-
-def test_command_names_what_differs_from_the_defaults(
-    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-):
-    config = TrainConfig(backbone="tiny", data="ferplus:/somewhere", epochs=5, gray=False)
-    words = "fer-space train --backbone tiny --data ferplus:DIR --out RUN --epochs 5 --no-gray"
-    assert command_of(config) == words
-    monkeypatch.chdir(tmp_path)
-    open_run(replace(CONFIG, size=8), Path("warm"), resume=False)
-    loop.train(task_of(replace(CONFIG, size=8)), tiny_network(), Path("warm"), stop_after=2)
-    both = command_of(replace(config, init="warm/best.safetensors"))
-    assert " --out warm " in both
-    assert f" --stop-after 2 && {words} --init warm/best.safetensors" in both
-
-
 @pytest.mark.parametrize(
     "change",
     [
@@ -292,6 +204,8 @@ def test_command_names_what_differs_from_the_defaults(
         {"target": "multi"},
         {"warmup": 1.5},
         {"limit": -5},
+        {"size": -5},
+        {"lr_body": -1.0},
         {"native_size": 0},
         {"ema_decay": 2.0},
     ],

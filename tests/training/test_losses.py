@@ -146,5 +146,18 @@ def test_drawn_labels_follow_the_distribution():
 
 
 def test_smoothing_keeps_the_sum():
-    smoothed = losses.smooth(torch.tensor([[1.0, 0.0, 0.0, 0.0]]), 0.2)
+    smoothed = losses.smooth(
+        torch.tensor([[1.0, 0.0, 0.0, 0.0]]), 0.2, torch.tensor([True, True, True, True])
+    )
     torch.testing.assert_close(smoothed, torch.tensor([[0.85, 0.05, 0.05, 0.05]]))
+
+
+def test_an_emotion_without_a_face_weighs_nothing():
+    counts = torch.tensor([81.0, 16.0, 0.0])
+    torch.testing.assert_close(losses.margins(counts, 1.5), torch.tensor([1.0, 1.5, 0.0]))
+    for weights in (losses.inverse_weights(counts), losses.effective_weights(counts)):
+        assert weights[2] == 0.0
+        assert 0.0 < weights[0] < weights[1]
+        assert (weights * counts).sum() / counts.sum() == pytest.approx(1.0)
+    smoothed = losses.smooth(torch.tensor([[1.0, 0.0, 0.0]]), 0.2, counts > 0)
+    torch.testing.assert_close(smoothed, torch.tensor([[0.9, 0.1, 0.0]]))

@@ -22,6 +22,20 @@ def test_body_and_head_have_their_rates_and_biases_no_decay(name: str):
     assert len(by_parameter) == len(list(backbone.parameters()))
 
 
+@pytest.mark.parametrize("warmup", [0.0, 0.2, 0.25, 0.5, 0.99])
+@pytest.mark.parametrize("total", range(1, 11))
+def test_the_shortest_runs_have_a_schedule(total: int, warmup: float):
+    settings = config(epochs=total, warmup=warmup)
+    optimizer = build_optimizer(build_tiny(8), settings)
+    steps = build_schedule(optimizer, settings, steps_per_epoch=1)
+    rates = []
+    for _ in range(total):
+        rates.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        steps.step()
+    assert 0.0 < min(rates) <= max(rates) <= settings.lr_body * 1.0001
+
+
 @pytest.mark.parametrize(
     ("schedule", "peak_at"), [("onecycle", 20), ("cosine", 0), ("step", 0)], ids=lambda value: str(value)
 )

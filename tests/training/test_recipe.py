@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 import torch
 
@@ -51,8 +53,24 @@ def test_a_mixed_face_has_no_valence_and_arousal():
     assert torch.equal(made.affect[still], FACES.affect[still])
 
 
-def test_smoothing_reaches_the_targets():
-    torch.testing.assert_close(batch(label_smoothing=0.4).targets.amax(dim=1), torch.full((8,), 0.65))
+def test_smoothing_reaches_the_emotions_that_were_shown():
+    targets = batch(label_smoothing=0.4).targets
+    torch.testing.assert_close(targets.amax(dim=1), torch.full((8,), 0.8))  # two emotions share .4
+    assert not targets[:, 2:].any()
+
+
+def test_a_face_is_cut_before_it_is_moved():
+    """So that what a mask would cover never comes back into view."""
+    network = lively_tiny()
+    lower = replace(FACES, pictures=FACES.pictures.clone())
+    lower.pictures[:, :, 7:] = 255 - lower.pictures[:, :, 7:]  # UPPER_SHARE of 12 rows is 6
+    for shift in (0.0, 0.3):
+        recipe = Recipe.of(config(upper=1.0, shift=shift, zoom=shift, mask=1.0), None)
+        draw = recipe.draw(FACES, torch.arange(8), 12, torch.Generator().manual_seed(4))
+        first, second = (
+            recipe.batch(faces, draw, PREPROCESS, network, Worker()).inputs for faces in (FACES, lower)
+        )
+        assert torch.equal(first, second)
 
 
 def test_every_row_of_the_sheet_has_every_step_and_its_target():

@@ -1,0 +1,106 @@
+"""Whole runs: from pictures on the disk, in several processes, by the command line and by accelerate."""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from fer_space import cli
+from fer_space.errors import InputError
+from fer_space.imaging import encode_png
+from fer_space.labels import EMOTIONS
+from fer_space.training.parallel import run_workers
+from fer_space.training.run import read_pictures, run
+from tests.networks import striped_faces
+from tests.training.test_loop import CONFIG, Share
+
+
+def free_port() -> int:
+    with socket.socket() as sock:
+        sock.bind(("127.0.0.1", 0))
+        return int(sock.getsockname()[1])
+
+
+def launch(module: str, *words: str) -> None:
+    """Run a module in two processes on the CPU, as a user would."""
+    how = "-m accelerate.commands.launch --multi_gpu --num_processes 2 --num_machines 1"
+    quiet = f"--main_process_port {free_port()} --mixed_precision no --dynamo_backend no"
+    subprocess.run(
+        [sys.executable, *how.split(), *quiet.split(), "-m", module, *words],
+        check=True,
+        cwd=Path(__file__).parents[2],
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        timeout=300,
+    )
+
+
+def write_folder(folder: Path) -> None:
+    for split in ("train", "valid"):
+        faces = striped_faces(32, seed=len(split))
+        for i, (picture, label) in enumerate(zip(faces.pictures, faces.labels, strict=True)):
+            path = folder / split / EMOTIONS[int(label)] / f"{i}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(encode_png(np.repeat(picture.numpy().transpose(1, 2, 0), 3, axis=2)))
+
+
+def test_two_processes_stopped_and_resumed_end_like_an_unbroken_run(tmp_path: Path):
+    write_folder(tmp_path / "faces")
+    config = replace(
+        CONFIG, backbone="efficientnet_lite0", data=f"folder:{tmp_path / 'faces'}", epochs=2, processes=2
+    )
+    run(config, tmp_path / "whole")
+    run(config, tmp_path / "broken", stop_after=1)
+    run(config, tmp_path / "broken", resume=True)
+    whole, broken = (load_file(tmp_path / out / "best.safetensors") for out in ("whole", "broken"))
+    for name, tensor in whole.items():
+        assert torch.equal(tensor, broken[name]), name
+    with pytest.raises(InputError, match="own folder"):
+        run(replace(config, init=str(tmp_path / "whole/best.safetensors")), tmp_path / "whole")
+    with pytest.raises(InputError, match="does not hold the weights"):
+        run(replace(config, init=str(tmp_path / "faces")), tmp_path / "other")
+
+
+def test_a_run_of_the_command_line_under_accelerate_is_one_with_two_processes(tmp_path: Path):
+    """Both see the same halves of every batch, so that running statistics agree too."""
+    write_folder(tmp_path / "faces")
+    words = ["train", "--backbone", "efficientnet_lite0", "--data", f"folder:{tmp_path / 'faces'}"]
+    words += ["--init", "none", "--epochs", "1", "--batch-size", "16"]
+    words += ["--size", "12", "--native-size", "12", "--device", "cpu"]
+    assert cli.main([*words, "--processes", "2", "--out", str(tmp_path / "two")]) == 0
+    launch("fer_space.cli", *words, "--out", str(tmp_path / "launched"))
+    two, launched = (load_file(tmp_path / out / "best.safetensors") for out in ("two", "launched"))
+    for name, tensor in two.items():
+        torch.testing.assert_close(tensor, launched[name], rtol=1e-4, atol=1e-6, msg=name)
+    cards = [json.loads((tmp_path / out / "card.json").read_text()) for out in ("two", "launched")]
+    assert cards[0]["results"]["valid"]["plain"]["n"] == cards[1]["results"]["valid"]["plain"]["n"] == 32
+
+
+def test_accelerate_launch_takes_the_same_steps_as_one_process(tmp_path: Path):
+    alone, launched = tmp_path / "alone.safetensors", tmp_path / "launched.safetensors"
+    run_workers(Share(alone), 1, torch.device("cpu"))
+    launch("tests.training.launched", str(launched))
+    one, two = load_file(alone), load_file(launched)
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, two[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_faces_that_cannot_be_used_are_refused_or_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny: str
+):
+    write_folder(tmp_path / "faces")
+    config = replace(CONFIG, data=f"folder:{tmp_path / 'faces'}")
+    with pytest.raises(InputError, match="no valence and arousal"):
+        read_pictures(replace(config, affect_weight=1.0))
+    with pytest.raises(InputError, match="fewer pictures in a split than"):
+        read_pictures(replace(config, limit=1, processes=2))
+    assert "valid faces too" not in capsys.readouterr().err
+    read_pictures(replace(config, data=f"folder:{tmp_path / 'faces' / 'train'}"))
+    assert "32 training faces are valid faces too" in capsys.readouterr().err
