@@ -222,3 +222,40 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     assert cli.main(["prepare", "sfew", str(tmp_path), str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def test_masks_follow_the_landmarks_of_training_faces_alone(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    faces = Path(__file__).parent.parent / "examples"
+    for split in ("train", "test"):
+        for emotion, name in (("happy", "astronaut.jpg"), ("neutral", "hopper.jpg")):
+            (tmp_path / "faces" / split / emotion).mkdir(parents=True)
+            with Image.open(faces / name) as photo:
+                small = photo.convert("RGB").resize((photo.width // 3, photo.height // 3))
+            small.save(tmp_path / "faces" / split / emotion / "a.png")
+    picture(tmp_path / "faces" / "train" / "sad" / "plain.png", 3)
+    out = tmp_path / "out"
+    assert cli.main(["prepare", "folder", str(tmp_path / "faces"), str(out), "--masks", "1"]) == 0
+    assert "masks: 2 worn; 1 faces without landmarks" in capsys.readouterr().out
+    assert sorted(path.name for path in (out / "images" / "train").iterdir()) == [
+        "masked-train-happy-a.png",
+        "masked-train-neutral-a.png",
+    ]
+    masked = open_data(f"csv:{out / 'manifest.csv'}", "train")
+    bare = open_data(f"folder:{tmp_path / 'faces'}", "train")
+    by_label = {int(label): bare.read(i) for i, label in enumerate(bare.labels)}
+    for i, label in enumerate(masked.labels):
+        changed = (masked.read(i) != by_label[int(label)]).any(axis=2)
+        rows = np.flatnonzero(changed.any(axis=1))
+        if "masked" in masked.files[i]:
+            assert 0.005 < changed.mean() < 0.2
+            assert rows.max() < 0.75 * len(changed), "the mask lies on the face, not below it"
+        else:
+            assert not changed.any()
+    assert len(open_data(f"csv:{out / 'manifest.csv'}", "test")) == 2
+
+
+def test_the_share_of_masks_is_checked(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["prepare", "folder", str(tmp_path), str(tmp_path / "out"), "--masks", "2"]) == 2
+    assert "between 0 and 1" in capsys.readouterr().err

@@ -7,6 +7,8 @@ they are.
 fer-space prepare rafdb RAF-DB prepared/rafdb
 fer-space prepare joint ckplus:CK+rafdb:RAF-DB+affectnet:AffectNet prepared/three
 
+With --masks a share of the training faces wears a mask that follows the face's landmarks (`masked`).
+
 Of a joint set, faces of train whose pixels are also in valid or test are dropped and listed, and faces of
 valid whose pixels are in test.
 """
@@ -14,12 +16,14 @@ valid whose pixels are in test.
 import argparse
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.commands.masked import wear_masks
 from fer_space.data import KINDS, collect, split_data
 from fer_space.data.collection import Collection
 from fer_space.data.fer_faces import SIDE
@@ -30,6 +34,7 @@ from fer_space.data.report import as_text, build_report, count_near
 from fer_space.data.survey import fingerprint, sift
 from fer_space.data.tables import MANIFEST
 from fer_space.data.twins import twin_view
+from fer_space.engine import Engine
 from fer_space.errors import InputError
 from fer_space.evaluation.face_plots import draw_distribution
 
@@ -51,10 +56,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="majority",
         help="how FERPlus votes are read for train; default: majority",
     )
+    parser.add_argument(
+        "--masks",
+        type=float,
+        default=0.0,
+        metavar="SHARE",
+        help="draw masks on that share of the training faces, by their landmarks; default: 0",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Read everything once, write DST, print the report."""
+    if not 0.0 <= args.masks <= 1.0:
+        raise InputError("--masks is a share of the training faces, between 0 and 1.")
     joint = args.kind == JOINT
     pairs = split_data(args.source) if joint else [(args.kind, Path(args.source))]
     for kind, path in pairs:
@@ -68,6 +82,10 @@ def run(args: argparse.Namespace) -> int:
     report = build_report(collection, prints)
     if len(gray):
         report["twins"] = count_near(collection.rows, gray)
+    if args.masks:
+        rows, worn, unfitted = wear_masks(collection.rows, args.masks, Engine(device="cpu"))
+        collection = replace(collection, rows=tuple(rows))
+        report["masks"] = {"worn": worn, "without_landmarks": unfitted}
     write_manifest(collection, args.out)
     text = json.dumps(report, indent=1, ensure_ascii=True)
     (args.out / "report.json").write_text(text + "\n", encoding="utf-8")

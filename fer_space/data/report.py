@@ -93,6 +93,8 @@ def as_text(report: dict[str, Any]) -> str:
         f"{same_pixels['groups_across_splits']:,} groups across splits, "
         f"{same_pixels['groups_with_different_labels']:,} with different labels"
     )
+    if masks := report.get("masks"):
+        lines.append(f"masks: {masks['worn']:,} worn; {masks['without_landmarks']:,} faces without landmarks")
     if near := report.get("twins"):
         across = ", ".join(f"{n:,} of {split}" for split, n in near["with_a_twin_in_train"].items())
         lines.append(
