@@ -19,13 +19,13 @@ import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from fer_space.affect import circumplex
 from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
 from fer_space.engine import Engine
 from fer_space.evaluation.affect_metrics import ccc, pearson, rmse
 from fer_space.evaluation.protocol import predict_set
-from fer_space.labels import EMOTIONS
+from fer_space.evaluation.scoring import derived_affect
+from fer_space.inference import outputs_of
 from fer_space.training.config import TrainConfig
 from fer_space.training.loop import train
 from fer_space.training.parallel import Worker, run_workers
@@ -54,11 +54,10 @@ class Fold:
         task = Task(self.config, self.train_set, few, Recipe.of(self.config), worker)
         state = train(task, start_network(self.config), self.out, resume=True)
         if worker.leads:
-            network, preprocess = state.averaged.network.eval(), preprocess_for(self.config)
-            with torch.no_grad():
-                inputs = preprocess.normalise(self.held_out.pictures)
-                both = (network(inputs).affect + network(inputs.flip(3)).affect) / 2
-            np.save(self.out / "affect.npy", both.double().numpy())
+            preprocess = preprocess_for(self.config)
+            affect = outputs_of(state.averaged.network, preprocess, self.held_out.pictures).affect
+            assert affect is not None
+            np.save(self.out / "affect.npy", affect.double().numpy())
 
 
 def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
@@ -66,7 +65,7 @@ def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
     return TrainConfig(
         backbone="efficientnet_lite0",
         data=data,
-        epochs=20 if freeze == "backbone" else 10,
+        epochs=12 if freeze == "backbone" else 8,
         batch_size=32,
         lr_body=2e-4,
         lr_head=3e-3 if freeze == "backbone" else 1e-3,
@@ -101,16 +100,14 @@ def folds(faces: FaceSet) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
 def pick(pictures: LabelledPictures, rows: NDArray[np.int64]) -> LabelledPictures:
     """Some of the pictures."""
     at = torch.from_numpy(rows)
-    return LabelledPictures(
-        pictures.pictures[at], pictures.labels[at], pictures.targets[at], pictures.affect[at]
-    )
+    columns = (pictures.pictures, pictures.labels, pictures.targets, pictures.affect)
+    return LabelledPictures(*(column[at] for column in columns))
 
 
 def circumplex_predictions(faces: FaceSet, backbone: str) -> Affect:
     """The readout that derives valence and arousal from the shipped weights' probabilities."""
     engine = Engine(device="cpu")
-    rows = predict_set(engine, engine.card(backbone), faces).probabilities
-    return np.array([circumplex(dict(zip(EMOTIONS, row, strict=True))) for row in rows])
+    return derived_affect(predict_set(engine, engine.card(backbone), faces))
 
 
 def rescaled(predicted: Affect, labels: Affect, faces: FaceSet) -> Affect:

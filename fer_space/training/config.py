@@ -63,7 +63,7 @@ class TrainConfig:
         ema_decay: of the averaged weights that are validated and shipped; 0 switches them off.
         rotate, zoom, shift, brightness, contrast, flip, erase: augmentation, see `augment.Augment`.
         mix: how two pictures and their targets become one (`fer_space.training.mixing`).
-        mix_share: share of the pictures that are mixed.
+        mix_share: share of the pictures that are mixed; the papers of mixup and SnapMix mix all of them.
         guide: backbone in the folder of weights whose attention Attentive CutMix follows.
         mask, upper: share of faces that wear a mask, or show only what one leaves free (`masking`).
         loss: see `fer_space.training.losses`.

@@ -150,7 +150,8 @@ class SnapMix(Mix):
     Both boxes are drawn on their own. A keeps rho_a, what its percent map holds outside its box; B brings
     rho_b, what its own holds inside its box. The two need not sum to 1, so rows of the targets need not
     either: cross entropy with rho_a y_a + rho_b y_b is the paper's rho_a CE(y_a) + rho_b CE(y_b), and
-    equal classes add up by themselves. Where a map is empty, the area of A's box counts instead.
+    equal classes add up by themselves. Where a map is empty, the area of A's box counts instead. The maps are
+    Grad-CAM's, which cuts evidence against a class off at 0; the paper's keep it until the minimum is taken.
 
     Attributes:
         alpha: of Beta(alpha, alpha), from which the size of each box is drawn, as in CutMix.
@@ -181,7 +182,8 @@ class AttentiveCutMix(Mix):
     """The most attended cells of B at the same place in A (Walawalkar et al. 2020, arXiv 2003.13048).
 
     B weighs cells / 49 in the target. Where 7 does not divide the side, cells differ by a pixel. A partner
-    with an empty map has no attended cell, and the picture is left as it is.
+    with an empty map has no attended cell, and the picture is left as it is. The map of a small network has
+    fewer cells (EfficientNet-Lite0 sees 3 x 3 at 96 px) and is enlarged, so that the best cells lie together.
 
     Attributes:
         cells: how many of the 7 x 7 cells are pasted; the paper found 6 best.
