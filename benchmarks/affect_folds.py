@@ -1,6 +1,7 @@
 """How well does a head learn valence and arousal? Cross-validation on faces that people rated.
 
     python benchmarks/affect_folds.py diffusionfer:DIR --out runs/affect > docs/affect.jsonl
+    python benchmarks/affect_folds.py --table docs/affect.jsonl
 
 Every face is predicted by a head that never saw it: five folds, stratified by expression. A head is trained
 with the shipped weights as its start, twice: on frozen features, and with the whole network. Beside them
@@ -11,8 +12,10 @@ after the last one count. Finished folds are kept in --out, so that a second cal
 
 import argparse
 import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -134,15 +137,38 @@ def scores(
     return results
 
 
+def markdown(records: Sequence[Mapping[str, Any]]) -> str:
+    """The table of the README."""
+    lines = [
+        "| valence and arousal | CCC valence | CCC arousal | Pearson | RMSE |",
+        "|---|---:|---:|---:|---:|",
+    ]
+    for record in records:
+        valence, arousal = record["valence"], record["arousal"]
+        concordances = [
+            f"{r['ccc']:.3f} ({r['ccc_interval'][0]:.3f} to {r['ccc_interval'][1]:.3f})"
+            for r in (valence, arousal)
+        ]
+        pairs = [f"{valence[score]:.3f}, {arousal[score]:.3f}" for score in ("pearson", "rmse")]
+        lines.append(f"| {' | '.join([record['method'], *concordances, *pairs])} |")
+    return "\n".join(lines)
+
+
 def main() -> None:
-    """Print one JSON line a method."""
+    """Print one JSON line a method, or the table of such lines."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("data", metavar="KIND:PATH")
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR")
+    parser.add_argument("data", nargs="?", metavar="KIND:PATH")
+    parser.add_argument("--out", type=Path, metavar="DIR", help="where finished folds are kept")
     parser.add_argument("--weights", default="weights/efficientnet_lite0.safetensors", metavar="FILE")
+    parser.add_argument("--table", type=Path, metavar="FILE", help="print what was measured as a table")
     args = parser.parse_args()
+    if args.table is not None:
+        print(markdown([json.loads(line) for line in args.table.read_text(encoding="utf-8").splitlines()]))
+        return
+    if args.data is None or args.out is None:
+        parser.error("name KIND:PATH and --out, or --table")
     faces = open_data(args.data, "train")
     if faces.affect is None:
         parser.error(f"{args.data} has no valence and arousal.")

@@ -35,7 +35,7 @@ def draw_tradeoff(curves: Mapping[str, Sequence[Point]], path: Path, emotions: S
         axes.set_title(f"recall of {name}" if name else "balanced accuracy")
         axes.set_xlabel("accuracy")
         for axis in (axes.xaxis, axes.yaxis):
-            axis.set_major_formatter(PercentFormatter(1.0, decimals=0))
+            axis.set_major_formatter(PercentFormatter(1.0))
         tidy(axes)
     marks = [Line2D([], [], **_look(number)) for number in range(len(curves))]
     figure.legend(marks, curves, loc="outside lower center", ncols=min(len(curves), 5), frameon=False)
@@ -80,16 +80,16 @@ def draw_differences(models: Mapping[str, Mapping[str, Difference]], base: str, 
     for axes, measure in zip(panels, measures, strict=True):
         axes.axvline(0.0, color=INK, linewidth=1)
         for row, found in enumerate(models.values()):
-            value, low, high = found[measure]
+            value, low, high = (100.0 * number for number in found[measure])
             told = low > 0.0 or high < 0.0
             colour = COLOURS[0] if low > 0.0 else COLOURS[3] if high < 0.0 else "#9ca3af"
             axes.plot([low, high], [row, row], color=colour, linewidth=3, alpha=0.5)
             axes.plot(value, row, color=colour, marker="o", fillstyle="full" if told else "none")
         axes.set_title(measure.replace("_", " "))
-        axes.set_xlabel(f"points ahead of “{base}”, 95 % interval")
-        axes.xaxis.set_major_formatter(PercentFormatter(1.0, decimals=None, symbol=""))
+        axes.xaxis.set_major_formatter("{x:+g}")
         tidy(axes)
         axes.grid(axis="y", color=FAINT, linewidth=0.3)
     panels[0].set_yticks(range(len(models)), list(models))
     panels[0].invert_yaxis()
+    figure.supxlabel(f"points ahead of “{base}”, 95 % interval", fontsize=10)
     figure.savefig(path, dpi=DPI)

@@ -13,7 +13,7 @@ import numpy as np
 
 from fer_space.evaluation.metrics import Floats, Labels, accuracy, balanced_accuracy, recalls
 
-STRENGTHS = tuple(i / 20 for i in range(-6, 31))
+STRENGTHS = tuple(i / 20 for i in range(-4, 21))
 
 
 @dataclass(frozen=True)
