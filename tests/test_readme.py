@@ -9,7 +9,7 @@ import yaml
 from huggingface_hub import RepoCard
 from packaging.requirements import Requirement
 
-from benchmarks import affect_folds
+from benchmarks import affect_folds, study
 from fer_space import cli
 from fer_space.commands.models import as_markdown, describe
 from fer_space.registry import BACKBONES
@@ -80,6 +80,15 @@ def test_commands_that_are_named_exist():
 def test_results_are_those_of_the_cards():
     records = [describe(name, name in available()) for name in BACKBONES]
     assert as_markdown(records) in TEXT
+
+
+def test_tables_of_the_study_are_those_that_were_measured():
+    text = (ROOT / "docs" / "study.md").read_text(encoding="utf-8")
+    results = json.loads((ROOT / "docs" / "study.json").read_text(encoding="utf-8"))["results"]
+    assert set(results) == {"valid", "test"}
+    for split in results:
+        assert study.markdown(results[split]) in text
+    assert {record["n"] for record in results["test"].values()} == {3_137}
 
 
 def test_valence_and_arousal_are_those_that_were_measured():
