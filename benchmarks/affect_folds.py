@@ -1,7 +1,7 @@
 """How well does a head learn valence and arousal? Cross-validation on faces that people rated.
 
-    python benchmarks/affect_folds.py diffusionfer:DIR --out runs/affect > docs/affect.jsonl
-    python benchmarks/affect_folds.py --table docs/affect.jsonl
+    python benchmarks/affect_folds.py diffusionfer:DIR --out runs/affect --table docs/affect.jsonl
+    python benchmarks/affect_folds.py --table docs/affect.jsonl         the table again, without a training
 
 Every face is predicted by a head that never saw it: five folds, stratified by expression. A head is trained
 with the shipped weights as its start, twice: on frozen features, and with the whole network. Beside them
@@ -25,6 +25,7 @@ from sklearn.model_selection import StratifiedKFold
 from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
 from fer_space.engine import Engine
+from fer_space.errors import InputError
 from fer_space.evaluation.affect_metrics import ccc, pearson, rmse
 from fer_space.evaluation.protocol import predict_set
 from fer_space.evaluation.scoring import derived_affect
@@ -154,32 +155,39 @@ def markdown(records: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(lines)
 
 
+def measure(data: str, out: Path, weights: str) -> list[dict[str, Any]]:
+    """One record a method; finished folds in `out` are not trained again."""
+    faces = open_data(data, "train")
+    if faces.affect is None:
+        raise InputError(f"{data} has no valence and arousal.")
+    labels = faces.affect.astype(np.float64)
+    derived = circumplex_predictions(faces, "efficientnet_lite0")
+    methods = {"circumplex": derived, "circumplex, rescaled": rescaled(derived, labels, faces)}
+    for freeze in ("backbone", "none"):
+        name = "head on frozen features" if freeze == "backbone" else "head and network trained"
+        methods[name] = head_predictions(faces, fold_config(data, freeze, weights), out)
+    return [
+        {"method": name, "n": len(faces), **scores(predicted, labels)} for name, predicted in methods.items()
+    ]
+
+
 def main() -> None:
-    """Print one JSON line a method, or the table of such lines."""
+    """Measure into the file of the table, or read it, and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("data", nargs="?", metavar="KIND:PATH")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where finished folds are kept")
     parser.add_argument("--weights", default="weights/efficientnet_lite0.safetensors", metavar="FILE")
-    parser.add_argument("--table", type=Path, metavar="FILE", help="print what was measured as a table")
+    parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="one JSON line a method")
     args = parser.parse_args()
-    if args.table is not None:
-        print(markdown([json.loads(line) for line in args.table.read_text(encoding="utf-8").splitlines()]))
-        return
-    if args.data is None or args.out is None:
-        parser.error("name KIND:PATH and --out, or --table")
-    faces = open_data(args.data, "train")
-    if faces.affect is None:
-        parser.error(f"{args.data} has no valence and arousal.")
-    labels = faces.affect.astype(np.float64)
-    derived = circumplex_predictions(faces, "efficientnet_lite0")
-    methods = {"circumplex": derived, "circumplex, rescaled": rescaled(derived, labels, faces)}
-    for freeze in ("backbone", "none"):
-        name = "head on frozen features" if freeze == "backbone" else "head and network trained"
-        methods[name] = head_predictions(faces, fold_config(args.data, freeze, args.weights), args.out)
-    for name, predicted in methods.items():
-        print(json.dumps({"method": name, "n": len(faces), **scores(predicted, labels)}), flush=True)
+    if args.data is not None:
+        if args.out is None:
+            parser.error("KIND:PATH needs --out DIR")
+        records = measure(args.data, args.out, args.weights)
+        lines = "".join(json.dumps(record) + "\n" for record in records)
+        args.table.write_text(lines, encoding="utf-8")
+    print(markdown([json.loads(line) for line in args.table.read_text(encoding="utf-8").splitlines()]))
 
 
 if __name__ == "__main__":

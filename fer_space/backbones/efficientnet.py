@@ -26,7 +26,7 @@ class RoomyConv2d(nn.Conv2d):
 
     The result is the same. On CPUs without AVX-512 the weight gradient of a 5x5 depthwise convolution is
     three times faster so, because oneDNN's quick path needs a map at least as large as the kernel. With
-    AVX-512 a whole training step at 64 px is 1.5 times slower so, and nothing is padded.
+    AVX-512 a whole training step is slower so, and nothing is padded.
     """
 
     pads = torch.backends.cpu.get_cpu_capability() != "AVX512"
