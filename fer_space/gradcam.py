@@ -6,14 +6,14 @@ hook is registered and nothing of the backbone is touched, so any number of thre
 """
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from fer_space.backbones.base import Output
+from fer_space.backbones.base import Head, Output
 
 METHOD = "grad-cam"
 
 
-def attend(head: nn.Module, features: Tensor) -> tuple[Output, Tensor]:
+def attend(head: Head, features: Tensor) -> tuple[Output, Tensor]:
     """Run the head and explain each of its logits.
 
     Args:
@@ -21,23 +21,29 @@ def attend(head: nn.Module, features: Tensor) -> tuple[Output, Tensor]:
         features: float (B, C, h, w), the body's output.
 
     Returns:
-        The head's output, detached, and maps float (B, K, h, w) in [0, 1], the largest value of each
-        map being 1 unless the map is 0 everywhere.
+        The head's output, detached, and maps float (B, K, h', w') in [0, 1], the largest value of each
+        map being 1 unless the map is 0 everywhere; h' and w' are h and w unless the head says otherwise.
     """
     with torch.enable_grad():
         features = features.detach().requires_grad_(True)
         output: Output = head(features)
         columns = output.logits.sum(dim=0).unbind()
-        maps = [_map(torch.autograd.grad(c, features, retain_graph=True)[0], features) for c in columns]
+        gradients = [torch.autograd.grad(c, features, retain_graph=True)[0] for c in columns]
+    with torch.no_grad():
+        maps = [scaled(_evidence(head, gradient, features)) for gradient in gradients]
     affect = None if output.affect is None else output.affect.detach()
     return Output(output.logits.detach(), affect), torch.stack(maps, dim=1)
 
 
-@torch.no_grad()
-def _map(gradient: Tensor, features: Tensor) -> Tensor:
-    """Gradient and features (B, C, h, w) -> map (B, h, w) in [0, 1]; equations 1 and 2 of the paper."""
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    raw = torch.relu((weights * features).sum(dim=1))
+def _evidence(head: Head, gradient: Tensor, features: Tensor) -> Tensor:
+    """Where on the face the evidence for a class lies, (B, h', w'): equation 1 of the paper."""
+    weighted = gradient.mean(dim=(2, 3), keepdim=True) * features
+    return head.lay(torch.unflatten(weighted, 1, (head.views, -1)).sum(dim=2))
+
+
+def scaled(evidence: Tensor) -> Tensor:
+    """A class's evidence (B, h, w) -> map (B, h, w) in [0, 1]; the ReLU is that of the paper's equation 2."""
+    raw = torch.relu(evidence)
     raw = raw - raw.amin(dim=(1, 2), keepdim=True)
     peak = raw.amax(dim=(1, 2), keepdim=True)
     return torch.where(peak > 0.0, raw / peak, raw)

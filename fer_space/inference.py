@@ -90,7 +90,7 @@ def logits_of(
 def _read_batch(
     backbone: Backbone, preprocess: Preprocess, pictures: Tensor, mirror: bool, embed: bool
 ) -> Readout:
-    output: Output = backbone.head(_features(backbone, preprocess, pictures, mirror))
+    output: Output = backbone.head(features_of(backbone, preprocess, pictures, mirror))
     kept = (output.logits, output.affect, output.embedding if embed else None)
     means = (_mirror_mean(rows) if mirror and rows is not None else rows for rows in kept)
     logits, affect, embeddings = (None if rows is None else rows.cpu() for rows in means)
@@ -112,9 +112,8 @@ def read_with_maps(
     Returns:
         On the CPU: logits float32 (B, K); float32 (B, 2) or None; maps float32 (B, K, h, w) in [0, 1].
     """
-    output, maps = attend(backbone.head, _features(backbone, preprocess, pictures, mirror=True))
-    straight, mirrored = maps.chunk(2)
-    parts = [_mirror_mean(output.logits), (straight + mirrored.flip(3)) / 2]
+    output, maps = attend(backbone.head, features_of(backbone, preprocess, pictures))
+    parts = [_mirror_mean(output.logits), mirror_mean_maps(maps)]
     if output.affect is not None:
         parts.append(_mirror_mean(output.affect))
     logits, means, *affect = _to_cpu(parts)
@@ -128,14 +127,31 @@ def _to_cpu(tensors: list[Tensor]) -> list[Tensor]:
     return [piece.view(tensor.shape) for piece, tensor in zip(pieces, tensors, strict=True)]
 
 
-def _features(backbone: Backbone, preprocess: Preprocess, pictures: Tensor, mirror: bool) -> Tensor:
-    """What the body makes of pictures, and after them of their mirror images; float32 on its device."""
+@torch.no_grad()
+def features_of(backbone: Backbone, preprocess: Preprocess, pictures: Tensor, mirror: bool = True) -> Tensor:
+    """What the body makes of pictures, and after them of their mirror images.
+
+    Args:
+        backbone: in evaluation mode.
+        preprocess: its card's.
+        pictures: uint8 (B, C, h, w) from `Preprocess.reduce`.
+        mirror: whether the mirror images are read too.
+
+    Returns:
+        float32 (B, C', h', w') or, with the mirror images, (2 B, C', h', w'), on the backbone's device.
+    """
     reference = next(backbone.body.parameters())
     inputs = preprocess.normalise(pictures.to(reference.device))
     if mirror:
         inputs = torch.cat([inputs, inputs.flip(3)])
     features: Tensor = backbone.body(inputs.to(reference.dtype)).float()
     return features
+
+
+def mirror_mean_maps(maps: Tensor) -> Tensor:
+    """Maps (2 B, K, h, w), the second half of mirror images -> each averaged with its twin, (B, K, h, w)."""
+    straight, mirrored = maps.chunk(2)
+    return (straight + mirrored.flip(3)) / 2
 
 
 def _mirror_mean(rows: Tensor) -> Tensor:

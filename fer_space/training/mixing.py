@@ -18,7 +18,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fer_space.training.attention import GRID, percent_map, to_grid, top_cells
+from fer_space.explaining import GRID, to_grid, top_cells
+from fer_space.training.attention import percent_map
 
 Needs = Literal["", "own", "guide"]
 

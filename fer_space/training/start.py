@@ -18,6 +18,8 @@ from fer_space.training.recipe import Guide
 from fer_space.weights import load_backbone, read_card
 
 AFFECT = "head.affect."
+MATCHING = "matching:"
+OFFICIAL = "official:"
 
 
 def input_size(config: TrainConfig) -> int:
@@ -46,17 +48,22 @@ def start_network(config: TrainConfig) -> Backbone:
 
 
 def initialise(backbone: Backbone, spec: BackboneSpec, init: str) -> None:
-    """Fill the network before the first step: "imagenet", "none" or a .safetensors file.
+    """Fill the network before the first step; `init` is what `TrainConfig` says.
 
-    A file without valence and arousal leaves that part of the head at its start; what a file has of it
-    and the network has not is left out.
+    A file without valence and arousal leaves that part of the head at its start; what a file has of it and
+    the network has not is left out.
     Raises InputError when there are no such weights for this backbone.
     """
     if init == "imagenet":
         spec.load_imagenet(backbone)
+    elif init.startswith(OFFICIAL):
+        spec.load_official(backbone, Path(init.removeprefix(OFFICIAL)))
     elif init != "none":
         try:
-            _fill(backbone, init)
+            if init.startswith(MATCHING):
+                _fill_matching(backbone, init.removeprefix(MATCHING))
+            else:
+                _fill(backbone, init)
         except (OSError, RuntimeError, SafetensorError) as error:
             raise InputError(f"--init: {init} does not hold the weights of {spec.name}.") from error
 
@@ -66,6 +73,14 @@ def _fill(backbone: Backbone, init: str) -> None:
     given = {name: tensor for name, tensor in tensors.items() if name in own or not name.startswith(AFFECT)}
     start = {name: tensor for name, tensor in own.items() if name.startswith(AFFECT)}
     backbone.load_state_dict(start | given)
+
+
+def _fill_matching(backbone: Backbone, init: str) -> None:
+    own = backbone.state_dict()
+    given = {n: t for n, t in load_file(init).items() if n in own and own[n].shape == t.shape}
+    if not given:
+        raise RuntimeError("no tensor agrees")
+    backbone.load_state_dict(own | given)
 
 
 def guide_for(config: TrainConfig) -> Guide | None:

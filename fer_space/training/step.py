@@ -58,7 +58,7 @@ def _backward(state: TrainState, task: Task, draw: BatchDraw, parts: int) -> flo
     with torch.autocast(device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         output = state.backbone(batch.inputs.to(device))
     logits, targets = output.logits.float(), batch.targets.to(device)
-    loss: Tensor = state.loss(logits, targets)
+    loss: Tensor = state.loss(logits, targets) + state.backbone.head.own_loss(output, targets)
     if output.affect is not None:
         loss = loss + config.affect_weight * affect_loss(output.affect.float(), batch.affect.to(device))
     (loss / parts).backward()  # type: ignore[no-untyped-call]

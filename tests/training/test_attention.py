@@ -6,7 +6,7 @@ from torch import Tensor
 
 from fer_space.gradcam import attend
 from fer_space.preprocess import Preprocess
-from fer_space.training.attention import class_maps, guide_maps, percent_map, to_grid, top_cells
+from fer_space.training.attention import class_maps, guide_maps, percent_map
 from tests.networks import lively_tiny
 
 
@@ -76,32 +76,3 @@ def test_percent_map_is_a_distribution(side: int, size: int, seed: int):
     percent = percent_map(maps, size)
     assert percent.min() >= 0.0
     torch.testing.assert_close(percent.sum(dim=(1, 2)), torch.ones(2))
-
-
-def test_grid_takes_area_means():
-    maps = torch.arange(16.0).view(1, 4, 4)
-    assert to_grid(maps, 2).tolist() == [[[2.5, 4.5], [10.5, 12.5]]]
-    assert torch.equal(to_grid(maps, 4), maps)
-
-
-def test_grid_of_a_small_map_is_smooth():
-    grid = to_grid(torch.tensor([[[0.0, 1.0], [2.0, 3.0]]]))
-    assert grid.shape == (1, 7, 7)
-    assert (grid[0].diff(dim=1) > -1e-6).all()
-    assert len(grid.unique()) > 4
-
-
-def test_top_cells_by_hand():
-    grid = torch.tensor([[[0.1, 0.9], [0.8, 0.2]], [[0.5, 0.5], [0.5, 0.5]]])
-    expected = [[[False, True], [True, False]], [[True, True], [False, False]]]  # ties in reading order
-    assert top_cells(grid, 2).tolist() == expected
-
-
-@given(count=st.integers(0, 49), levels=st.integers(1, 5), seed=st.integers(0, 1000))
-def test_top_cells_are_exactly_as_many_and_none_outside_is_larger(count: int, levels: int, seed: int):
-    grid = torch.randint(levels, (3, 7, 7), generator=torch.Generator().manual_seed(seed)).float()
-    cells = top_cells(grid, count)
-    assert cells.sum(dim=(1, 2)).tolist() == [count] * 3
-    for values, chosen in zip(grid, cells, strict=True):
-        if 0 < count < 49:
-            assert values[chosen].min() >= values[~chosen].max()

@@ -223,3 +223,14 @@ def test_config_refuses_unknown_fields_and_nonsense():
         replace(CONFIG, epochs=0)
     with pytest.raises(InputError, match="early-size"):
         replace(CONFIG, early_size=0)
+
+
+def test_a_loss_of_the_head_joins_that_of_the_logits(tiny: str):
+    task, losses = task_of(replace(CONFIG, ema_decay=0.0)), []
+    for extra in (0.0, 2.5):
+        backbone = tiny_network()
+        backbone.head.own_loss = lambda output, targets, extra=extra: output.logits.mean() * 0.0 + extra
+        state = TrainState.start(backbone, task.config, 10, task.train_set.targets.sum(dim=0))
+        torch.manual_seed(0)
+        losses.append(train_step(state, task, (torch.arange(16),), 12))
+    assert losses[1] - losses[0] == pytest.approx(2.5, abs=1e-5)

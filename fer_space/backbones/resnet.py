@@ -1,0 +1,78 @@
+"""The ResNet-18 body that DAN and RAN share, and the reader of their authors' checkpoints.
+
+He et al. 2016, arXiv 1512.03385.
+"""
+
+from collections import OrderedDict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+from torchvision.models import resnet18
+
+from fer_space.errors import InputError
+from fer_space.labels import EMOTIONS
+
+CHANNELS = 512
+CHILDREN = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
+CONVERT = (
+    "{name} is not a .safetensors file, and pickled weights can run code, so they are not read: on a machine "
+    "that you trust, load it with torch.load(…, weights_only=True) and write its state dict with "
+    "safetensors.torch.save_file."
+)
+
+
+def resnet18_body() -> nn.Sequential:
+    """Pictures float (B, 3, S, S) -> features float (B, 512, S/32, S/32): ResNet-18 without pooling and fc.
+
+    The stages keep the names that they have in torchvision.
+    """
+    network = resnet18(weights=None)
+    return nn.Sequential(OrderedDict((name, getattr(network, name)) for name in CHILDREN))
+
+
+def read_checkpoint(path: Path) -> dict[str, Tensor]:
+    """The tensors of an authors' checkpoint, without the prefix that data-parallel training gives names.
+
+    Raises InputError, which says how to convert the file, unless it is a .safetensors file.
+    """
+    if path.suffix != ".safetensors":
+        raise InputError(CONVERT.format(name=path.name))
+    try:
+        tensors = load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"{path.name} cannot be read as a .safetensors file.") from error
+    return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
+
+
+def body_name(name: str) -> str | None:
+    """The name that a tensor of ResNet-18 has in `resnet18_body`, or None for other tensors.
+
+    Checkpoints name its parts as torchvision does, or `features.N` after their place among its children.
+    """
+    first, _, rest = name.partition(".")
+    if first == "features":
+        place, _, rest = rest.partition(".")
+        first = CHILDREN[int(place)]
+    return f"{first}.{rest}" if first in CHILDREN else None
+
+
+def canonical_columns(labels: Sequence[str]) -> list[int]:
+    """The places of a checkpoint's classes, read in the order of `EMOTIONS`."""
+    return sorted(range(len(labels)), key=lambda place: EMOTIONS.index(labels[place]))
+
+
+def fill(network: nn.Module, tensors: Mapping[str, Tensor], optional: tuple[str, ...], source: Path) -> None:
+    """Load tensors strictly, except that names that start with one of `optional` may be absent.
+
+    Raises InputError when names or shapes do not agree.
+    """
+    start = {name: t for name, t in network.state_dict().items() if name.startswith(optional)}
+    try:
+        network.load_state_dict(start | dict(tensors), strict=True)
+    except RuntimeError as error:
+        raise InputError(
+            f"{source.name} does not hold the tensors of this network and its classes."
+        ) from error
