@@ -2,6 +2,7 @@
 # make test  set up and pass every test
 PYTHON ?= python3
 BIN := .venv/bin
+KINDS := surgical kn95 cloth scarf sunglasses eye_bar hand upper
 
 .PHONY: run install test check bench evaluate
 
@@ -26,8 +27,9 @@ bench: .venv/tested
 # FERPLUS and DIFFUSIONFER name folders that hold the data
 evaluate: install
 	$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --without-twins --record
-	$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --occlude surgical --record
-	$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --occlude upper --record
+	for kind in $(KINDS); do \
+		$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --occlude $$kind --record || exit; \
+	done
 	$(BIN)/fer-space test --backbone all --data fer2013:$(FERPLUS) --record
 	$(BIN)/fer-space test --backbone all --data diffusionfer:$(DIFFUSIONFER) --record
 	$(BIN)/fer-space test --backbone all --data diffusionfer:$(DIFFUSIONFER) --detect libfacedetection --record

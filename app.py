@@ -25,7 +25,13 @@ engine = Engine()
 engine.preload()  # now, so that the first visitor does not wait, and because ZeroGPU wants it so
 # On ZeroGPU hardware a GPU is lent for the length of one call; everywhere else this changes nothing.
 compare = spaces.GPU(duration=15)(engine.compare)
-demo = build_page(engine, compare=compare, examples=Path(__file__).resolve().parent / "examples")
+sensitivity = spaces.GPU(duration=15)(engine.sensitivity)
+demo = build_page(
+    engine,
+    compare=compare,
+    sensitivity=sensitivity,
+    examples=Path(__file__).resolve().parent / "examples",
+)
 
 
 def setting(*names: str, default: str) -> str:

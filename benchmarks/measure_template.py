@@ -1,5 +1,5 @@
-"""Measure the average training face: `TEMPLATE` and the box defaults of fer_space/alignment.py, jaw and nose
-bridge of fer_space/occlusion.py.
+"""Measure the average training face: `TEMPLATE` and the box defaults of fer_space/alignment.py, and the 68
+landmarks, jaw and nose bridge of fer_space/occlusion/average.py.
 
     python benchmarks/measure_template.py DATA
 
@@ -56,6 +56,17 @@ def ferplus_landmarks(archive: Path) -> NDArray[np.float64]:
     return np.array(points, dtype=np.float64)
 
 
+# Where each of the 68 landmarks lies in a mirror: jaw, brows, nose bridge, nostrils, eyes, lips.
+MIRROR = [
+    *range(16, -1, -1),
+    *range(26, 16, -1),
+    *range(27, 31),
+    *range(35, 30, -1),
+    *(45, 44, 43, 42, 47, 46, 39, 38, 37, 36, 41, 40),
+    *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65),
+]
+
+
 def symmetric_median(points: NDArray[np.float64], mirror: list[int]) -> NDArray[np.float64]:
     """Median over faces of points (N, P, 2), averaged with its mirror image, where P becomes mirror[P]."""
     medians = np.median(points, axis=0)
@@ -84,5 +95,6 @@ if __name__ == "__main__":
     print("TEMPLATE", symmetric_median(eyes, [1, 0, 2]).round(4).tolist())
     jaw = symmetric_median(faces[:, :17], list(range(16, -1, -1)))
     print("TEMPLATE_JAW", jaw[2:9].round(3).tolist())
+    print("AVERAGE", symmetric_median(faces, MIRROR).round(3).tolist())
     print("TEMPLATE_BRIDGE", symmetric_median(faces[:, 28:30], [0, 1]).round(3).tolist())
     print("box_scale, box_shift_y", measure_box(data / "diffusionfer" / "DiffusionFER.tar"))

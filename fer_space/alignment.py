@@ -5,6 +5,7 @@ faces that the backbones learn from, so that a photo's crop is framed like a tra
 landmarks the crop is a square around the box. A `CropRule` is part of each backbone's card.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -115,6 +116,16 @@ def map_to_photo(
     whole = np.ones((side, side), dtype=np.uint8)
     inside = cv2.warpAffine(whole, invert(crop.photo_to_crop), (width, height), flags=cv2.INTER_NEAREST)
     return np.asarray(np.clip(drawn, 0.0, 1.0) * inside, dtype=np.float32)
+
+
+def maps_to_photo(
+    maps: Iterable[tuple[NDArray[np.float32], FaceCrop]], size_hw: tuple[int, int]
+) -> NDArray[np.float32]:
+    """Draw the maps of several crops onto one photo like `map_to_photo`; where they meet, the hotter wins."""
+    heat = np.zeros(size_hw, dtype=np.float32)
+    for heatmap, crop in maps:
+        np.maximum(heat, map_to_photo(heatmap, crop, size_hw), out=heat)
+    return heat
 
 
 def _by_landmarks(landmarks: NDArray[np.float32], rule: CropRule, size: int) -> NDArray[np.float64]:

@@ -7,7 +7,7 @@ It holds models, never anything of a request, so one engine serves all visitors 
 """
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -18,20 +18,28 @@ import torch
 from numpy.typing import NDArray
 
 from fer_space.affect import circumplex
-from fer_space.alignment import CropRule, crop_face
+from fer_space.alignment import crop_face
 from fer_space.backbones.base import Backbone
+from fer_space.changes import Sensitivity
+from fer_space.covering import Cover
 from fer_space.detectors.base import Detector
 from fer_space.detectors.landmarks import Landmarker
 from fer_space.detectors.pipeline import find_faces
 from fer_space.errors import WeightsError
+from fer_space.explaining import explain
 from fer_space.gradcam import METHOD
-from fer_space.inference import read_with_maps, resolve_device
+from fer_space.inference import outputs_of, read_with_maps, resolve_device
 from fer_space.labels import EMOTIONS
-from fer_space.registry import DEFAULT_DETECTOR, backbone_spec, detector_spec
+from fer_space.loading import card_of, load_network, readable
+from fer_space.outside.heads import OutsideNetwork
+from fer_space.registry import DEFAULT_DETECTOR, detector_spec, look_up
+from fer_space.sensitivity import CELLS, patched
 from fer_space.types import Comparison, Explanation, Face, FaceCrop, Prediction, Reading, VASource
-from fer_space.weights import WEIGHTS_DIR, Card, available, load_backbone, read_card
+from fer_space.weights import WEIGHTS_DIR, Card
 
 Image = NDArray[np.uint8]
+
+CROP_SIZE = 224  # side of a crop in pixels, unless a backbone reads larger ones
 
 
 @dataclass(frozen=True, eq=False)
@@ -41,11 +49,14 @@ class LoadedBackbone:
     card: Card
     network: Backbone
 
-    def read(self, crops: Sequence[FaceCrop]) -> list[Reading]:
-        """Read all crops in one batch."""
+    def read(self, crops: Sequence[FaceCrop], method: str = METHOD) -> list[Reading]:
+        """Read all crops in one batch; `method` is a name in `fer_space.explaining.METHODS`.
+
+        Outside models have no attention maps: their readings have no explanations.
+        """
         started = time.perf_counter()
         pictures = self.card.preprocess.reduce([crop.image_rgb for crop in crops])
-        logits, affect, maps = read_with_maps(self.network, self.card.preprocess, pictures)
+        logits, affect, maps = self._outputs(pictures, method)
         probabilities = self.card.probabilities(logits)
         ms = (time.perf_counter() - started) * 1000.0 / len(crops)
         readings = []
@@ -55,16 +66,43 @@ class LoadedBackbone:
             valence, arousal = circumplex(known) if affect is None else affect[i].tolist()
             source: VASource = "circumplex" if affect is None else "head"
             prediction = Prediction(self.card.name, known, valence, arousal, source, ms)
-            explanations = {
-                label: Explanation(maps[i, k].numpy(), label, METHOD)
-                for k, label in enumerate(self.card.labels)
-            }
+            drawn = () if maps is None else zip(self.card.labels, maps[i].numpy(), strict=True)
+            explanations = {label: Explanation(heatmap, label, method) for label, heatmap in drawn}
             readings.append(Reading(prediction, explanations, crop))
         return readings
 
+    def crop(self, image_rgb: Image, face: Face) -> FaceCrop:
+        """Cut a face out as the card wants it, no smaller than the network reads it."""
+        size = max(CROP_SIZE, self.card.preprocess.native_size)
+        return crop_face(image_rgb, face, self.card.crop, size)
+
+    def sensitivity(self, crop: FaceCrop) -> Sensitivity:
+        """Read a crop with a patch at every place (`fer_space.sensitivity`), all in one batch."""
+        crops = [crop.image_rgb, *patched(crop.image_rgb)]
+        pictures = self.card.preprocess.reduce(crops)
+        logits = outputs_of(self.network, self.card.preprocess, pictures).logits
+        probabilities = self.card.probabilities(logits).numpy()
+        top = int(probabilities[0].argmax())
+        odds = probabilities[:, top] / np.delete(probabilities, top, axis=1).sum(axis=1)
+        worth = np.log2(odds[0] / odds[1:]).astype(np.float32)
+        return Sensitivity(self.card.name, self.card.labels[top], worth.reshape(CELLS, CELLS))
+
+    def _outputs(
+        self, pictures: torch.Tensor, method: str
+    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
+        """Logits (B, K), valence and arousal (B, 2) and maps (B, K, h, w); None for what there is not."""
+        preprocess = self.card.preprocess
+        if isinstance(self.network, OutsideNetwork):
+            readout = outputs_of(self.network, preprocess, pictures)
+            return readout.logits, readout.affect, None
+        logits, affect, maps = read_with_maps(self.network, preprocess, pictures)
+        if method != METHOD:
+            maps = explain(self.network, preprocess, pictures, range(len(self.card.labels)), method)
+        return logits, affect, maps
+
 
 class Engine:
-    """Finds faces and reads them with every backbone whose weights are here.
+    """Finds faces and reads them with every backbone whose weights are here, fetched outside models included.
 
     Models are loaded when they are first needed, each once, and verified by sha256.
 
@@ -87,12 +125,12 @@ class Engine:
 
     @cached_property
     def backbones(self) -> tuple[str, ...]:
-        """Names of the backbones whose weights are here, in the order of the registry."""
-        return available(self.weights_dir)
+        """Names of all that can read: shipped backbones, fetched outside models, then the user's own."""
+        return readable(self.weights_dir)
 
     def card(self, name: str) -> Card:
-        """The card of a backbone; raises WeightsError or UnknownNameError when there is none."""
-        return read_card(name, self.weights_dir)
+        """The card of a backbone; raises the errors of `fer_space.loading.card_of` when there is none."""
+        return card_of(name, self.weights_dir)
 
     def network(self, name: str) -> Backbone:
         """The loaded network of a backbone, in evaluation mode on the engine's device."""
@@ -128,6 +166,8 @@ class Engine:
         backbones: Sequence[str] | None = None,
         detector: str = DEFAULT_DETECTOR,
         faces: Sequence[Face] | None = None,
+        cover: Cover | None = None,
+        method: str = METHOD,
     ) -> list[Comparison]:
         """Read every face of a picture with every chosen backbone.
 
@@ -136,6 +176,8 @@ class Engine:
             backbones: names; None takes all that are here.
             detector: finds the faces, unless `faces` are given.
             faces: faces of this picture that are known already.
+            cover: covers every face after it was found, so that it tries the backbones and not the detector.
+            method: of the attention maps, a name in `fer_space.explaining.METHODS`.
 
         Returns:
             One comparison a face, the largest face first; empty where there is no face.
@@ -147,15 +189,36 @@ class Engine:
         found = self.detect(image_rgb, detector=detector) if faces is None else list(faces)
         if not found:
             return []
-        columns = [self._read(self._backbone(name), image_rgb, found) for name in names]
+        shown = image_rgb if cover is None else cover.on_photo(image_rgb, found)
+        columns = [self._read(self._backbone(name), shown, found, cover, method) for name in names]
         return [
             Comparison(face, readings)
             for face, readings in zip(found, zip(*columns, strict=True), strict=True)
         ]
 
-    def _read(self, loaded: LoadedBackbone, image_rgb: Image, faces: Sequence[Face]) -> list[Reading]:
-        rule: CropRule = loaded.card.crop
-        return loaded.read([crop_face(image_rgb, face, rule) for face in faces])
+    def sensitivity(
+        self, image_rgb: Image, face: Face, *, backbones: Sequence[str] | None = None
+    ) -> Iterator[Sensitivity]:
+        """Measure what each region of one face is worth to each backbone, one after the other.
+
+        Raises the errors of `compare`.
+        """
+        for name in self._chosen(backbones):
+            loaded = self._backbone(name)
+            yield loaded.sensitivity(loaded.crop(image_rgb, face))
+
+    def _read(
+        self,
+        loaded: LoadedBackbone,
+        image_rgb: Image,
+        faces: Sequence[Face],
+        cover: Cover | None,
+        method: str,
+    ) -> list[Reading]:
+        crops = [loaded.crop(image_rgb, face) for face in faces]
+        if cover is not None:
+            crops = [cover.on_crop(crop, face) for crop, face in zip(crops, faces, strict=True)]
+        return loaded.read(crops, method)
 
     def _chosen(self, backbones: Sequence[str] | None) -> tuple[str, ...]:
         names = self.backbones if backbones is None else tuple(dict.fromkeys(backbones))
@@ -163,14 +226,14 @@ class Engine:
             wanted = "there are no weights" if backbones is None else "no backbone was chosen"
             raise WeightsError(f"Nothing can be read: {wanted}.")
         for name in names:
-            backbone_spec(name)
+            look_up(name)
         return names
 
     def _backbone(self, name: str) -> LoadedBackbone:
         with self._lock:
             if name not in self._loaded:
-                card = read_card(name, self.weights_dir)
-                network = load_backbone(card, self.weights_dir)
+                card = card_of(name, self.weights_dir)
+                network = load_network(card, self.weights_dir)
                 network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
                 if self.device.type == "cuda":
                     network.body.half()

@@ -4,7 +4,7 @@ Arrays inside are never written to after construction. Pictures are RGB uint8 (H
 boxes are pixels of the original picture, x to the right and y down, origin at the top-left corner.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import log2
@@ -173,16 +173,20 @@ class Comparison:
 
     @cached_property
     def disagreement(self) -> float:
-        """Jensen-Shannon divergence of the backbones' distributions in bits; 0 when all are equal.
+        """Jensen-Shannon divergence of the backbones' answers in bits, see `divergence`."""
+        return divergence(self.predictions)
 
-        Lin 1991, "Divergence measures based on the Shannon entropy": entropy of the mean less the
-        mean of the entropies. An emotion that a backbone does not have counts as 0 here, since a
-        distribution has to be over one common set.
-        """
-        rows = [[p.probabilities.get(e, 0.0) for e in EMOTIONS] for p in self.predictions]
-        mixture = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
-        divergence = _entropy(mixture) - sum(map(_entropy, rows)) / len(rows)
-        return max(0.0, divergence)
+
+def divergence(predictions: Sequence[Prediction]) -> float:
+    """Jensen-Shannon divergence of distributions in bits; 0 when all are equal.
+
+    Lin 1991, "Divergence measures based on the Shannon entropy": entropy of the mean less the mean of the
+    entropies. An emotion that a backbone does not have counts as 0 here, since a distribution has to be over
+    one common set.
+    """
+    rows = [[p.probabilities.get(e, 0.0) for e in EMOTIONS] for p in predictions]
+    mixture = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
+    return max(0.0, _entropy(mixture) - sum(map(_entropy, rows)) / len(rows))
 
 
 def _entropy(probabilities: list[float]) -> float:

@@ -5,7 +5,6 @@ what a person should know before trusting the model. Nothing is inferred from na
 unpickled.
 """
 
-import hashlib
 import json
 import os
 from collections.abc import Mapping
@@ -20,9 +19,10 @@ from safetensors.torch import load_file, save_file
 from fer_space.alignment import CropRule
 from fer_space.backbones.base import Backbone
 from fer_space.errors import WeightsError
+from fer_space.hashing import sha256_of as sha256_of
 from fer_space.labels import EMOTIONS
 from fer_space.preprocess import Preprocess
-from fer_space.registry import BACKBONES, backbone_spec
+from fer_space.registry import BACKBONES, BackboneSpec, backbone_spec, look_up
 
 WEIGHTS_DIR = Path(os.environ.get("FER_SPACE_WEIGHTS", Path(__file__).parent.parent / "weights"))
 
@@ -43,7 +43,7 @@ class Card:
         parameters: number of weights and biases.
         sha256: of the .safetensors file, hexadecimal.
         data, licence, command: what it learned from, what one may do with it, how to make it again.
-        results: measurements by data set, each with the command and date that made it.
+        results: measurements by `setting_of`, each with the command and date that made it.
     """
 
     name: str
@@ -72,7 +72,7 @@ class Card:
     @property
     def title(self) -> str:
         """How the page and tables write the backbone's name."""
-        return backbone_spec(self.name).title
+        return look_up(self.name).title
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Calibrated probabilities float64 (N, K) of logits (N, K)."""
@@ -96,6 +96,24 @@ class Card:
             return cls(**values)
         except (KeyError, TypeError, ValueError) as error:
             raise WeightsError(f"{where} is not a card that this version reads: {error}.") from error
+
+
+def setting_of(
+    data: str, split: str, detector: str | None = None, occlusion: str | None = None, *, flip: bool = True
+) -> str:
+    """What was read and how, in words for people: the key of a measurement in `Card.results`.
+
+    Args:
+        data: name of the data set.
+        split: one of its splits.
+        detector: the detector that was used, or None where pictures were taken as face crops.
+        occlusion: what covered every face, or None.
+        flip: whether every face was read together with its mirror image.
+    """
+    parts = [f"{data} {split}"]
+    parts += [f"detected by {detector}"] if detector else []
+    parts += [f"occluded: {occlusion}"] if occlusion else []
+    return ", ".join(parts + ([] if flip else ["without flip"]))
 
 
 def paths_of(name: str, folder: Path = WEIGHTS_DIR) -> tuple[Path, Path]:
@@ -129,11 +147,15 @@ def load_backbone(card: Card, folder: Path = WEIGHTS_DIR) -> Backbone:
     path, _ = paths_of(card.name, folder)
     if not path.is_file():
         raise WeightsError(f"{path.name} is missing in {folder}.")
-    if sha256_of(path) != card.sha256:
-        raise WeightsError(f"{path.name} is damaged or is not the file that its card describes (sha256).")
     spec = backbone_spec(card.name)
     if card.architecture != spec.target:
         raise WeightsError(f"{card.name} is {spec.target} here, but its card is for {card.architecture}.")
+    return filled(spec, card, path)
+
+
+def filled(spec: BackboneSpec, card: Card, path: Path) -> Backbone:
+    """Build the network of `spec` and fill it from a .safetensors file; see `load_backbone`."""
+    check_sha256(card, path)
     backbone = spec.build(len(card.labels), card.affect)
     try:
         tensors = {name: _widened(tensor) for name, tensor in load_file(path).items()}
@@ -143,18 +165,18 @@ def load_backbone(card: Card, folder: Path = WEIGHTS_DIR) -> Backbone:
     return backbone.for_reading().eval().requires_grad_(False)
 
 
+def check_sha256(card: Card, path: Path) -> None:
+    """Raise WeightsError unless a file is the one that its card describes."""
+    if sha256_of(path) != card.sha256:
+        raise WeightsError(f"{path.name} is damaged or is not the file that its card describes (sha256).")
+
+
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, *, half: bool) -> str:
     """Write tensors as safetensors, floating ones in fp16 if `half`; returns the file's sha256."""
     dtype = torch.float16 if half else torch.float32
     narrowed = {n: t.to(dtype) if t.is_floating_point() else t for n, t in tensors.items()}
     save_file({name: tensor.contiguous() for name, tensor in narrowed.items()}, path)
     return sha256_of(path)
-
-
-def sha256_of(path: Path) -> str:
-    """Hexadecimal sha256 of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _widened(tensor: torch.Tensor) -> torch.Tensor:

@@ -85,6 +85,37 @@ def test_overlays_are_written(pictures: Path, tmp_path: Path):
         assert whole.size == (80, 60)
 
 
+@pytest.mark.usefixtures("seeing")
+def test_one_emotion_is_explained_for_every_face(pictures: Path, tmp_path: Path):
+    words = ["predict", str(pictures), "--cam", str(tmp_path), "--explain", "fear", "--device", "cpu"]
+    assert cli.main(words) == 0
+    written = sorted(path.name for path in tmp_path.glob("*.png"))
+    assert [name for name in written if "face1" in name] == [
+        "001-a-face1-tiny-fear.png",
+        "002-b-face1-tiny-fear.png",
+    ]
+
+
+@pytest.mark.usefixtures("seeing")
+def test_faces_are_read_covered_too(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_weights: tuple[Path, Card]
+):
+    words = ["predict", str(pictures / "a.png"), "--occlude", "eye_bar", "--cam", str(tmp_path / "cam")]
+    assert cli.main([*words, "--json", "--device", "cpu"]) == 0
+    (face,) = json.loads(capsys.readouterr().out)["faces"]
+    assert face["occluded"]["kind"] == "eye_bar"
+    change = face["occluded"]["changes"]["tiny"]
+    free, hidden = face["backbones"]["tiny"], face["occluded"]["backbones"]["tiny"]
+    assert free["probabilities"] != hidden["probabilities"]
+    assert change["kept"] == (free["label"] == hidden["label"])
+    assert change["valence"] == pytest.approx(hidden["valence"] - free["valence"])
+    assert len(list((tmp_path / "cam").glob("001-a-eye_bar-*"))) == 2
+    assert cli.main([*words[:4], "--device", "cpu"]) == 0
+    out = capsys.readouterr().out
+    assert "with eye_bar" in out
+    assert "bits" in out
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -94,8 +125,19 @@ def test_overlays_are_written(pictures: Path, tmp_path: Path):
         (["train", "--backbone", "enormous", "--data", "folder:x", "--out", "o"], "enormous"),
         (["export", "nowhere"], "no finished run"),
         (["predict", "http://127.0.0.1/a.png"], "127.0.0.1"),
+        (["predict", "x.png", "--explain", "fear"], "--cam"),
+        (["predict", "x.png", "--method", "grad-cam"], "--cam"),
     ],
-    ids=["missing file", "unknown backbone", "bad data", "bad training data", "no run", "private address"],
+    ids=[
+        "missing file",
+        "unknown backbone",
+        "bad data",
+        "bad training data",
+        "no run",
+        "private address",
+        "map without folder",
+        "method without folder",
+    ],
 )
 def test_errors_are_one_line_on_stderr_and_status_2(
     words: list[str],

@@ -70,8 +70,8 @@ def test_threads_share_one_copy_of_each_model(
     engine: Engine, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ):
     loads = []
-    real = engine_module.load_backbone
-    monkeypatch.setattr(engine_module, "load_backbone", lambda *args: loads.append(1) or real(*args))
+    real = engine_module.load_network
+    monkeypatch.setattr(engine_module, "load_network", lambda *args: loads.append(1) or real(*args))
     photos = [np.roll(photo, 3 * i, axis=1) for i in range(6)]
     expected = [Engine(engine.weights_dir, "cpu").compare(p, faces=FACES)[0].mean for p in photos]
     loads.clear()

@@ -7,30 +7,47 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "fer_space"
 
-BASE = {"errors", "labels", "types"}
+BASE = {"errors", "labels", "types", "changes", "hashing"}
 CORE = BASE | {"imaging", "alignment", "preprocess"}
-NETWORKS = CORE | {"backbones", "detectors", "registry"}
-ENGINE = NETWORKS | {"weights", "affect", "gradcam", "inference", "occlusion"}
+NETWORKS = CORE | {"backbones", "detectors", "outside", "registry"}
+ENGINE = NETWORKS | {
+    "weights",
+    "loading",
+    "affect",
+    "gradcam",
+    "inference",
+    "occlusion",
+    "sensitivity",
+    "covering",
+    "explaining",
+}
 READING = {"fetching", "sources"}
 SHOWING = BASE | {"render", "report"}
 
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "labels": {"errors"},
+    "hashing": set(),
     "types": {"labels"},
+    "changes": {"types"},
     "imaging": BASE,
     "fetching": BASE | {"imaging"},
     "sources": BASE | {"imaging", "fetching"},
     "alignment": BASE | {"imaging"},
-    "occlusion": BASE | {"imaging", "alignment"},
+    "occlusion": BASE | {"imaging", "alignment", "occlusion"},
     "preprocess": BASE | {"imaging"},
     "backbones": CORE | {"backbones"},
     "detectors": CORE | {"detectors"},
-    "registry": BASE | {"backbones", "detectors"},
+    "outside": CORE | {"backbones", "outside"},
+    "registry": BASE | {"backbones", "detectors", "outside"},
     "affect": BASE,
     "gradcam": CORE | {"backbones"},
     "inference": CORE | {"backbones", "gradcam"},
+    "explaining": CORE | {"backbones", "gradcam", "inference"},
+    "sensitivity": BASE,
+    "covering": BASE | {"alignment", "occlusion"},
     "weights": NETWORKS,
+    "loading": NETWORKS | {"weights"},
     "engine": ENGINE,
     "render": BASE | {"render"},
     "report": BASE,

@@ -9,10 +9,10 @@ import pytest
 
 from fer_space import render
 from fer_space.labels import EMOTIONS
-from fer_space.render import Look
+from fer_space.render import Look, MapView
 from fer_space.render.look import count, duration, percent, signed
 from fer_space.types import Comparison, Face
-from tests.toys import TOY_SPECS, toy_prediction, toy_reading
+from tests.toys import TOY_SPECS, first_cells, toy_prediction, toy_reading
 
 LOOKS = {spec.name: Look(spec.title, spec.colour, 3_400_000) for spec in TOY_SPECS}
 LOOKS["evil"] = Look("<script>&\"'", "#2563eb", 1)
@@ -24,6 +24,10 @@ NAMES = ("toy_lite", "toy_resnet", "toy_vit", "toy_dan")
 def _comparison(*answers: tuple[str, dict[str, float]], **changes: object) -> Comparison:
     readings = tuple(toy_reading(toy_prediction(p, name, **changes)) for name, p in answers)
     return Comparison(FACE, readings)
+
+
+def _cards(comparison: Comparison, **view: object) -> str:
+    return render.cards_html(comparison, LOOKS, MapView(**view), first_cells)
 
 
 def _says(**probabilities: float) -> dict[str, float]:
@@ -95,24 +99,6 @@ def test_verdict(answers: list[dict[str, float]], sentence: str) -> None:
     assert _plain(render.verdict_html(comparison, LOOKS)) == sentence
 
 
-def test_overlay_leaves_cold_pixels_alone_and_colours_hot_ones() -> None:
-    crop = np.full((60, 60, 3), 120, np.uint8)
-    heatmap = np.zeros((3, 3), np.float32)
-    heatmap[2, 2] = 1.0
-    drawn = render.overlay(crop, heatmap)
-    assert (drawn[:10, :10] == 120).all()
-    red, green, blue = drawn[50, 50].astype(int)
-    assert red > 180
-    assert green > 180
-    assert blue < 90
-    assert (crop == 120).all()
-
-
-def test_overlay_without_opacity_is_the_crop() -> None:
-    crop = np.random.default_rng(0).integers(0, 256, (32, 32, 3), np.uint8)
-    assert (render.overlay(crop, np.ones((6, 6), np.float32), 0.0) == crop).all()
-
-
 @pytest.mark.parametrize(
     ("shape_hw", "shrunk_hw"),
     [((100, 50), (100, 50)), ((2560, 1280), (1280, 640)), ((1, 4000), (1, 1280))],
@@ -131,7 +117,7 @@ def test_data_uri_holds_the_picture() -> None:
 
 
 def test_card_shows_eight_bars_in_order_and_a_dash_for_the_unknown() -> None:
-    html = render.cards_html(_comparison(("toy_dan", _says(happiness=0.9, sadness=0.1))), LOOKS)
+    html = _cards(_comparison(("toy_dan", _says(happiness=0.9, sadness=0.1))))
     assert re.findall(r"<li[^>]*><span>(\w+)", html) == [e.capitalize() for e in EMOTIONS]
     assert html.count('role="meter"') == 2
     assert html.count("not known to this model") == 6
@@ -140,15 +126,27 @@ def test_card_shows_eight_bars_in_order_and_a_dash_for_the_unknown() -> None:
 
 def test_cards_say_whose_map_they_show() -> None:
     comparison = _comparison(("toy_dan", _says(happiness=0.9, sadness=0.1)))
-    assert "Where DAN looks for Happiness" in render.cards_html(comparison, LOOKS)
-    assert "Where DAN looks for Sadness" in render.cards_html(comparison, LOOKS, "sadness")
-    assert "no map for Contempt" in render.cards_html(comparison, LOOKS, "contempt")
+    assert "DAN: where it looks for Happiness" in _cards(comparison)
+    assert "DAN: where it looks for Sadness" in _cards(comparison, target="sadness")
+    assert "no map for Contempt" in _cards(comparison, target="contempt")
+    assert "looks for Happiness rather than for Sadness" in _cards(comparison, versus="sadness")
+    assert "against itself" in _cards(comparison, versus="happiness")
+    assert "the 3 cells where it looks for Happiness" in _cards(comparison, cells=3)
+    assert "lines of equal heat" in _cards(comparison, contour=True)
+
+
+def test_the_consensus_may_differ_from_the_own_answer() -> None:
+    sad = {"happiness": 0.45, "sadness": 0.55}
+    comparison = _comparison(("toy_dan", sad), ("toy_lite", _says(happiness=0.9, sadness=0.1)))
+    assert comparison.consensus == "happiness"
+    assert "DAN: where it looks for Sadness" in _cards(comparison)
+    assert "DAN: where it looks for Happiness" in _cards(comparison, target="consensus")
 
 
 @pytest.mark.parametrize("number", [1, 3, 8])
 def test_one_card_a_backbone_and_one_legend(number: int) -> None:
     names = [spec.name for spec in TOY_SPECS[:number]]
-    html = render.cards_html(_comparison(*((n, _says(happiness=0.9)) for n in names)), LOOKS)
+    html = _cards(_comparison(*((n, _says(happiness=0.9)) for n in names)))
     assert html.count("<article") == number
     assert html.count("fer-legend") == 1
 
@@ -183,7 +181,7 @@ def test_photo_has_a_box_for_every_face_and_a_strip_for_many(faces: int) -> None
 def test_titles_are_escaped_everywhere() -> None:
     comparison = _comparison(("evil", _says(happiness=0.9)))
     drawn = (
-        render.cards_html(comparison, LOOKS)
+        _cards(comparison)
         + render.verdict_html(comparison, LOOKS)
         + render.circumplex_html(comparison.predictions, LOOKS, ANCHORS)
     )

@@ -5,7 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from fer_space.report import comparison_record
+from fer_space.changes import Covered
+from fer_space.report import comparison_record, covered_record
 from fer_space.types import Comparison, Face
 from tests.toys import toy_prediction, toy_reading
 
@@ -57,3 +58,29 @@ def test_consensus_is_the_mean_with_its_spread() -> None:
 
 def test_no_face_is_an_empty_list() -> None:
     assert comparison_record("x", (9, 9), [])["faces"] == []
+
+
+def test_covered_record_adds_the_covered_face_to_the_free_one() -> None:
+    free, hidden = _comparison(), _covered()
+    record = covered_record("x", (9, 9), [Covered(free, hidden, "scarf")])
+    assert json.loads(json.dumps(record)) == record
+    (face,) = record["faces"]
+    occluded = face.pop("occluded")
+    assert face == comparison_record("x", (9, 9), [free])["faces"][0]
+    assert list(occluded) == ["kind", "backbones", "consensus", "kept", "changes"]
+    assert (occluded["kind"], occluded["kept"]) == ("scarf", 1)
+    assert occluded["backbones"]["a"]["label"] == "neutral"
+
+
+def test_covered_record_says_what_changes() -> None:
+    (face,) = covered_record("x", (9, 9), [Covered(_comparison(), _covered(), "scarf")])["faces"]
+    changes = face["occluded"]["changes"]
+    assert changes["b"] == {"kept": True, "shift_bits": 0.0, "valence": 0.0, "arousal": 0.0}
+    assert changes["a"]["kept"] is False
+    assert 0.0 < changes["a"]["shift_bits"] < 1.0
+    assert changes["a"]["valence"] == pytest.approx(-0.8)
+
+
+def _covered() -> Comparison:
+    moved = toy_prediction({"neutral": 0.9, "happiness": 0.1}, "a", valence=-0.2)
+    return Comparison(_comparison().face, (toy_reading(moved), toy_reading(toy_prediction(UNSURE, "b"))))

@@ -5,8 +5,9 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import BACKBONES, DETECTORS
-from fer_space.weights import available, read_card
+from fer_space.weights import available, read_card, setting_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,13 +57,20 @@ def measured(record: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
 
 
 def as_markdown(records: list[dict[str, Any]]) -> str:
-    """The measured results of every backbone as a Markdown table, one row a data set."""
+    """The measured results of every backbone as Markdown: a table of data sets, and one of covered faces."""
+    return f"{_scores_table(records)}\n\n{_robustness_table(records)}"
+
+
+def _scores_table(records: list[dict[str, Any]]) -> str:
+    """One row a backbone and data set, free faces only."""
     lines = [
         "| backbone | measured on | faces | accuracy (95 % interval) | balanced | macro-F1 | ECE | date |",
         "|---|---|---:|---:|---:|---:|---:|---|",
     ]
     for record in records:
         for name, r in measured(record):
+            if "occlusion" in r:
+                continue
             low, high = r["accuracy_interval"]
             lines.append(
                 f"| {record['backbone']} | {name} | {r['n']:,} | **{r['accuracy']:.1%}** "
@@ -70,6 +78,23 @@ def as_markdown(records: list[dict[str, Any]]) -> str:
                 f"{r['ece']:.1%} | {r['date']} |"
             )
     return "\n".join(lines)
+
+
+def _robustness_table(records: list[dict[str, Any]]) -> str:
+    """One row a backbone, one column an occlusion: accuracy and macro-F1 on FERPlus test faces."""
+    names = {"free": setting_of("ferplus", "test")}
+    names |= {kind: setting_of("ferplus", "test", occlusion=kind) for kind in OCCLUSIONS}
+    lines = [f"| accuracy / macro-F1 | {' | '.join(names)} |", f"|---|{'---:|' * len(names)}"]
+    for record in records:
+        results = dict(measured(record))
+        if results:
+            cells = (_pair(results.get(setting)) for setting in names.values())
+            lines.append(f"| {record['backbone']} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _pair(result: dict[str, Any] | None) -> str:
+    return "–" if result is None else f"{100 * result['accuracy']:.1f} / {100 * result['macro_f1']:.1f}"
 
 
 def as_text(record: dict[str, Any]) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from fer_space.errors import InputError, WeightsError
 from fer_space.inference import DEVICES
-from fer_space.registry import backbone_spec
+from fer_space.registry import look_up
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -22,7 +22,7 @@ def backbone_names(text: str, present: Sequence[str]) -> list[str]:
         if not present:
             raise WeightsError("There are no weights here. Train a backbone and export it.")
         return list(present)
-    names = [backbone_spec(name.strip()).name for name in text.split(",") if name.strip()]
+    names = [look_up(name.strip()).name for name in text.split(",") if name.strip()]
     if not names:
         raise InputError(f"“{text}” names no backbone.")
     return list(dict.fromkeys(names))

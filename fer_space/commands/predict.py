@@ -1,39 +1,62 @@
-"""`fer-space predict`: read the faces in pictures."""
+"""`fer-space predict`: read the faces in pictures, free and covered.
+
+fer-space predict photo.jpg --cam maps --explain consensus
+fer-space predict photo.jpg --occlude surgical --cam maps
+"""
 
 import argparse
 import json
 import re
 import sys
+from collections.abc import Sequence
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.alignment import map_to_photo
+from fer_space.alignment import maps_to_photo
+from fer_space.changes import Change, Covered
 from fer_space.commands.options import add_device, backbone_names
+from fer_space.covering import Cover
 from fer_space.engine import Engine
-from fer_space.errors import FerSpaceError
+from fer_space.errors import FerSpaceError, InputError
+from fer_space.explaining import METHODS
+from fer_space.gradcam import METHOD
 from fer_space.imaging import decode_image, encode_png
+from fer_space.labels import EMOTIONS
+from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import DEFAULT_DETECTOR, DETECTORS
-from fer_space.render import overlay
-from fer_space.report import comparison_record
+from fer_space.render import CONSENSUS, PREDICTED, MapView, overlay
+from fer_space.report import comparison_record, covered_record
 from fer_space.sources import read_source
-from fer_space.types import Comparison
+from fer_space.types import Comparison, FaceCrop, Prediction
+
+Image = NDArray[np.uint8]
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    parser.add_argument("sources", nargs="+", metavar="SOURCE", help="file, folder, - or http(s) URL")
-    parser.add_argument("--backbones", default="all", metavar="A,B|all", help="which backbones read")
-    parser.add_argument("--detector", default=DEFAULT_DETECTOR, choices=DETECTORS, help="who finds the faces")
-    parser.add_argument("--cam", type=Path, metavar="DIR", help="write attention overlays as PNG into DIR")
-    parser.add_argument("--json", action="store_true", help="one JSON object a line")
+    add = parser.add_argument
+    add("sources", nargs="+", metavar="SOURCE", help="file, folder, - or http(s) URL")
+    add("--backbones", default="all", metavar="A,B|all", help="which backbones read")
+    add("--detector", default=DEFAULT_DETECTOR, choices=DETECTORS, help="who finds the faces")
+    add("--occlude", choices=OCCLUSIONS, help="cover every face as well, and say what that changes")
+    add("--cam", type=Path, metavar="DIR", help="write attention overlays as PNG into DIR")
+    add(
+        "--explain",
+        choices=(PREDICTED, CONSENSUS, *EMOTIONS),
+        metavar="EMOTION",
+        help="with --cam: the emotion to explain, or predicted (each backbone's own answer), or consensus",
+    )
+    add("--method", choices=METHODS, help=f"with --cam: how maps are made; default: {METHOD}")
+    add("--json", action="store_true", help="one JSON object a line")
     add_device(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Read every source; a bad one is reported and the rest are done."""
+    check(args)
     engine = Engine(device=args.device)
     names = backbone_names(args.backbones, engine.backbones)
     done = failed = 0
@@ -46,60 +69,108 @@ def run(args: argparse.Namespace) -> int:
             print(f"fer-space: {name}: {error}", file=sys.stderr)
             failed += 1
             continue
-        comparisons = engine.compare(image_rgb, backbones=names, detector=args.detector)
-        height, width = image_rgb.shape[:2]
-        record = comparison_record(name, (width, height), comparisons)
-        print(
-            json.dumps(record, ensure_ascii=False) if args.json else describe(name, comparisons), flush=True
-        )
-        if args.cam is not None:
-            stem = f"{done + failed + 1:03d}-{file_stem(name)}"
-            write_overlays(args.cam, stem, comparisons)
-            write_photos(args.cam, stem, image_rgb, comparisons)
+        _predict(engine, names, name, image_rgb, args, number=done + failed + 1)
         done += 1
     if failed:
         return 1 if done else 2
     return 0
 
 
+def check(args: argparse.Namespace) -> None:
+    """Raise InputError for options that need another one."""
+    for option in ("explain", "method"):
+        if getattr(args, option) is not None and args.cam is None:
+            raise InputError(f"--{option} needs --cam DIR, where the maps are written.")
+
+
+def _predict(
+    engine: Engine, names: Sequence[str], source: str, image_rgb: Image, args: argparse.Namespace, number: int
+) -> None:
+    """Read one picture, print what was read and write its maps."""
+    method = args.method or METHOD
+    free = engine.compare(image_rgb, backbones=names, detector=args.detector, method=method)
+    size_wh = (image_rgb.shape[1], image_rgb.shape[0])
+    view, stem = MapView(args.explain or PREDICTED), f"{number:03d}-{file_stem(source)}"
+    if args.cam is not None:
+        write_maps(args.cam, stem, image_rgb, free, view)
+    if args.occlude is None:
+        record, text = comparison_record(source, size_wh, free), describe(source, free)
+    else:
+        cover, faces = Cover(args.occlude), [comparison.face for comparison in free]
+        hidden = engine.compare(image_rgb, backbones=names, faces=faces, cover=cover, method=method)
+        covered = [Covered(*pair, args.occlude) for pair in zip(free, hidden, strict=True)]
+        record, text = covered_record(source, size_wh, covered), describe_covered(source, covered)
+        if args.cam is not None:
+            write_maps(args.cam, f"{stem}-{args.occlude}", cover.on_photo(image_rgb, faces), hidden, view)
+    print(json.dumps(record, ensure_ascii=False) if args.json else text, flush=True)
+
+
 def describe(name: str, comparisons: list[Comparison]) -> str:
     """The faces of one picture as lines for a person."""
-    if not comparisons:
-        return f"{name}: no face found"
-    lines = [f"{name}: {len(comparisons)} face{'s' if len(comparisons) > 1 else ''}"]
+    lines = [_found(name, len(comparisons))]
     for number, comparison in enumerate(comparisons, start=1):
-        box = ", ".join(f"{edge:.0f}" for edge in comparison.face.box_xyxy)
-        lines.append(f"  face {number} at ({box}): {comparison.consensus}")
-        for p in comparison.predictions:
-            lines.append(
-                f"    {p.backbone:<22} {p.label:<10} {p.confidence:6.1%}   valence {p.valence:+.2f}  "
-                f"arousal {p.arousal:+.2f} ({p.va_source})   {p.ms:.0f} ms"
-            )
+        lines.append(_face(number, comparison))
+        lines += map(_answer, comparison.predictions)
     return "\n".join(lines)
 
 
-def write_overlays(folder: Path, stem: str, comparisons: list[Comparison]) -> None:
-    """Write one PNG a face and backbone: the map of its top emotion over the crop."""
+def describe_covered(name: str, covered: list[Covered]) -> str:
+    """The same, and below each answer what it becomes when the face is covered."""
+    lines = [_found(name, len(covered))]
+    for number, face in enumerate(covered, start=1):
+        total = len(face.changes)
+        kept = f"{len(face.kept)} of {total} {'keeps' if len(face.kept) == 1 else 'keep'} the answer"
+        lines.append(f"{_face(number, face.before)}; with {face.kind}: {face.after.consensus} ({kept})")
+        for change in face.changes:
+            lines += [_answer(change.before.prediction), _change(change)]
+    return "\n".join(lines)
+
+
+def _found(name: str, faces: int) -> str:
+    return f"{name}: {faces or 'no'} face{'s' if faces > 1 else ''}{'' if faces else ' found'}"
+
+
+def _face(number: int, comparison: Comparison) -> str:
+    box = ", ".join(f"{edge:.0f}" for edge in comparison.face.box_xyxy)
+    return f"  face {number} at ({box}): {comparison.consensus}"
+
+
+def _answer(p: Prediction) -> str:
+    return (
+        f"    {p.backbone:<26} {p.label:<10} {p.confidence:6.1%}   valence {p.valence:+.2f}  "
+        f"arousal {p.arousal:+.2f} ({p.va_source})   {p.ms:.0f} ms"
+    )
+
+
+def _change(change: Change) -> str:
+    p, (valence, arousal) = change.after.prediction, change.movement
+    return (
+        f"      {'kept' if change.kept else 'changed':<24} {p.label:<10} {p.confidence:6.1%}   "
+        f"valence {valence:+.2f}  arousal {arousal:+.2f}   shift {change.shift:.2f} bits"
+    )
+
+
+def write_maps(
+    folder: Path, stem: str, image_rgb: Image, comparisons: Sequence[Comparison], view: MapView
+) -> None:
+    """Write one PNG a face and backbone, its map over the crop, and one a backbone, all maps on the photo.
+
+    A backbone that does not know the emotion of `view` gets none.
+    """
     folder.mkdir(parents=True, exist_ok=True)
+    drawn: dict[str, list[tuple[NDArray[np.float32], FaceCrop]]] = {}
     for number, comparison in enumerate(comparisons, start=1):
         for reading in comparison.readings:
-            label = reading.prediction.label
-            picture = overlay(reading.crop.image_rgb, reading.explanations[label].heatmap)
-            path = folder / f"{stem}-face{number}-{reading.prediction.backbone}-{label}.png"
-            path.write_bytes(encode_png(picture))
-
-
-def write_photos(
-    folder: Path, stem: str, image_rgb: NDArray[np.uint8], comparisons: list[Comparison]
-) -> None:
-    """Write one PNG a backbone: the maps of all faces drawn back on the whole photo."""
-    for column in zip(*(comparison.readings for comparison in comparisons), strict=True):
-        heat = np.zeros(image_rgb.shape[:2], dtype=np.float32)
-        for reading in column:
-            explanation = reading.explanations[reading.prediction.label]
-            heat = np.maximum(heat, map_to_photo(explanation.heatmap, reading.crop, image_rgb.shape[:2]))
-        path = folder / f"{stem}-photo-{column[0].prediction.backbone}.png"
-        path.write_bytes(encode_png(overlay(image_rgb, heat)))
+            label, backbone = view.wanted(reading, comparison), reading.prediction.backbone
+            if label not in reading.explanations:
+                continue
+            heatmap = reading.explanations[label].heatmap
+            drawn.setdefault(backbone, []).append((heatmap, reading.crop))
+            picture = overlay(reading.crop.image_rgb, heatmap)
+            (folder / f"{stem}-face{number}-{backbone}-{label}.png").write_bytes(encode_png(picture))
+    for backbone, maps in drawn.items():
+        whole = overlay(image_rgb, maps_to_photo(maps, (image_rgb.shape[0], image_rgb.shape[1])))
+        (folder / f"{stem}-photo-{backbone}.png").write_bytes(encode_png(whole))
 
 
 def file_stem(source: str) -> str:

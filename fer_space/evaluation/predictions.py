@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from fer_space.errors import InputError
 from fer_space.evaluation.classes import known_to, on_data_classes
 from fer_space.labels import EMOTIONS
+from fer_space.weights import setting_of
 
 KEY = b"fer_space"
 
@@ -59,10 +60,7 @@ class About:
     @property
     def setting(self) -> str:
         """What was read and how, for people."""
-        parts = [f"{self.data} {self.split}"]
-        parts += [f"detected by {self.detector}"] if self.detector else []
-        parts += [f"occluded: {self.occlusion}"] if self.occlusion else []
-        return ", ".join(parts + ([] if self.flip else ["without flip"]))
+        return setting_of(self.data, self.split, self.detector, self.occlusion, flip=self.flip)
 
     @property
     def title(self) -> str:

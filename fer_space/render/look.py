@@ -1,6 +1,7 @@
 """How a backbone is written and coloured wherever it is shown, and how numbers are written."""
 
 from dataclasses import dataclass
+from html import escape
 
 NARROW_SPACE = "\u202f"
 
@@ -52,3 +53,28 @@ def count(parameters: int) -> str:
 def duration(ms: float) -> str:
     """Write milliseconds with the digits that matter: 4.23 -> "4.2 ms", 41.7 -> "42 ms"."""
     return f"{ms:.{1 if ms < 9.95 else 0}f}{NARROW_SPACE}ms"
+
+
+def bits(divergence: float) -> str:
+    """Write a divergence: 0.413 -> "0.41 bits"; small but measured -> "<0.01 bits"."""
+    number = "<0.01" if 0.0 < divergence < 0.005 else f"{divergence:.2f}"
+    return f"{escape(number)}{NARROW_SPACE}bits"
+
+
+def fold(bits: float) -> str:
+    """Write two to the power of some bits as a factor: 1.0 -> "2-fold", 0.5 -> "1.4-fold"."""
+    factor = 2.0**bits
+    if factor >= 1000:
+        return ">1000-fold"
+    return f"{factor:.1f}".removesuffix(".0") + "-fold" if factor < 10 else f"{factor:.0f}-fold"
+
+
+def signed_points(share: float) -> str:
+    """Write a change in percentage points with its sign: -0.123 -> "−12.3", nothing -> "±0.0"."""
+    number = f"{100 * share:+.1f}"
+    return "±0.0" if number in ("+0.0", "-0.0") else number.replace("-", "\u2212")
+
+
+def percent_exact(share: float) -> str:
+    """Write a score with a decimal: 0.8734 -> "87.3 %"."""
+    return f"{100 * share:.1f}{NARROW_SPACE}%"

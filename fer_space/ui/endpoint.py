@@ -5,37 +5,46 @@ from typing import Any
 
 import gradio as gr
 
-from fer_space.errors import FerSpaceError, InputError
+from fer_space.changes import Covered
+from fer_space.covering import Cover
+from fer_space.errors import FerSpaceError, InputError, UnknownNameError
 from fer_space.imaging import decode_image
+from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import DEFAULT_DETECTOR, DETECTORS
-from fer_space.report import comparison_record
-from fer_space.ui.compare import MODELS
+from fer_space.report import comparison_record, covered_record
 from fer_space.ui.intake import uploaded_bytes
+from fer_space.ui.shared import MODELS
 from fer_space.ui.sitting import NO_BACKBONE, NO_PICTURE, Compare
+
+FREE = "none"
 
 
 def predict_endpoint(compare: Compare, backbones: Sequence[str]) -> None:
     """Add the endpoint to the current Blocks, behind components that the page does not show."""
 
-    def predict(image: Mapping[str, Any] | None, backbones: list[str], detector: str) -> dict[str, Any]:
+    def predict(
+        image: Mapping[str, Any] | None, backbones: list[str], detector: str, occlude: str = FREE
+    ) -> dict[str, Any]:
         """Read every face of a picture with the chosen backbones.
 
         Gives one JSON object: source, width, height and faces, the largest first. Each face has
         box_xyxy, score, landmarks, one answer by backbone, and their consensus. No face found
-        is an empty list.
+        is an empty list. With `occlude` every face is covered as well and read again, which its
+        object "occluded" tells.
         """
         try:
-            return _record(compare, image, backbones, detector)
+            return _record(compare, image, backbones, detector, occlude)
         except FerSpaceError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
     image = gr.Image(visible=False, type="filepath", label="image")
     chosen = gr.CheckboxGroup(list(backbones), value=list(backbones), visible=False, label="backbones")
     detector = gr.Radio(list(DETECTORS), value=DEFAULT_DETECTOR, visible=False, label="detector")
+    occlude = gr.Radio([FREE, *OCCLUSIONS], value=FREE, visible=False, label="occlude")
     record = gr.JSON(visible=False, label="record")
     gr.Button(visible=False).click(
         predict,
-        [image, chosen, detector],
+        [image, chosen, detector, occlude],
         record,
         api_name="predict",
         preprocess=False,
@@ -45,16 +54,23 @@ def predict_endpoint(compare: Compare, backbones: Sequence[str]) -> None:
 
 
 def _record(
-    compare: Compare, image: Mapping[str, Any] | None, backbones: list[str], detector: str
+    compare: Compare, image: Mapping[str, Any] | None, backbones: list[str], detector: str, occlude: str
 ) -> dict[str, Any]:
     if not image:
         raise InputError(NO_PICTURE)
     if not backbones:
         raise InputError(NO_BACKBONE)
-    if not (isinstance(backbones, list) and all(isinstance(name, str) for name in [*backbones, detector])):
-        raise InputError("backbones is a list of names, and detector is one name.")
+    names = [*backbones, detector, occlude] if isinstance(backbones, list) else [None]
+    if not all(isinstance(name, str) for name in names):
+        raise InputError("backbones is a list of names, detector and occlude are one name each.")
+    if occlude not in (FREE, *OCCLUSIONS):
+        raise UnknownNameError.of("occlusion", occlude, (FREE, *OCCLUSIONS))
     picture = decode_image(uploaded_bytes(image))
-    height, width = picture.shape[:2]
-    return comparison_record(
-        "upload", (width, height), compare(picture, backbones=backbones, detector=detector)
-    )
+    size_wh = (picture.shape[1], picture.shape[0])
+    free = compare(picture, backbones=backbones, detector=detector)
+    if occlude == FREE:
+        return comparison_record("upload", size_wh, free)
+    faces = [comparison.face for comparison in free]
+    hidden = compare(picture, backbones=backbones, faces=faces, cover=Cover(occlude))
+    pairs = zip(free, hidden, strict=True)
+    return covered_record("upload", size_wh, [Covered(before, after, occlude) for before, after in pairs])

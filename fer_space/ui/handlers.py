@@ -1,97 +1,171 @@
-"""What happens on the Compare tab. A picture is read once; the other events only redraw the result.
+"""What happens on the left and on the Compare tab. A picture is read once; other events only redraw.
 
-Every event gives the sitting and what the page shows of it: picture, photo, verdict, results.
+Every event takes the values of the page's components and gives new values of some of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 import gradio as gr
 
 from fer_space.errors import FerSpaceError
+from fer_space.registry import DETECTORS
+from fer_space.types import Face
+from fer_space.ui.forms import Form, Values
+from fer_space.ui.hide_handlers import HideHandlers
 from fer_space.ui.intake import Example, uploaded_bytes
-from fer_space.ui.sitting import UNFORESEEN, Compare, Sitting, read_picture
-from fer_space.ui.views import Scene, photo_view, results_view, verdict_view
+from fer_space.ui.shared import counting
+from fer_space.ui.sitting import NO_FACE, UNFORESEEN, Compare, Sitting, read_picture
+from fer_space.ui.views import Scene, photo_view, placing_view, results_view, verdict_view
+
+Detect = Callable[..., Sequence[Face]]
+Shown = dict[Any, Any]
 
 
 class Handlers:
-    """The tab's events over one engine; they hold nothing of a visitor."""
+    """The events over one engine; they hold nothing of a visitor."""
 
-    def __init__(self, compare: Compare, scene: Scene, examples: Sequence[Example]) -> None:
-        self._compare, self._scene, self._examples = compare, scene, examples
-
-    def upload(
+    def __init__(
         self,
-        payload: Mapping[str, Any] | None,
-        backbones: list[str],
-        detector: str,
-        target: str,
-        opacity: float,
-    ) -> Any:
+        form: Form,
+        compare: Compare,
+        detect: Detect,
+        scene: Scene,
+        examples: Sequence[Example],
+        hide: HideHandlers,
+    ) -> None:
+        self._form, self._compare, self._detect = form, compare, detect
+        self._scene, self._examples, self._hide = scene, examples, hide
+
+    def upload(self, values: Values, progress: gr.Progress = gr.Progress()) -> Any:  # noqa: B008
         """Read a picture that was uploaded, taken or pasted (raw, undecoded payload).
 
         Opening the camera or the clipboard also fires the event, with nothing in it.
         """
+        payload = values[self._form.left.picture]
         if not payload:
             return gr.skip()
         try:
             data = uploaded_bytes(payload)
         except FerSpaceError as error:
-            return self._show(Sitting(problem=str(error)), target, opacity)
-        return self._read(data, backbones, detector, target, opacity)
+            return self._show(Sitting(problem=str(error)), values)
+        return self._read(data, values, None, progress)
 
     def example(
-        self, backbones: list[str], detector: str, target: str, opacity: float, event: gr.EventData
-    ) -> tuple[Any, ...]:
+        self,
+        values: Values,
+        event: gr.EventData,
+        progress: gr.Progress = gr.Progress(),  # noqa: B008
+    ) -> Shown:
         """Read an example."""
         data = self._examples[event.index % len(self._examples)].file.read_bytes()
-        return self._read(data, backbones, detector, target, opacity)
+        return self._read(data, values, None, progress)
 
-    def again(
-        self, sitting: Sitting, backbones: list[str], detector: str, target: str, opacity: float
-    ) -> tuple[Any, ...]:
+    def again(self, values: Values, progress: gr.Progress = gr.Progress()) -> Shown:  # noqa: B008
         """Read the present picture with the present settings."""
-        return self._read(sitting.data, backbones, detector, target, opacity)
+        sitting = self._form.sitting(values)
+        return self._read(sitting.data, values, sitting.placed, progress)
 
-    def settings(
-        self, sitting: Sitting, backbones: list[str], detector: str, target: str, opacity: float
-    ) -> tuple[Any, ...]:
-        """Follow a change of models or detector; without a picture there is nothing to do."""
+    def settings(self, values: Values, progress: gr.Progress = gr.Progress()) -> Shown:  # noqa: B008
+        """Follow a change of models or of the maps' method; without a picture there is nothing to do."""
+        sitting = self._form.sitting(values)
+        return self.again(values, progress) if sitting.data else self._show(sitting, values)
+
+    def detector(self, values: Values, progress: gr.Progress = gr.Progress()) -> Shown:  # noqa: B008
+        """Follow a change of the detector, which looks itself where a box was placed by hand before."""
+        sitting = self._form.sitting(values)
         if not sitting.data:
-            return self._show(sitting, target, opacity)
-        return self._read(sitting.data, backbones, detector, target, opacity)
+            return self._show(sitting, values)
+        return self._read(sitting.data, values, None, progress)
 
-    def choose(self, sitting: Sitting, target: str, opacity: float, event: gr.EventData) -> tuple[Any, ...]:
+    def place(self, values: Values, progress: gr.Progress = gr.Progress()) -> Shown:  # noqa: B008
+        """Read the face that was placed by hand."""
+        sitting = self._form.sitting(values)
+        face = self._form.rescue.face(values, sitting.size_wh) if sitting.data else None
+        return self._read(sitting.data, values, face, progress)
+
+    def choose(self, values: Values, event: gr.EventData) -> Shown:
         """Show another face."""
-        return self._show(sitting.select(event.index), target, opacity)
+        return self._show(self._form.sitting(values).select(event.index), values)
 
-    def redraw(self, sitting: Sitting, target: str, opacity: float) -> str:
+    def redraw(self, values: Values) -> Shown:
         """Draw other maps of the same reading."""
-        return results_view(sitting, self._scene, target, opacity)
+        sitting, maps = self._form.sitting(values), self._form.maps
+        view, whole = maps.view(values), values[maps.whole]
+        return {
+            self._form.left.photo: photo_view(sitting, view, whole),
+            maps.results: results_view(sitting, self._scene, view),
+        }
 
-    def clear(self, target: str, opacity: float) -> tuple[Any, ...]:
-        """Forget the picture."""
-        return self._show(Sitting(), target, opacity)
+    def aim(self, values: Values) -> str:
+        """Show where the box by hand is."""
+        sitting = self._form.sitting(values)
+        if sitting.problem != NO_FACE:
+            return photo_view(sitting)
+        return placing_view(sitting, self._form.rescue.face(values, sitting.size_wh))
 
-    def failed(self, sitting: Sitting, target: str, opacity: float) -> tuple[Any, ...]:
-        """After an error that nobody foresaw, keep the picture and drop what was read from it."""
-        return self._show(replace(sitting, comparisons=(), problem=UNFORESEEN), target, opacity)
+    def point(self, values: Values, event: gr.EventData) -> Any:
+        """Move the box by hand to where the photo was clicked."""
+        sitting, rescue = self._form.sitting(values), self._form.rescue
+        if sitting.problem != NO_FACE:
+            return gr.skip()
+        middle = {rescue.across: _per_cent(event.across), rescue.down: _per_cent(event.down)}
+        face = rescue.face({**values, **middle}, sitting.size_wh)
+        return {**middle, self._form.left.photo: placing_view(sitting, face)}
 
-    def lost(self, target: str, opacity: float) -> tuple[Any, ...]:
-        """After such an error with a new picture, leave nothing of the old one on the page."""
-        return self._show(Sitting(problem=UNFORESEEN), target, opacity)
-
-    def _read(
-        self, data: bytes, backbones: list[str], detector: str, target: str, opacity: float
-    ) -> tuple[Any, ...]:
-        return self._show(read_picture(self._compare, data, backbones, detector), target, opacity)
-
-    def _show(self, sitting: Sitting, target: str, opacity: float) -> tuple[Any, ...]:
-        return (
-            sitting,
-            gr.update(value=None, visible=not sitting.photo_uri),
-            photo_view(sitting),
-            verdict_view(sitting, self._scene),
-            results_view(sitting, self._scene, target, opacity),
+    def ask(self, values: Values) -> str:
+        """Say of every detector what it finds in the picture."""
+        sitting = self._form.sitting(values)
+        if not sitting.data:
+            return ""
+        lines = "".join(
+            f"<li><b>{spec.title}</b>: {self._finds(sitting, name)}</li>" for name, spec in DETECTORS.items()
         )
+        return f'<ul class="fer-finds" role="status">{lines}</ul>'
+
+    def clear(self, values: Values) -> Shown:
+        """Forget the picture."""
+        return self._show(Sitting(), values)
+
+    def failed(self, values: Values) -> Shown:
+        """After an error that nobody foresaw, keep the picture and drop what was read from it."""
+        sitting = self._form.sitting(values)
+        return self._show(replace(sitting, comparisons=(), selected=0, problem=UNFORESEEN), values)
+
+    def lost(self, values: Values) -> Shown:
+        """After such an error with a new picture, leave nothing of the old one on the page."""
+        return self._show(Sitting(problem=UNFORESEEN), values)
+
+    def _read(self, data: bytes, values: Values, placed: Face | None, progress: gr.Progress) -> Shown:
+        asked, each = self._form.asked(values), counting(progress)
+        return self._show(read_picture(self._compare, data, asked, placed, each), values)
+
+    def _show(self, sitting: Sitting, values: Values) -> Shown:
+        form = self._form
+        view = form.maps.view(values)
+        return {
+            form.left.sitting: sitting,
+            form.left.picture: gr.update(value=None, visible=not sitting.photo_uri),
+            form.left.photo: photo_view(sitting, view, values[form.maps.whole]),
+            form.rescue.group: gr.update(visible=sitting.problem == NO_FACE),
+            form.rescue.found: "",
+            form.maps.verdict: verdict_view(sitting, self._scene),
+            form.maps.results: results_view(sitting, self._scene, view),
+            **self._hide.show(sitting, values),
+        }
+
+    def _finds(self, sitting: Sitting, detector: str) -> str:
+        try:
+            number = len(self._detect(sitting.image, detector=detector))
+        except FerSpaceError as error:
+            return str(error)
+        except Exception:  # a detector that breaks must not hide what the others find
+            return "it broke on this picture."
+        found = "one face" if number == 1 else f"{number} faces" if number else "no face"
+        return f"{found}. Choose it in the settings." if number else f"{found}."
+
+
+def _per_cent(share: object) -> float:
+    """A share of a side, from the page, as a slider's value."""
+    return round(min(max(float(share), 0.0), 1.0) * 100, 1) if isinstance(share, int | float) else 50.0

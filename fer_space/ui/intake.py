@@ -5,9 +5,13 @@ from base64 import b64decode
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
+from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 from gradio.utils import get_upload_folder
+from numpy.typing import NDArray
+from PIL import Image
 
 from fer_space.errors import ImageError, InputError
 from fer_space.imaging import decode_image
@@ -80,6 +84,21 @@ def uploaded_bytes(payload: object) -> bytes:
     except (OSError, ValueError) as error:
         raise InputError(_LOST) from error
     raise InputError(_LOST)
+
+
+def painted_strokes(strokes: object) -> NDArray[np.uint8]:
+    """Decode what was painted on the page, a PNG in a data URI, to uint8 RGBA (h, w, 4).
+
+    Raises:
+        InputError: it is no data URI.
+        ImageError: its picture cannot be read, see `decode_image`.
+    """
+    if not (isinstance(strokes, str) and strokes.startswith("data:")):
+        raise InputError(_LOST)
+    data = _inline_bytes(strokes)
+    decode_image(data)  # says no to whatever is damaged or too large
+    with Image.open(BytesIO(data)) as layer:
+        return np.array(layer.convert("RGBA"), dtype=np.uint8)
 
 
 def _inline_bytes(url: str) -> bytes:

@@ -8,12 +8,14 @@ import gradio as gr
 
 from fer_space.affect import CIRCUMPLEX
 from fer_space.imaging import MAX_BYTES
-from fer_space.registry import BACKBONES
+from fer_space.registry import look_up
 from fer_space.render import Look
-from fer_space.ui.compare import compare_tab
 from fer_space.ui.endpoint import predict_endpoint
+from fer_space.ui.hide_views import robustness_view
+from fer_space.ui.hiding import Slide
 from fer_space.ui.intake import load_examples
 from fer_space.ui.sitting import Compare
+from fer_space.ui.tabs import Runs, tabs
 from fer_space.ui.views import Scene
 
 if TYPE_CHECKING:
@@ -32,21 +34,26 @@ this to judge people.</p>"""
 
 
 def build_page(
-    engine: "Engine", *, compare: Compare | None = None, examples: Path | None = None
+    engine: "Engine",
+    *,
+    compare: Compare | None = None,
+    sensitivity: Slide | None = None,
+    examples: Path | None = None,
 ) -> gr.Blocks:
     """Build the page over an engine.
 
     Args:
         engine: what reads the faces.
         compare: stands in for `engine.compare`, for example with a GPU lent around each call.
+        sensitivity: stands in for `engine.sensitivity` alike.
         examples: folder of example pictures with a manifest.json.
     """
-    run = compare or engine.compare
+    runs = Runs(compare or engine.compare, sensitivity or engine.sensitivity, engine.detect)
     page = gr.Blocks(title="FER Space", analytics_enabled=False, delete_cache=DELETE_CACHE_S)
     with page:
         gr.HTML(_HEADER, apply_default_css=False)
-        compare_tab(run, _scene(engine), load_examples(examples) if examples else ())
-        predict_endpoint(run, engine.backbones)
+        tabs(runs, _scene(engine), load_examples(examples) if examples else ())
+        predict_endpoint(runs.compare, engine.backbones)
         gr.HTML(_FOOTNOTE, apply_default_css=False)
     page.queue(max_size=WAITING_LINE, default_concurrency_limit=4)
     return page
@@ -54,7 +61,8 @@ def build_page(
 
 def serving_options() -> dict[str, Any]:
     """Return what `launch` needs so that the page looks right and records nothing."""
-    style = files("fer_space.ui").joinpath("style.css").read_text(encoding="utf-8")
+    sheets = (files("fer_space.ui").joinpath(name) for name in ("style.css", "tools.css"))
+    style = "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
     return {
         "theme": _theme(),
         "head": f"<style>{style}</style>",
@@ -68,8 +76,8 @@ def serving_options() -> dict[str, Any]:
 
 def _scene(engine: "Engine") -> Scene:
     cards = {name: engine.card(name) for name in engine.backbones}
-    looks = {n: Look(c.title, BACKBONES[n].colour, c.parameters) for n, c in cards.items()}
-    return Scene(looks, CIRCUMPLEX)
+    looks = {n: Look(c.title, look_up(n).colour, c.parameters) for n, c in cards.items()}
+    return Scene(looks, CIRCUMPLEX, robustness_view(cards, looks))
 
 
 def _theme() -> gr.themes.Base:

@@ -37,6 +37,18 @@ def test_every_backbone_is_the_default(client: Client) -> None:
     assert list(face["backbones"]) == [spec.name for spec in TOY_SPECS]
 
 
+def test_occlude_adds_what_the_cover_changes(client: Client) -> None:
+    chosen = ["toy_lite", "toy_vit"]
+    free = client.predict(PORTRAIT, backbones=chosen, api_name="/predict")["faces"][0]
+    (face,) = client.predict(PORTRAIT, backbones=chosen, occlude="surgical", api_name="/predict")["faces"]
+    occluded = face.pop("occluded")
+    assert face == free
+    assert occluded["kind"] == "surgical"
+    assert list(occluded["backbones"]) == chosen
+    assert occluded["kept"] == 1
+    assert [change["kept"] for change in occluded["changes"].values()] == [True, False]
+
+
 def test_two_faces(client: Client) -> None:
     record = client.predict(handle_file(str(EXAMPLES / "two_faces.jpg")), api_name="/predict")
     assert len(record["faces"]) == 2
@@ -62,8 +74,9 @@ def test_sixteen_bit_pictures_keep_their_tones(client: Client, tmp_path: Path) -
         ({"image": {"path": __file__}}, "did not arrive"),
         ({"backbones": []}, "at least one model"),
         ({"detector": "insightface"}, MISSING),
+        ({"occlude": "a wall"}, "no occlusion"),
     ],
-    ids=["no picture", "a file of the server", "no backbone", "detector not installed"],
+    ids=["no picture", "a file of the server", "no backbone", "detector not installed", "no such cover"],
 )
 def test_errors_are_sentences(client: Client, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(AppError, match=sentence):
@@ -82,7 +95,7 @@ def test_predict_is_the_only_public_endpoint(client: Client) -> None:
     assert list(info["named_endpoints"]) == ["/predict"]
     assert info["unnamed_endpoints"] == {}
     names = [p["parameter_name"] for p in info["named_endpoints"]["/predict"]["parameters"]]
-    assert names == ["image", "backbones", "detector"]
+    assert names == ["image", "backbones", "detector", "occlude"]
 
 
 def test_uploads_are_deleted_when_their_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

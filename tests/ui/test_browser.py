@@ -7,7 +7,7 @@ from playwright.sync_api import Page, expect
 
 from tests.toys import MISSING, TOY_SPECS
 from tests.ui.conftest import EXAMPLES, Served
-from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, focused, tab_to
+from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, fits, focused, tab_to
 
 pytestmark = [
     pytest.mark.browser,
@@ -21,10 +21,6 @@ def _picture(level: int) -> bytes:
 
 def _example(name: str) -> bytes:
     return (EXAMPLES / name).read_bytes()
-
-
-def _fits(page: Page) -> bool:
-    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def _columns(page: Page) -> int:
@@ -132,11 +128,11 @@ def test_the_settings_redraw_without_the_models(visit, served: Served) -> None:
     here.example("Portrait of the astronaut")
     expect(here.cards).to_have_count(len(TOY_SPECS))
     calls = served.engine.calls
-    here.open_settings()
-    here.page.get_by_label("Maps show what speaks for").click()
-    here.page.get_by_role("option", name="Sadness").click()
+    here.open_maps()
+    here.choose("What speaks for", "Sadness")
     expect(here.page.get_by_alt_text("looks for Sadness")).to_have_count(len(TOY_SPECS))
     assert served.engine.calls == calls
+    here.open_settings()
     here.page.get_by_role("checkbox", name="DAN").uncheck()
     expect(here.cards).to_have_count(len(TOY_SPECS) - 1)
 
@@ -159,13 +155,14 @@ def test_an_error_clears_the_cards_and_can_be_undone(visit, detector: str, sente
 
 
 @pytest.mark.parametrize(("size_wh", "columns"), [(DESK, 4), (PHONE, 2)], ids=["desk", "phone"])
-def test_the_page_fits(visit, size_wh: tuple[int, int], columns: int) -> None:
+def test_the_pagefits(visit, size_wh: tuple[int, int], columns: int) -> None:
     here = visit(size_wh)
-    assert _fits(here.page)
+    assert fits(here.page)
     here.open_settings()
+    here.open_maps()
     here.example("The two portraits")
     expect(here.cards).to_have_count(len(TOY_SPECS))
-    assert _fits(here.page)
+    assert fits(here.page)
     assert _columns(here.page) == columns
 
 

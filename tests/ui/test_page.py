@@ -1,63 +1,29 @@
-"""The tab's handlers with the toy engine: no server, no browser."""
+"""The handlers of the Compare tab with the toy engine: no server, no browser."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import cv2
 import gradio as gr
 import numpy as np
 import pytest
+from fer_space.explaining import METHODS
 
-from fer_space.errors import FerSpaceError
-from fer_space.render import Look
-from fer_space.ui.handlers import Handlers
-from fer_space.ui.intake import examples_html, load_examples, uploaded_bytes
+from fer_space.registry import DETECTORS
+from fer_space.ui.intake import examples_html, load_examples
 from fer_space.ui.page import build_page
-from fer_space.ui.sitting import NO_BACKBONE, NO_FACE, NO_PICTURE, Sitting, read_picture
-from fer_space.ui.views import Scene
-from tests.toys import MISSING, TOY_SPECS, ToyEngine
+from fer_space.ui.sitting import NO_BACKBONE, NO_FACE, NO_PICTURE, Asked, Sitting, read_picture
+from tests.toys import MISSING, ToyEngine
 from tests.ui.conftest import EXAMPLES
+from tests.ui.desk import TWO, Desk, click
 
-LOOKS = {spec.name: Look(spec.title, spec.colour, 1_000_000) for spec in TOY_SPECS}
-TWO = [spec.name for spec in TOY_SPECS[:2]]
-SETTINGS = (TWO, "libfacedetection", "predicted", 0.7)
-
-
-@dataclass
-class Shown:
-    sitting: Sitting
-    picture: Any
-    photo: str
-    verdict: str
-    results: str
+SLOW = list(METHODS)[1]
 
 
 @pytest.fixture
-def engine() -> ToyEngine:
-    return ToyEngine(TWO)
-
-
-@pytest.fixture
-def handlers(engine: ToyEngine) -> Handlers:
-    return Handlers(engine.compare, Scene(LOOKS, {}), load_examples(EXAMPLES))
-
-
-@pytest.fixture
-def upload(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[bytes], dict[str, str]]:
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
     monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-
-    def write(data: bytes) -> dict[str, str]:
-        (tmp_path / "upload").write_bytes(data)
-        return {"path": str(tmp_path / "upload")}
-
-    return write
-
-
-def _click(index: object) -> Any:
-    return SimpleNamespace(index=index)
+    return Desk(tmp_path)
 
 
 def _example(name: str) -> bytes:
@@ -68,72 +34,146 @@ def _plain_png() -> bytes:
     return cv2.imencode(".png", np.full((64, 64, 3), 90, np.uint8))[1].tobytes()
 
 
-def test_upload_shows_photo_verdict_and_cards(handlers: Handlers, upload) -> None:
-    shown = Shown(*handlers.upload(upload(_example("astronaut.jpg")), *SETTINGS))
-    assert "one face found" in shown.photo
-    assert "Both models agree" in shown.verdict
-    assert shown.results.count("<article") == 2
+def test_upload_shows_photo_verdict_and_cards(desk: Desk) -> None:
+    desk.upload(_example("astronaut.jpg"))
+    assert "one face found" in desk.photo
+    assert "Both models agree" in desk.verdict
+    assert desk.results.count("<article") == 2
 
 
-def test_camera_opened_but_nothing_taken_changes_nothing(handlers: Handlers) -> None:
-    assert handlers.upload(None, *SETTINGS) == gr.skip()
+def test_camera_opened_but_nothing_taken_changes_nothing(desk: Desk) -> None:
+    assert desk.do.upload({**desk.values, desk.form.left.picture: None}) == gr.skip()
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
-def test_every_example_has_a_face(handlers: Handlers, index: int) -> None:
-    assert Shown(*handlers.example(*SETTINGS, _click(index))).sitting.comparisons
+def test_every_example_has_a_face(desk: Desk, index: int) -> None:
+    assert desk.example(index).comparisons
 
 
-def test_another_face_is_read_without_the_models(handlers: Handlers, engine: ToyEngine) -> None:
-    first = Shown(*handlers.example(*SETTINGS, _click(2)))
-    second = Shown(*handlers.choose(first.sitting, "predicted", 0.7, _click(1)))
-    assert "Face 1 of 2" in first.verdict
-    assert "Face 2 of 2" in second.verdict
-    assert first.results != second.results
-    assert engine.calls == 1
+def test_another_face_is_read_without_the_models(desk: Desk) -> None:
+    desk.example(2)
+    first, verdict = desk.results, desk.verdict
+    desk.run(desk.do.choose, click(index=1))
+    assert "Face 1 of 2" in verdict
+    assert "Face 2 of 2" in desk.verdict
+    assert first != desk.results
+    assert desk.engine.calls == 1
 
 
 @pytest.mark.parametrize("index", [2, -1, "1", None, 1.0])
-def test_a_face_that_does_not_exist_changes_nothing(handlers: Handlers, index: object) -> None:
-    first = Shown(*handlers.example(*SETTINGS, _click(2)))
-    assert Shown(*handlers.choose(first.sitting, "predicted", 0.7, _click(index))) == first
+def test_a_face_that_does_not_exist_changes_nothing(desk: Desk, index: object) -> None:
+    sitting = desk.example(2)
+    desk.run(desk.do.choose, click(index=index))
+    assert desk.sitting is sitting
 
 
-def test_redraw_follows_its_controls_without_the_models(handlers: Handlers, engine: ToyEngine) -> None:
-    sitting = Shown(*handlers.example(*SETTINGS, _click(0))).sitting
-    drawn = {handlers.redraw(sitting, t, o) for t, o in (("predicted", 0.7), ("fear", 0.7), ("fear", 0.2))}
-    assert len(drawn) == 3
-    assert engine.calls == 1
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"target": "fear"},
+        {"target": "consensus", "versus": "fear"},
+        {"opacity": 0.2},
+        {"contour": True},
+        {"cells": 5},
+    ],
+    ids=["emotion", "difference", "opacity", "contour", "cells"],
+)
+def test_controls_of_the_maps_redraw_without_the_models(desk: Desk, changes: dict[str, Any]) -> None:
+    desk.example(0)
+    before = desk.results
+    desk.set(desk.form.maps, **changes)
+    desk.run(desk.do.redraw)
+    assert desk.results != before
+    assert desk.engine.calls == 1
 
 
-def test_settings_read_again_only_when_there_is_a_picture(handlers: Handlers, engine: ToyEngine) -> None:
-    handlers.settings(Sitting(), *SETTINGS)
-    assert engine.calls == 0
-    sitting = Shown(*handlers.example(*SETTINGS, _click(0))).sitting
-    one = Shown(*handlers.settings(sitting, TWO[:1], *SETTINGS[1:]))
-    assert one.results.count("<article") == 1
+def test_the_maps_of_one_backbone_come_on_the_whole_photo(desk: Desk) -> None:
+    desk.example(2)
+    plain = desk.photo
+    desk.set(desk.form.maps, whole=TWO[1])
+    desk.run(desk.do.redraw)
+    mapped = desk.photo
+    assert mapped != plain
+    assert mapped.count('class="fer-box"') == 2
+    desk.set(desk.form.maps, whole="a model that did not read it")
+    desk.run(desk.do.redraw)
+    assert desk.photo == plain
 
 
-def test_clear_forgets_everything(handlers: Handlers) -> None:
-    handlers.example(*SETTINGS, _click(0))
-    shown = Shown(*handlers.clear("predicted", 0.7))
-    assert shown.sitting == Sitting()
-    assert shown.photo == ""
-    assert "<article" not in shown.results
+def test_a_slow_method_reads_model_by_model_and_only_once(desk: Desk) -> None:
+    desk.example(2)
+    desk.set(desk.form.maps, method=SLOW)
+    desk.run(desk.do.settings)
+    desk.run(desk.do.redraw)
+    assert desk.engine.methods[1:] == [SLOW, SLOW]
+    assert desk.sitting.method == SLOW
+    assert [len(c.readings) for c in desk.sitting.comparisons] == [2, 2]
 
 
-def test_an_unforeseen_error_keeps_the_picture_only(handlers: Handlers) -> None:
-    sitting = Shown(*handlers.example(*SETTINGS, _click(0))).sitting
-    shown = Shown(*handlers.failed(sitting, "predicted", 0.7))
-    assert 'role="alert"' in shown.verdict
-    assert shown.sitting.data == sitting.data
-    assert "<article" not in shown.results
+def test_settings_read_again_only_when_there_is_a_picture(desk: Desk) -> None:
+    desk.run(desk.do.settings)
+    assert desk.engine.calls == 0
+    desk.example(0)
+    desk.set(desk.form.left, backbones=TWO[:1])
+    desk.run(desk.do.settings)
+    assert desk.results.count("<article") == 1
 
 
-def test_an_unforeseen_error_with_a_new_picture_leaves_nothing_old(handlers: Handlers) -> None:
-    shown = Shown(*handlers.lost("predicted", 0.7))
-    assert shown.photo == ""
-    assert "<article" not in shown.results
+def test_clear_forgets_everything(desk: Desk) -> None:
+    desk.example(0)
+    desk.run(desk.do.clear)
+    assert desk.sitting == Sitting()
+    assert desk.photo == ""
+    assert "<article" not in desk.results
+
+
+@pytest.mark.parametrize(("way", "keeps"), [("failed", True), ("lost", False)])
+def test_an_unforeseen_error_leaves_no_results(desk: Desk, way: str, keeps: bool) -> None:
+    desk.example(2)
+    desk.run(desk.do.choose, click(index=1))
+    desk.run(getattr(desk.do, way))
+    assert 'role="alert"' in desk.verdict
+    assert bool(desk.sitting.data) == keeps
+    assert bool(desk.photo) == keeps
+    assert "<article" not in desk.results
+
+
+def test_without_a_face_a_box_can_be_placed_by_hand(desk: Desk) -> None:
+    desk.upload(_plain_png())
+    assert desk.values[desk.form.rescue.group] == gr.update(visible=True)
+    desk.run(desk.do.point, click(across=0.25, down=0.75))
+    assert (desk.values[desk.form.rescue.across], desk.values[desk.form.rescue.down]) == (25.0, 75.0)
+    assert "fer-hand" in desk.photo
+    desk.set(desk.form.rescue, size=50)
+    desk.run(desk.do.place)
+    (comparison,) = desk.sitting.comparisons
+    assert comparison.face.box_xyxy == (0.0, 32.0, 32.0, 64.0)
+    assert desk.values[desk.form.rescue.group] == gr.update(visible=False)
+    desk.run(desk.do.again)
+    assert desk.sitting.placed is not None
+    desk.run(desk.do.detector)
+    assert desk.sitting.problem == NO_FACE
+
+
+@pytest.mark.parametrize("place", [(None, "x"), (-9.0, 9.0), ([], {})])
+def test_a_strange_click_stays_on_the_picture(desk: Desk, place: tuple[object, object]) -> None:
+    desk.upload(_plain_png())
+    desk.run(desk.do.point, click(across=place[0], down=place[1]))
+    assert 0 <= desk.values[desk.form.rescue.across] <= 100
+
+
+def test_a_click_on_a_photo_with_faces_does_nothing(desk: Desk) -> None:
+    desk.example(0)
+    assert desk.do.point(desk.values, click(across=0.5, down=0.5)) == gr.skip()
+
+
+def test_every_detector_says_what_it_finds(desk: Desk) -> None:
+    assert desk.do.ask(desk.values) == ""
+    desk.upload(_plain_png())
+    said = desk.do.ask(desk.values)
+    assert said.count("<li>") == len(DETECTORS)
+    for sentence in ("no face.", MISSING, "broke on this picture"):
+        assert sentence in said
 
 
 @pytest.mark.parametrize(
@@ -149,45 +189,18 @@ def test_an_unforeseen_error_with_a_new_picture_leaves_nothing_old(handlers: Han
 def test_problems_are_sentences(
     data: bytes, backbones: list[str], detector: str, problem: str, keeps_photo: bool
 ) -> None:
-    sitting = read_picture(ToyEngine(TWO).compare, data, backbones, detector)
+    sitting = read_picture(ToyEngine(TWO).compare, data, Asked(backbones, detector))
     assert sitting.problem == problem
     assert bool(sitting.photo_uri) == keeps_photo
     assert sitting.comparisons == ()
 
 
 @pytest.mark.parametrize("data", [b"hello", _example("astronaut.jpg")[:900]], ids=["text", "truncated"])
-def test_a_bad_file_is_a_sentence(handlers: Handlers, upload, data: bytes) -> None:
-    shown = Shown(*handlers.upload(upload(data), *SETTINGS))
-    assert 'role="alert"' in shown.verdict
-    assert shown.photo == ""
-    assert "<article" not in shown.results
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [{"path": __file__}, {"path": "../../etc/hostname"}, {"path": ""}, {"path": None}, {}],
-    ids=["server file", "relative", "empty", "none", "nothing"],
-)
-@pytest.mark.usefixtures("upload")
-def test_only_uploads_can_be_read(payload: dict[str, Any]) -> None:
-    with pytest.raises(FerSpaceError):
-        uploaded_bytes(payload)
-
-
-@pytest.mark.parametrize(
-    "payload",
-    [5, "text", ["a"], {"path": "\0"}, {"path": "x" * 5000}, {"url": "data:image/png;base64,é"}],
-    ids=["number", "text", "list", "NUL", "long path", "no ASCII"],
-)
-def test_malformed_payloads_are_sentences(payload: object) -> None:
-    with pytest.raises(FerSpaceError):
-        uploaded_bytes(payload)
-
-
-def test_data_uris_are_read() -> None:
-    assert uploaded_bytes({"path": None, "url": "data:image/png;base64,aGVsbG8="}) == b"hello"
-    with pytest.raises(FerSpaceError):
-        uploaded_bytes({"url": "data:image/png;base64,***"})
+def test_a_bad_file_is_a_sentence(desk: Desk, data: bytes) -> None:
+    desk.upload(data)
+    assert 'role="alert"' in desk.verdict
+    assert desk.photo == ""
+    assert "<article" not in desk.results
 
 
 def test_examples_are_complete_and_named() -> None:
@@ -201,7 +214,7 @@ def test_examples_are_complete_and_named() -> None:
     assert html.count('aria-label="Example: ') == len(examples)
 
 
-def test_only_predict_is_public(engine: ToyEngine) -> None:
-    page = build_page(engine, examples=EXAMPLES)
+def test_only_predict_is_public() -> None:
+    page = build_page(ToyEngine(TWO), examples=EXAMPLES)
     public = [fn.api_name for fn in page.fns.values() if fn.api_visibility == "public"]
     assert public == ["predict"]

@@ -40,18 +40,32 @@ class Visit:
     def open_settings(self) -> None:
         self.page.locator("#fer-settings > button").click()
 
+    def open_maps(self) -> None:
+        self.page.locator("#fer-maps > button").click()
+
+    def open_tab(self, name: str) -> None:
+        self.page.get_by_role("tab", name=name).click()
+
+    def choose(self, label: str, option: str) -> None:
+        self.page.get_by_label(label, exact=True).click()
+        self.page.get_by_role("option", name=option, exact=True).click()
+
     @property
     def cards(self):
-        return self.page.locator(".fer-card")
+        return self.page.locator(".fer-card:visible")
 
     @property
     def verdict(self):
-        return self.page.locator(".fer-verdict")
+        return self.page.locator(".fer-verdict:visible")
 
 
 def film(frame_bgr: np.ndarray, file: Path) -> None:
     planes = cv2.cvtColor(cv2.resize(frame_bgr, (480, 480)), cv2.COLOR_BGR2YUV_I420).tobytes()
     file.write_bytes(b"YUV4MPEG2 W480 H480 F10:1 Ip A1:1 C420jpeg\n" + 3 * (b"FRAME\n" + planes))
+
+
+def fits(page: Page) -> bool:
+    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
 
 
 def tab_to(page: Page, name: str) -> None:

@@ -1,0 +1,143 @@
+"""Painting: a layer is a colour and how much of it covers each pixel, on a window of the picture."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_space.imaging import resize
+from fer_space.occlusion.pose import Points, Pose
+
+Image = NDArray[np.uint8]
+Plane = NDArray[np.float32]
+Colour = tuple[int, int, int]
+
+_FINE_PIXELS = 4_000_000  # smaller windows are filled on a grid four times as fine, for smooth edges
+_SHIFT = 4  # OpenCV takes sixteenths of a pixel
+_FAR = 2.0**25  # corners farther away than this, in fine pixels, would overflow in OpenCV
+
+
+class Window(NamedTuple):
+    """A part of a picture, in pixels; `right` and `bottom` are not in it."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    @classmethod
+    def around(cls, polygons: Sequence[Points], size_hw: tuple[int, int]) -> "Window":
+        """All pixels of a picture of `size_hw` that polygons, float64 (N, 2) each, may touch."""
+        corners = np.concatenate(polygons)
+        left, top = np.clip(np.floor(corners.min(axis=0)) - 1, 0, size_hw[::-1])
+        right, bottom = np.clip(np.ceil(corners.max(axis=0)) + 2, 0, size_hw[::-1])
+        return cls(int(left), int(top), max(int(right), int(left)), max(int(bottom), int(top)))
+
+    @property
+    def size_hw(self) -> tuple[int, int]:
+        """Height and width."""
+        return self.bottom - self.top, self.right - self.left
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        """Its rows and columns in the picture."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def fill(self, *polygons: Points) -> Plane:
+        """How much of each pixel lies in any of the polygons: float32 (h, w) in [0, 1]."""
+        height, width = self.size_hw
+        filled = self._filled(polygons, 4 if height * width < _FINE_PIXELS else 1)
+        if not filled.size:
+            return np.zeros((height, width), dtype=np.float32)
+        return resize(filled, (height, width)).astype(np.float32) / 255.0
+
+    def depth(self, *polygons: Points) -> Plane:
+        """How far inside the polygons' common outline each pixel lies: float32 (h, w) in pixels, 0 outside."""
+        height, width = self.size_hw
+        fine = 4 if height * width < _FINE_PIXELS / 8 else 1
+        filled = self._filled(polygons, fine)
+        if not filled.size:
+            return np.zeros((height, width), dtype=np.float32)
+        distance = cv2.distanceTransform(filled, cv2.DIST_L2, 5) / fine
+        return np.asarray(cv2.resize(distance, (width, height), interpolation=cv2.INTER_AREA))
+
+    def _filled(self, polygons: Sequence[Points], fine: int) -> NDArray[np.uint8]:
+        """255 inside the polygons and 0 outside, uint8 (fine h, fine w)."""
+        height, width = self.size_hw
+        filled = np.zeros((height * fine, width * fine), dtype=np.uint8)
+        for polygon in polygons:
+            corners = (polygon - [self.left, self.top] + 0.5) * fine - 0.5
+            corners = np.clip(corners, -_FAR, _FAR)
+            cv2.fillPoly(filled, [np.rint(corners * 2**_SHIFT).astype(np.int32)], 255, shift=_SHIFT)
+        return filled
+
+    def frame(self, pose: Pose) -> tuple[Plane, Plane]:
+        """Place of each pixel in the face's frame: x and y, float32 (h, w) each."""
+        back = (pose.turn / pose.side).astype(np.float32)
+        x = np.arange(self.left, self.right, dtype=np.float32)[None, :] - np.float32(pose.origin[0])
+        y = np.arange(self.top, self.bottom, dtype=np.float32)[:, None] - np.float32(pose.origin[1])
+        return back[0, 0] * x + back[1, 0] * y, back[0, 1] * x + back[1, 1] * y
+
+
+class Layer(NamedTuple):
+    """Paint on a window: coverage float32 (h, w) in [0, 1] and rgb float32 (h, w, 3) in [0, 255]."""
+
+    window: Window
+    coverage: Plane
+    rgb: Plane
+
+
+def tinted(colour: Colour, shade: Plane, shine: Plane | float = 0.0) -> Plane:
+    """A colour under light: float32 (h, w, 3) in [0, 255].
+
+    Args:
+        colour: RGB, 0 to 255.
+        shade: float32 (h, w), by which the colour is multiplied.
+        shine: float32 (h, w), levels of white light that are added.
+    """
+    lit = np.array(colour, dtype=np.float32) * shade[:, :, None] + np.asarray(shine, np.float32)[..., None]
+    return np.asarray(np.clip(lit, 0.0, 255.0), dtype=np.float32)
+
+
+def stacked(layers: Sequence[Layer]) -> Layer:
+    """One layer that looks like all of them, the last on top."""
+    if len(layers) == 1:
+        return layers[0]
+    corners = np.array([layer.window for layer in layers if layer.coverage.size] or [(0, 0, 0, 0)])
+    left, top = corners[:, :2].min(axis=0).tolist()
+    right, bottom = corners[:, 2:].max(axis=0).tolist()
+    window = Window(left, top, right, bottom)
+    coverage = np.zeros(window.size_hw, dtype=np.float32)
+    rgb = np.zeros((*window.size_hw, 3), dtype=np.float32)
+    for layer in layers:
+        if layer.coverage.size:
+            moved = Window(*(np.array(layer.window) - np.array([left, top, left, top])).tolist())
+            _lay_over(coverage[moved.slices], rgb[moved.slices], layer)
+    return Layer(window, coverage, rgb)
+
+
+def _lay_over(coverage: Plane, rgb: Plane, above: Layer) -> None:
+    """Change coverage and rgb of what is below, in place (Porter and Duff 1984: over)."""
+    total = above.coverage + coverage * (1.0 - above.coverage)
+    share = np.divide(above.coverage, total, out=np.ones_like(total), where=coverage > 0.0)
+    rgb[:] = np.where(share[:, :, None] < 1.0, rgb + (above.rgb - rgb) * share[:, :, None], above.rgb)
+    coverage[:] = total
+
+
+def blend(image_rgb: Image, layer: Layer, opacity: float) -> Image:
+    """A new picture uint8 (H, W, 3) RGB with a layer on it; `opacity` in [0, 1]."""
+    drawn = image_rgb.copy()
+    if layer.coverage.size:
+        below = image_rgb[layer.window.slices].astype(np.float32)
+        mixed = below + (layer.rgb - below) * (layer.coverage[:, :, None] * np.float32(opacity))
+        drawn[layer.window.slices] = np.rint(mixed).astype(np.uint8)
+    return drawn
+
+
+def covered(layer: Layer, size_hw: tuple[int, int]) -> NDArray[np.bool_]:
+    """Where a layer may change a picture of `size_hw`: bool (H, W)."""
+    where = np.zeros(size_hw, dtype=np.bool_)
+    where[layer.window.slices] = layer.coverage > 0.0
+    return where

@@ -1,0 +1,137 @@
+"""What is laid over a face: heat, lines of equal heat, the cells of a grid, a difference."""
+
+from itertools import pairwise
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_space.render.palettes import DIFFERENCE_RGB, HEAT_RGB, OPACITY
+
+Image = NDArray[np.uint8]
+LEVELS = (0.25, 0.5, 0.75)
+_WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
+_FINE = 4  # steps a pixel in which lines are followed
+_FRACTION = 2  # the same in bits, as OpenCV wants it
+_MARKED_FROM = 0.2  # a smaller difference gets no sign
+_DIM = 0.3  # brightness of the cells that were not chosen
+
+
+def overlay(crop_rgb: Image, heatmap: NDArray[np.float32], opacity: float = OPACITY) -> Image:
+    """Lay a heatmap over the crop that it belongs to.
+
+    Args:
+        crop_rgb: uint8 (H, W, 3).
+        heatmap: float32 (h, w) in [0, 1], covering the whole crop whatever its h and w.
+        opacity: opacity where the heat is 1; colder pixels are clearer, so the face stays visible.
+
+    Returns:
+        uint8 RGB (H, W, 3).
+    """
+    heat = _spread(heatmap, crop_rgb).clip(0.0, 1.0)
+    return _blend(crop_rgb, HEAT_RGB[(heat * 255).round().astype(np.uint8)], opacity * heat)
+
+
+def difference_overlay(crop_rgb: Image, difference: NDArray[np.float32], opacity: float = OPACITY) -> Image:
+    """Lay a difference over the crop, with a + where it is greatest and a − where it is least.
+
+    Args:
+        crop_rgb: uint8 (H, W, 3).
+        difference: float32 (h, w) in [-1, 1], covering the whole crop; 0 is clear.
+        opacity: opacity where the difference is 1 or -1.
+
+    Returns:
+        uint8 RGB (H, W, 3).
+    """
+    signed = _spread(difference, crop_rgb).clip(-1.0, 1.0)
+    colours = DIFFERENCE_RGB[((signed + 1.0) * 127.5).round().astype(np.uint8)]
+    blended = _blend(crop_rgb, colours, opacity * np.abs(signed))
+    return _with_signs(blended, signed) if opacity > 0.0 else blended
+
+
+def contour_overlay(crop_rgb: Image, heatmap: NDArray[np.float32]) -> Image:
+    """Draw lines of equal heat at .25, .5 and .75 over the crop, the hotter the thicker.
+
+    Args:
+        crop_rgb: uint8 (H, W, 3).
+        heatmap: float32 (h, w) in [0, 1], covering the whole crop whatever its h and w.
+
+    Returns:
+        uint8 RGB (H, W, 3); the lines are white with a black edge, so that any skin shows them.
+    """
+    drawn = crop_rgb.copy()
+    for number, level in enumerate(LEVELS, start=1):
+        lines = _lines(heatmap, level, crop_rgb)
+        thin = max(1, round(number * crop_rgb.shape[1] / 300))
+        for colour, thickness in ((_BLACK, thin + 2), (_WHITE, thin)):
+            cv2.polylines(drawn, lines, True, colour, thickness, cv2.LINE_AA, _FRACTION)
+    return drawn
+
+
+def cells_overlay(crop_rgb: Image, cells: NDArray[np.bool_]) -> Image:
+    """Keep the chosen cells of a grid clear, each in a frame, and dim the rest.
+
+    Args:
+        crop_rgb: uint8 (H, W, 3).
+        cells: bool (n, n), the cells over the whole crop; true where one is chosen.
+
+    Returns:
+        uint8 RGB (H, W, 3).
+    """
+    height, width = crop_rgb.shape[:2]
+    rows, columns = _edges(height, cells.shape[0]), _edges(width, cells.shape[1])
+    chosen = [(r, c) for i, r in enumerate(rows) for j, c in enumerate(columns) if cells[i, j]]
+    grey = cv2.cvtColor(cv2.cvtColor(crop_rgb, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
+    drawn: Image = (grey * _DIM).round().astype(np.uint8)
+    for (top, bottom), (left, right) in chosen:
+        drawn[top:bottom, left:right] = crop_rgb[top:bottom, left:right]
+    for (top, bottom), (left, right) in chosen:
+        cv2.rectangle(drawn, (left, top), (right - 1, bottom - 1), _BLACK, 3)
+        cv2.rectangle(drawn, (left, top), (right - 1, bottom - 1), _WHITE, 1)
+    return drawn
+
+
+def _spread(values: NDArray[np.float32], crop_rgb: Image) -> NDArray[np.float32]:
+    height, width = crop_rgb.shape[:2]
+    return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
+
+
+def _blend(crop_rgb: Image, colours_rgb: Image, alpha: NDArray[np.floating]) -> Image:
+    share = alpha[..., None]
+    blended: Image = (crop_rgb * (1 - share) + colours_rgb * share).round().astype(np.uint8)
+    return blended
+
+
+def _lines(heatmap: NDArray[np.float32], level: float, crop_rgb: Image) -> list[NDArray[np.int32]]:
+    """Closed lines in steps of 1 / `_FINE` pixel, open where the heat leaves the crop."""
+    height, width = crop_rgb.shape[:2]
+    size_wh = (width * _FINE, height * _FINE)
+    fine = cv2.resize(heatmap, size_wh, interpolation=cv2.INTER_CUBIC)
+    beyond = 8 * _FINE
+    padded = cv2.copyMakeBorder(fine, beyond, beyond, beyond, beyond, cv2.BORDER_REPLICATE)
+    inside = (padded >= level).astype(np.uint8)
+    found, _ = cv2.findContours(inside, cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+    return [np.asarray(line, np.int32) - beyond - _FINE // 2 for line in found]
+
+
+def _edges(side: int, cells: int) -> list[tuple[int, int]]:
+    return list(pairwise(round(side * edge / cells) for edge in range(cells + 1)))
+
+
+def _with_signs(picture_rgb: Image, signed: NDArray[np.float32]) -> Image:
+    drawn = picture_rgb.copy()
+    for upright, values in ((True, signed), (False, -signed)):
+        y, x = np.unravel_index(int(values.argmax()), values.shape)
+        if values[y, x] >= _MARKED_FROM:
+            _draw_sign(drawn, int(x), int(y), upright)
+    return drawn
+
+
+def _draw_sign(drawn_rgb: Image, x: int, y: int, upright: bool) -> None:
+    height, width = drawn_rgb.shape[:2]
+    arm = max(3, round(width / 32))
+    x, y = min(max(x, arm + 2), width - arm - 3), min(max(y, arm + 2), height - arm - 3)
+    strokes = [((x - arm, y), (x + arm, y))] + [((x, y - arm), (x, y + arm))] * upright
+    for colour, thickness in ((_BLACK, max(3, arm // 2 + 2)), (_WHITE, max(1, arm // 2 - 1))):
+        for start, end in strokes:
+            cv2.line(drawn_rgb, start, end, colour, thickness, cv2.LINE_AA)

@@ -1,0 +1,54 @@
+"""What a cover changes, by hand."""
+
+import numpy as np
+import pytest
+
+from fer_space.changes import Change, Covered, Sensitivity
+from fer_space.types import Comparison, Face
+from tests.toys import toy_prediction, toy_reading
+
+FACE = Face((10.0, 20.0, 60.0, 70.0), 0.9)
+HAPPY, SAD = {"happiness": 1.0, "sadness": 0.0}, {"happiness": 0.0, "sadness": 1.0}
+
+
+def _reading(probabilities: dict[str, float], name: str = "toy_lite", **changes: object):
+    return toy_reading(toy_prediction(probabilities, name, **changes))
+
+
+def test_opposite_answers_are_a_bit_apart() -> None:
+    change = Change(_reading(HAPPY), _reading(SAD))
+    assert not change.kept
+    assert change.shift == pytest.approx(1.0)
+
+
+def test_equal_answers_are_nothing_apart() -> None:
+    change = Change(_reading(HAPPY, valence=0.5, arousal=0.0), _reading(HAPPY, valence=0.1, arousal=0.2))
+    assert change.kept
+    assert change.shift == pytest.approx(0.0, abs=1e-9)
+    assert change.movement == pytest.approx((-0.4, 0.2))
+
+
+def test_the_shift_of_a_half_by_hand() -> None:
+    change = Change(_reading(HAPPY), _reading({"happiness": 0.5, "sadness": 0.5}))
+    mean = np.array([0.75, 0.25])
+    entropy = -(mean * np.log2(mean)).sum()
+    assert change.shift == pytest.approx(entropy - 0.5)
+
+
+def test_answers_of_two_backbones_are_no_change() -> None:
+    with pytest.raises(ValueError, match="one backbone"):
+        Change(_reading(HAPPY), _reading(SAD, "toy_dan"))
+
+
+def test_a_covered_face_counts_who_keeps_and_who_moves_most() -> None:
+    before = Comparison(FACE, (_reading(HAPPY), _reading(HAPPY, "toy_dan")))
+    after = Comparison(FACE, (_reading({"happiness": 0.9, "sadness": 0.1}), _reading(SAD, "toy_dan")))
+    covered = Covered(before, after, "scarf")
+    assert [change.backbone for change in covered.kept] == ["toy_lite"]
+    assert covered.most_moved.backbone == "toy_dan"
+
+
+@pytest.mark.parametrize("worth", [np.zeros(9), np.full((3, 3), np.inf), np.full((3, 3), np.nan)])
+def test_worth_is_a_grid_of_numbers(worth: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="worth"):
+        Sensitivity("toy_lite", "happiness", worth.astype(np.float32))
