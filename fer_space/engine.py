@@ -109,7 +109,7 @@ class Engine:
     Args:
         weights_dir: holds the .safetensors files and cards.
         device: "auto", "cpu", "cuda" or "mps"; see `fer_space.inference.resolve_device`. On CUDA the
-            bodies run in half precision.
+            bodies of the backbones run in half precision, outside models as their authors left them.
 
     Raises:
         InputError: the device is not here.
@@ -235,7 +235,7 @@ class Engine:
                 card = card_of(name, self.weights_dir)
                 network = load_network(card, self.weights_dir)
                 network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-                if self.device.type == "cuda":
+                if self.device.type == "cuda" and not isinstance(network, OutsideNetwork):
                     network.body.half()
                 self._loaded[name] = LoadedBackbone(card, network)
             return self._loaded[name]

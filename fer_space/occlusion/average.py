@@ -17,7 +17,7 @@ MIRROR = (
     *(54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65),
 )
 
-# By the number of the first of a row of landmarks: left half and middle, x in the first line, y in the second.
+# By the number of a row's first landmark: its left half and middle, x in the first line, y in the second.
 _HALF: dict[int, tuple[tuple[float, ...], tuple[float, ...]]] = {
     0: (
         (0.096, 0.101, 0.115, 0.137, 0.177, 0.238, 0.316, 0.401, 0.5),

@@ -1,6 +1,7 @@
 """The shape of a mask that stands off the face: two halves that meet in a seam from the nose to the chin."""
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -10,6 +11,24 @@ from fer_space.occlusion.pose import Points, Pose
 
 _TURNED = 0.05  # `Pose.nose` from which on the seam hides the far side of nose and lips
 _STEPS = np.linspace(0.0, 1.0, 17)[:, None]
+
+
+class Cut(NamedTuple):
+    """How a cup is cut.
+
+    Attributes:
+        bridge: where its top lies, from landmark 27 (0) to landmark 29 (1).
+        slack: by how much the jaw line is moved out from the nose's tip.
+        drop: how far below the chin it reaches, in sides.
+        corner: where its upper corners lie, from jaw landmark 2 or 14 (0) to 3 or 13 (1).
+        bell: shape of the upper edge: from two straight lines (0) to a bell (1).
+    """
+
+    bridge: float
+    slack: float
+    drop: float
+    corner: float
+    bell: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,20 +45,12 @@ class Cup:
     rims: tuple[Points, Points]
 
     @classmethod
-    def on(cls, pose: Pose, bridge: float, slack: float, drop: float, corner: float, bell: float) -> "Cup":
-        """A cup that fits a face.
-
-        Args:
-            pose: of the face.
-            bridge: where its top lies, from landmark 27 (0) to landmark 29 (1).
-            slack: by how much the jaw line is moved out from the nose's tip.
-            drop: how far below the chin it reaches, in sides.
-            corner: where its upper corners lie, from jaw landmark 2 or 14 (0) to 3 or 13 (1).
-            bell: shape of the upper edge: 1 is straight but for its ends, 1.5 a bell.
-        """
-        top, chin = lerp(pose.local[27], pose.local[29], bridge), pose.local[8] + [0.0, drop]
-        rims = [_rim(pose, left, slack, corner, bell, top, chin) for left in (True, False)]
-        return cls(_seam(pose, top, chin), (rims[0], rims[1]))
+    def on(cls, pose: Pose, cut: Cut) -> "Cup":
+        """A cup that fits a face."""
+        ends = lerp(pose.local[27], pose.local[29], cut.bridge), pose.local[8] + [0.0, cut.drop]
+        jaws = pose.local[2:9], pose.local[14:7:-1]
+        left, right = (_rim((jaw - pose.local[30]) * cut.slack + pose.local[30], *ends, cut) for jaw in jaws)
+        return cls(_seam(pose, *ends), (left, right))
 
     def halves(self, pose: Pose) -> list[Points]:
         """The outlines of both halves in pixels of the picture; the turned one may lie behind the other."""
@@ -62,26 +73,24 @@ class Cup:
         return off, np.minimum(np.abs(off) / reach, np.float32(1.2))
 
 
-def _rim(
-    pose: Pose, left: bool, slack: float, corner: float, bell: float, top: Points, chin: Points
-) -> Points:
-    jaw = pose.local[2:9] if left else pose.local[14:7:-1]
-    loose = (jaw - pose.local[30]) * slack + pose.local[30]
-    end = lerp(loose[0], loose[1], corner)
-    rise = 1.0 - np.sin(np.pi / 2.0 * (1.0 - _STEPS)) ** bell
-    upper = top + (end - top) * np.concatenate([_STEPS, rise], axis=1)
-    return np.concatenate([upper[:-1], through(np.stack([end, *loose[2 if corner > 0.3 else 1 : 6], chin]))])
+def _rim(jaw: Points, top: Points, chin: Points, cut: Cut) -> Points:
+    """The rim of one half; `jaw` float64 (7, 2) from the cheek to the chin."""
+    corner = lerp(jaw[0], jaw[1], cut.corner)
+    bell = 1.0 - np.cos(np.pi / 2.0 * _STEPS) ** 1.5  # flat at the nose and at the cheek
+    upper = top + (corner - top) * np.concatenate([_STEPS, lerp(_STEPS, bell, cut.bell)], axis=1)
+    return np.concatenate([upper[:-1], through(np.stack([corner, *jaw[2:6], chin]))])
 
 
 def _seam(pose: Pose, top: Points, chin: Points) -> Points:
     """It stands off the face to the side that the head is turned to, in front of nose and lips."""
     points, forward = pose.local, pose.nose
+    root = lerp(top, points[30], 0.5)
     nose, lips = _foremost(pose, [30, 31, 33, 35]), _foremost(pose, [51, *range(48, 60)])
     return through(
         np.stack(
             [
                 top,
-                lerp(top, points[30], 0.5) + [0.3 * forward, 0.0],
+                [root[0] + 0.3 * forward, root[1]],
                 [nose + 0.3 * forward, points[30, 1]],
                 [lips + 0.5 * forward, (points[33, 1] + points[51, 1]) / 2.0],
                 [lips + 0.2 * forward, points[57, 1]],
@@ -92,13 +101,13 @@ def _seam(pose: Pose, top: Points, chin: Points) -> Points:
 
 
 def _foremost(pose: Pose, numbers: list[int]) -> float:
-    """X of the first landmark, or of that which is turned farthest out where the head is turned."""
+    """Place across of the first landmark, or of the foremost one where the head is turned."""
     x = pose.local[numbers, 0]
     turned = np.clip(abs(pose.nose) / _TURNED, 0.0, 1.0)
     return float(x[0] + ((x.min() if pose.nose < 0.0 else x.max()) - x[0]) * turned)
 
 
 def _x_at(y: Plane, curve: Points) -> Plane:
-    """X of a curve at each height; beyond its ends that of the end."""
+    """Place across of a curve at each height; beyond its ends that of the end."""
     order = np.argsort(curve[:, 1], kind="stable")
-    return np.interp(y, curve[order, 1], curve[order, 0]).astype(np.float32)
+    return np.asarray(np.interp(y, curve[order, 1], curve[order, 0]), dtype=np.float32)

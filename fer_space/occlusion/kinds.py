@@ -57,8 +57,8 @@ def occlude(
     """Cover a part of a face.
 
     Args:
-        image_rgb: uint8 (H, W, 3) RGB; it is not changed. Without landmarks, and for the kinds in `CROP_ONLY`,
-            a face crop framed like FERPlus.
+        image_rgb: uint8 (H, W, 3) RGB; it is not changed. Without landmarks, a face crop framed like FERPlus;
+            for the kinds in `CROP_ONLY` an upright face crop.
         kind: a name in `OCCLUSIONS`.
         landmarks: float (68, 2) in pixels of the picture, iBUG order; may reach past its edges. None takes
             those of an average training face.

@@ -1,7 +1,7 @@
 """Painting: a layer is a colour and how much of it covers each pixel, on a window of the picture."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import cv2
 import numpy as np
@@ -12,10 +12,12 @@ from fer_space.occlusion.pose import Points, Pose
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
+Light = NDArray[np.floating[Any]]
 Colour = tuple[int, int, int]
 
 _FINE_PIXELS = 4_000_000  # smaller windows are filled on a grid four times as fine, for smooth edges
 _SHIFT = 4  # OpenCV takes sixteenths of a pixel
+_UNSEEN = 0.5 / 256  # coverage that cannot move a channel by half a level
 _FAR = 2.0**25  # corners farther away than this, in fine pixels, would overflow in OpenCV
 
 
@@ -34,6 +36,10 @@ class Window(NamedTuple):
         left, top = np.clip(np.floor(corners.min(axis=0)) - 1, 0, size_hw[::-1])
         right, bottom = np.clip(np.ceil(corners.max(axis=0)) + 2, 0, size_hw[::-1])
         return cls(int(left), int(top), max(int(right), int(left)), max(int(bottom), int(top)))
+
+    def moved(self, right: int, down: int) -> "Window":
+        """It, some pixels to the right and down."""
+        return Window(self.left + right, self.top + down, self.right + right, self.bottom + down)
 
     @property
     def size_hw(self) -> tuple[int, int]:
@@ -54,7 +60,7 @@ class Window(NamedTuple):
         return resize(filled, (height, width)).astype(np.float32) / 255.0
 
     def depth(self, *polygons: Points) -> Plane:
-        """How far inside the polygons' common outline each pixel lies: float32 (h, w) in pixels, 0 outside."""
+        """How far inside the polygons' union each pixel lies: float32 (h, w) in pixels, 0 outside."""
         height, width = self.size_hw
         fine = 4 if height * width < _FINE_PIXELS / 8 else 1
         filled = self._filled(polygons, fine)
@@ -89,32 +95,31 @@ class Layer(NamedTuple):
     rgb: Plane
 
 
-def tinted(colour: Colour, shade: Plane, shine: Plane | float = 0.0) -> Plane:
+def tinted(colour: Colour, shade: Light, shine: Light | float = 0.0) -> Plane:
     """A colour under light: float32 (h, w, 3) in [0, 255].
 
     Args:
         colour: RGB, 0 to 255.
-        shade: float32 (h, w), by which the colour is multiplied.
-        shine: float32 (h, w), levels of white light that are added.
+        shade: float (h, w), by which the colour is multiplied.
+        shine: float (h, w), levels of white light that are added.
     """
-    lit = np.array(colour, dtype=np.float32) * shade[:, :, None] + np.asarray(shine, np.float32)[..., None]
-    return np.asarray(np.clip(lit, 0.0, 255.0), dtype=np.float32)
+    shade, shine = np.asarray(shade, dtype=np.float32), np.asarray(shine, dtype=np.float32)
+    lit = np.array(colour, dtype=np.float32) * shade[:, :, None] + shine[..., None]
+    return np.clip(lit, 0.0, 255.0)
 
 
 def stacked(layers: Sequence[Layer]) -> Layer:
     """One layer that looks like all of them, the last on top."""
-    if len(layers) == 1:
-        return layers[0]
-    corners = np.array([layer.window for layer in layers if layer.coverage.size] or [(0, 0, 0, 0)])
-    left, top = corners[:, :2].min(axis=0).tolist()
-    right, bottom = corners[:, 2:].max(axis=0).tolist()
-    window = Window(left, top, right, bottom)
+    visible = [layer for layer in layers if layer.coverage.size]
+    if not visible:
+        return layers[-1]
+    corners = np.array([layer.window for layer in visible])
+    window = Window(*corners[:, :2].min(axis=0).tolist(), *corners[:, 2:].max(axis=0).tolist())
     coverage = np.zeros(window.size_hw, dtype=np.float32)
     rgb = np.zeros((*window.size_hw, 3), dtype=np.float32)
-    for layer in layers:
-        if layer.coverage.size:
-            moved = Window(*(np.array(layer.window) - np.array([left, top, left, top])).tolist())
-            _lay_over(coverage[moved.slices], rgb[moved.slices], layer)
+    for layer in visible:
+        inside = layer.window.moved(-window.left, -window.top).slices
+        _lay_over(coverage[inside], rgb[inside], layer)
     return Layer(window, coverage, rgb)
 
 
@@ -137,7 +142,7 @@ def blend(image_rgb: Image, layer: Layer, opacity: float) -> Image:
 
 
 def covered(layer: Layer, size_hw: tuple[int, int]) -> NDArray[np.bool_]:
-    """Where a layer may change a picture of `size_hw`: bool (H, W)."""
+    """Where a layer can change a picture of `size_hw`, in some colour on some skin: bool (H, W)."""
     where = np.zeros(size_hw, dtype=np.bool_)
-    where[layer.window.slices] = layer.coverage > 0.0
+    where[layer.window.slices] = layer.coverage > _UNSEEN
     return where

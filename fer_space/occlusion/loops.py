@@ -37,8 +37,7 @@ def ear_loops(pose: Pose, size_hw: tuple[int, int], colour: Colour, width: float
     """
     if not pose.known:
         return []
-    shown = [left for left, seen in zip((True, False), pose.ears, strict=True) if seen]
-    return [_loop(pose, size_hw, colour, _cords(pose, left, width)) for left in shown]
+    return [_loop(pose, size_hw, colour, _cords(pose, left, width)) for left in pose.ears]
 
 
 def _loop(pose: Pose, size_hw: tuple[int, int], colour: Colour, cords: list[_Cord]) -> Layer:

@@ -1,8 +1,9 @@
 """Where a face is in a picture, how it is tilted and how large it is, read off its 68 landmarks.
 
-Everything but the surgical mask is drawn in the face's own frame: its origin lies between the eyes, x runs to
-the right as seen in the picture, y down the face, and 1 is the side of the square that FERPlus would frame.
-There an upright face and a tilted one are the same; how far a head is turned shows in where the landmarks lie.
+Everything but the surgical mask is drawn in the face's own frame: its origin lies between the eyes, x runs
+to the right as seen in the picture, y down the face, and 1 is the side of the square that FERPlus would
+frame. There an upright face and a tilted one are the same; how far a head is turned shows in where the
+landmarks lie.
 """
 
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ Points = NDArray[np.float64]
 
 _EYE_DISTANCE, _EYES_TO_MOUTH = 0.368, 0.382  # of the average face, in parts of the side
 _SMALLEST = 1.0  # pixels: a face that is a single point still has a frame
+_FARTHEST = 1e6  # pixels: no picture is as large, and float32 holds its powers
 _HIDDEN = 0.4  # an ear is hidden where its cheek is narrower than this share of the other
 
 
@@ -43,7 +45,7 @@ class Pose:
         """
         if landmarks is None:
             return cls(AVERAGE * [size_hw[1], size_hw[0]] - 0.5, known=False)
-        return cls(checked(landmarks), known=True)
+        return cls(np.clip(checked(landmarks), -_FARTHEST, _FARTHEST), known=True)
 
     @cached_property
     def origin(self) -> Points:
@@ -64,10 +66,11 @@ class Pose:
     def turn(self) -> Points:
         """Rotation from the frame to the picture, float64 (2, 2): its columns are right and down.
 
-        That which brings eyes and mouth of the average face closest to these (Procrustes).
+        That which brings eyes and mouth of the average face closest to these (Procrustes), the eyes counting
+        double: turning a head moves the mouth sideways against them.
         """
         across, down = self._axes
-        right = across * _EYE_DISTANCE + np.array([down[1], -down[0]]) * _EYES_TO_MOUTH
+        right = 2.0 * across * _EYE_DISTANCE + np.array([down[1], -down[0]]) * _EYES_TO_MOUTH
         length = float(np.hypot(*right))
         right = right / length if length > 0.0 else np.array([1.0, 0.0])
         return np.array([[right[0], -right[1]], [right[1], right[0]]])
@@ -78,10 +81,11 @@ class Pose:
         return np.asarray((self.points - self.origin) @ self.turn / self.side)
 
     @cached_property
-    def ears(self) -> tuple[bool, bool]:
-        """Whether the left and the right ear, as seen in the picture, are not hidden behind a cheek."""
+    def ears(self) -> tuple[bool, ...]:
+        """The ears that no cheek hides: True is the left one in the picture, False the right one."""
         left, right = self.local[36, 0] - self.local[0, 0], self.local[16, 0] - self.local[45, 0]
-        return bool(left >= _HIDDEN * right), bool(right >= _HIDDEN * left)
+        seen = {True: left >= _HIDDEN * right, False: right >= _HIDDEN * left}
+        return tuple(side for side in seen if seen[side])
 
     @cached_property
     def nose(self) -> float:

@@ -2,18 +2,19 @@
 
 import numpy as np
 
-from fer_space.occlusion.cup import Cup
+from fer_space.occlusion.cup import Cup, Cut
 from fer_space.occlusion.layers import Colour, Layer, Plane, Window, stacked, tinted
 from fer_space.occlusion.light import ridge
 from fer_space.occlusion.loops import ear_loops
 from fer_space.occlusion.pose import Points, Pose
 
+_CUT = Cut(bridge=0.37, slack=1.05, drop=0.045, corner=0.4, bell=0.3)
 _FOLD = 0.026  # width of the folded edge, in sides
 
 
 def paint_kn95(pose: Pose, size_hw: tuple[int, int], colour: Colour) -> Layer:
     """The cup over its ear loops, for a picture of `size_hw`."""
-    cup = Cup.on(pose, bridge=0.37, slack=1.05, drop=0.045, corner=0.4, bell=1.15)
+    cup = Cup.on(pose, _CUT)
     halves = cup.halves(pose)
     window = Window.around(halves, size_hw)
     shade = _shade(window, pose, cup, halves)
@@ -27,7 +28,7 @@ def _shade(window: Window, pose: Pose, cup: Cup, halves: list[Points]) -> Plane:
     off, aside = cup.across(x, y)
     below = np.clip((y - pose.local[57, 1]) / 0.2, 0.0, 1.0)
     shade = 1.02 - 0.26 * aside**2 - 0.1 * below - 0.05 * np.tanh(off / 0.02) * (1.0 - aside)
-    shade += 0.04 * ridge(np.abs(off) - 0.016, 0.008) - 0.16 * ridge(off, 0.006)
+    shade += 0.04 * ridge(np.abs(off) - 0.016, 0.008, pose.side) - 0.16 * ridge(off, 0.006, pose.side)
     inside = window.depth(*halves) / np.float32(pose.side)
-    shade += np.where(inside < _FOLD, 0.03, 0.0) - 0.14 * ridge(inside - _FOLD, 0.004)
-    return np.asarray(shade - 0.2 * ridge(inside, 0.006), dtype=np.float32)
+    shade += np.where(inside < _FOLD, 0.03, 0.0) - 0.14 * ridge(inside - _FOLD, 0.004, pose.side)
+    return np.asarray(shade - 0.2 * ridge(inside, 0.006, pose.side), dtype=np.float32)

@@ -15,7 +15,7 @@ from fer_space.labels import EMOTIONS
 from fer_space.occlusion import draw_mask, occlude
 from fer_space.types import Face
 from fer_space.weights import Card
-from tests.test_occlusion import landmarks_at
+from tests.occlusion.faces import landmarks_at
 
 
 def faces(seed: int = 0) -> FaceSet:

@@ -1,4 +1,4 @@
-"""Masks on faces, by landmarks and by the template."""
+"""The surgical mask, by landmarks and by the template, and its ear loops."""
 
 import cv2
 import numpy as np
@@ -6,39 +6,26 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fer_space.errors import UnknownNameError
 from fer_space.occlusion import (
-    OCCLUSIONS,
     TEMPLATE_BRIDGE,
     TEMPLATE_JAW,
     UPPER_SHARE,
     draw_mask,
     mask_polygon,
     occlude,
+    region,
     template_mask,
     upper_face,
 )
+from fer_space.occlusion.average import AVERAGE
+from tests.occlusion.faces import landmarks_at
 
 PHOTO = np.random.default_rng(0).integers(0, 256, (120, 150, 3), dtype=np.uint8)
 
 
-def landmarks_at(x: float = 75.0, y: float = 55.0, side: float = 90.0, degrees: float = 0.0) -> np.ndarray:
-    """The template's face (jaw, bridge, nose tip, eyes and mouth) with its square's centre at (x, y)."""
-    points = np.zeros((68, 2))
-    right = (TEMPLATE_JAW[-2::-1] - [1.0, 0.0]) * [-1.0, 1.0]
-    points[2:15] = np.concatenate([TEMPLATE_JAW, right])
-    points[[0, 1, 15, 16]] = [[0.1, 0.4], [0.1, 0.5], [0.9, 0.5], [0.9, 0.4]]
-    points[28:30] = TEMPLATE_BRIDGE
-    points[27], points[30:36] = [0.5, 0.384], [0.5, 0.6]
-    points[17:27], points[36:42], points[42:48], points[48:] = (
-        [0.5, 0.3],
-        [0.316, 0.393],
-        [0.684, 0.393],
-        [0.5, 0.772],
-    )
-    turn = np.deg2rad(degrees)
-    rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
-    return ((points - 0.5) * side @ rotation.T + [x, y]).astype(np.float32)
+@pytest.fixture
+def no_loops(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("fer_space.occlusion.surgical.ear_loops", lambda *_: [])
 
 
 def depth(polygon: np.ndarray, point: np.ndarray) -> float:
@@ -86,16 +73,11 @@ def test_polygon_moves_with_the_face(place: dict[str, float]):
     )
 
 
-@given(place=places)
-@settings(max_examples=40)
-def test_nothing_changes_outside_and_the_input_stays(place: dict[str, float]):
-    before = PHOTO.copy()
+@pytest.mark.usefixtures("no_loops")
+@pytest.mark.parametrize("place", [{}, {"x": 10.0, "degrees": 40.0}, {"side": 300.0}], ids=str)
+def test_nothing_but_loops_is_drawn_outside_the_polygon(place: dict[str, float]):
     points = landmarks_at(**place)
     drawn = draw_mask(PHOTO, points)
-    assert np.array_equal(PHOTO, before)
-    assert drawn.shape == PHOTO.shape
-    assert drawn.dtype == np.uint8
-    assert not np.shares_memory(drawn, PHOTO)
     polygon = mask_polygon(points)
     rows, columns = np.nonzero((drawn != PHOTO).any(axis=2))
     assert all(depth(polygon, point) > -1.5 for point in np.column_stack([columns, rows])[::29])
@@ -114,22 +96,12 @@ def test_cloth_has_its_colour_pleats_and_an_even_edge():
     assert ((values > 10) & (values < 100)).any(), "the edge is anti-aliased"
 
 
-def test_opacity_mixes_cloth_and_skin():
-    points = landmarks_at()
-    assert np.array_equal(draw_mask(PHOTO, points, opacity=0.0), PHOTO)
-    full, half = (draw_mask(PHOTO, points, opacity=share).astype(float) for share in (1.0, 0.5))
-    np.testing.assert_allclose(half, (PHOTO + full) / 2, atol=1.01)
-    assert np.array_equal(draw_mask(PHOTO, points), draw_mask(PHOTO, points))
-
-
-def test_a_face_outside_the_picture_changes_nothing():
-    assert np.array_equal(draw_mask(PHOTO, landmarks_at(x=-900.0)), PHOTO)
-
-
 @pytest.mark.parametrize("points", [np.zeros((5, 2)), np.full((68, 2), np.nan)], ids=["five", "nan"])
 def test_landmarks_are_checked(points: np.ndarray):
     with pytest.raises(ValueError, match="68"):
         mask_polygon(points)
+    with pytest.raises(ValueError, match="68"):
+        draw_mask(PHOTO, points)
 
 
 def test_a_face_that_is_one_point_is_drawn_without_an_error():
@@ -154,12 +126,21 @@ def test_template_covers_nose_mouth_and_chin_of_a_small_face():
         assert coverage[row, column] == pytest.approx(covered, abs=0.02), (x, y)
 
 
+def test_the_template_is_part_of_the_average_face():
+    np.testing.assert_array_equal(TEMPLATE_JAW, AVERAGE[2:9])
+    np.testing.assert_array_equal(TEMPLATE_BRIDGE, AVERAGE[28:30])
+    assert TEMPLATE_JAW[[0, 1, 6]].tolist() == [[0.115, 0.611], [0.137, 0.716], [0.5, 1.051]]
+    assert TEMPLATE_BRIDGE.tolist() == [[0.5, 0.452], [0.5, 0.52]]
+
+
+@pytest.mark.usefixtures("no_loops")
 def test_template_is_the_mask_of_its_own_landmarks():
     coverage, _ = template_mask(90, 0)
     drawn = draw_mask(np.zeros((90, 90, 3), np.uint8), landmarks_at(44.5, 44.5, 90.0), (255, 255, 255))
     assert ((coverage > 0.5) == (drawn[..., 0] > 100)).mean() > 0.995
 
 
+@pytest.mark.usefixtures("no_loops")
 def test_without_landmarks_an_average_face_fills_the_picture():
     crop = PHOTO[:90, :90].copy()
     drawn = draw_mask(crop)
@@ -167,23 +148,46 @@ def test_without_landmarks_an_average_face_fills_the_picture():
     assert np.array_equal(drawn[:35], crop[:35])
 
 
-@pytest.mark.parametrize("kind", OCCLUSIONS)
-@pytest.mark.parametrize("size_hw", [(48, 48), (7, 40), (1, 1)], ids=str)
-def test_every_occlusion_takes_crops_of_any_shape(kind: str, size_hw: tuple[int, int]):
-    crop = np.full((*size_hw, 3), 90, dtype=np.uint8)
-    crop[: size_hw[0] // 4] = 10
-    before = crop.copy()
-    covered = occlude(crop, kind)
-    assert covered.shape == crop.shape
-    assert covered.dtype == np.uint8
-    assert np.array_equal(crop, before)
-    if size_hw == (48, 48):
-        assert (covered != crop).any(axis=2).mean() > 0.2
+def beside(landmarks: np.ndarray | None, kind: str = "surgical") -> tuple[int, int]:
+    """Pixels left and right of the nose that are covered above the mask's upper corners, at the cheeks' edge."""
+    points = landmarks_at() if landmarks is None else landmarks
+    drawn = region(kind, (120, 150), landmarks)[: int(points[1, 1])]
+    covered = drawn.sum(axis=0)
+    outside = 0.25 * 90
+    return int(covered[: int(75 - outside)].sum()), int(covered[int(75 + outside) :].sum())
 
 
-def test_occlusions_that_do_not_exist_are_named():
-    with pytest.raises(UnknownNameError, match=r"beard.*surgical"):
-        occlude(PHOTO, "beard")
+@pytest.mark.parametrize("kind", ["surgical", "kn95", "cloth"])
+def test_loops_go_to_both_ears_of_a_face_with_landmarks(kind: str):
+    left, right = beside(landmarks_at(), kind)
+    assert min(left, right) > 10
+    assert max(left, right) < 200, "they are thin"
+
+
+@pytest.mark.parametrize("kind", ["surgical", "kn95", "cloth"])
+def test_the_loop_behind_a_turned_cheek_is_left_out(kind: str):
+    left, right = beside(landmarks_at(yaw=30.0), kind)
+    assert left > 10
+    assert right == 0
+    left, right = beside(landmarks_at(yaw=-30.0), kind)
+    assert left == 0
+    assert right > 10
+
+
+def test_an_average_face_has_no_loops():
+    with_loops, without = (region("surgical", (90, 90), p) for p in (landmarks_at(44.5, 44.5), None))
+    assert (without & ~with_loops).sum() == 0
+    assert (with_loops & ~without).sum() > 20
+    assert not without[:42].any()
+
+
+def test_loops_lie_under_the_mask():
+    points = landmarks_at()
+    drawn = occlude(np.zeros_like(PHOTO), "surgical", points, colour=(255, 255, 255))
+    plain = draw_mask(np.zeros((90, 90, 3), np.uint8), colour=(255, 255, 255))
+    whole = plain[..., 0] > 245 * plain[..., 0].max() / 255
+    inner = drawn[10:100, 30:120][1:-1, 1:-1][whole[1:-1, 1:-1]]
+    assert inner.min() > 200
 
 
 def test_upper_face_by_hand():
