@@ -183,14 +183,29 @@ def test_models_lists_what_is_known(
     tiny_weights: tuple[Path, Card], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
     folder, card = tiny_weights
-    monkeypatch.setattr(models, "available", lambda: ("tiny",))
-    monkeypatch.setattr(models, "read_card", lambda name: read_card(name, folder))
+    monkeypatch.setattr(models, "readable", lambda: ("tiny",))
+    monkeypatch.setattr(models, "card_of", lambda name: read_card(name, folder))
     assert cli.main(["models", "--json"]) == 0
     records = {r["backbone"]: r for r in map(json.loads, capsys.readouterr().out.splitlines())}
     assert records["tiny"]["parameters"] == card.parameters
     assert records["efficientnet_lite0"]["weights"] is False
+    assert records["enet_b2_8"]["fetch"] == "fer-space fetch enet_b2_8"
     assert cli.main(["models"]) == 0
-    assert "no weights here" in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert "no weights here" in out
+    assert "to get them: fer-space fetch enet_b2_8" in out
+
+
+def test_covered_results_have_a_table_of_their_own():
+    scores = {"n": 10, "accuracy": 0.8, "balanced_accuracy": 0.7, "macro_f1": 0.6, "ece": 0.1}
+    free = {**scores, "accuracy_interval": [0.7, 0.9], "command": "fer-space test", "date": "2026-11-25"}
+    covered = {**free, "accuracy": 0.5, "macro_f1": 0.4, "occlusion": "scarf"}
+    results = {"ferplus test": free, "ferplus test, occluded: scarf": covered}
+    records = [{"backbone": "tiny", "results": results}, {"backbone": "untrained"}]
+    first, second = models.as_markdown(records).split("\n\n")
+    assert first.count("| tiny |") == 1
+    assert "| tiny | 80.0 / 60.0 | – | – | – | 50.0 / 40.0 |" in second
+    assert "untrained" not in second
 
 
 def test_help_is_quick_and_loads_nothing_heavy():

@@ -1,13 +1,16 @@
-"""`fer-space models`: every backbone of the registry and what is known of it."""
+"""`fer-space models`: every backbone of the registry, every outside model, and what is known of them."""
 
 import argparse
 import json
 from dataclasses import asdict
 from typing import Any
 
+from fer_space.loading import card_of, readable
 from fer_space.occlusion import OCCLUSIONS
-from fer_space.registry import BACKBONES, DETECTORS
-from fer_space.weights import available, read_card, setting_of
+from fer_space.outside.names import known
+from fer_space.outside.specs import OutsideSpec
+from fer_space.registry import BACKBONES, DETECTORS, look_up
+from fer_space.weights import setting_of
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -18,13 +21,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print every backbone."""
-    present = available()
-    records = [describe(name, name in present) for name in BACKBONES]
+    """Print every model."""
+    here = readable()
     if args.markdown:
-        print(as_markdown(records))
+        print(as_markdown([describe(name, name in here) for name in BACKBONES]))
         return 0
-    for record in records:
+    for name in (*BACKBONES, *known()):
+        record = describe(name, name in here)
         print(json.dumps(record, ensure_ascii=False) if args.json else as_text(record))
     if not args.json:
         print("\nface detectors")
@@ -34,11 +37,14 @@ def run(args: argparse.Namespace) -> int:
 
 
 def describe(name: str, here: bool) -> dict[str, Any]:
-    """What `models --json` says of a backbone."""
-    spec = BACKBONES[name]
+    """What `models --json` says of a backbone, an outside model or one of the user's own."""
+    spec = look_up(name)
     record: dict[str, Any] = {"backbone": name, "title": spec.title, "weights": here}
+    if isinstance(spec, OutsideSpec):
+        record |= {"fetch": f"fer-space fetch {name}", "source": spec.source, "revision": spec.revision}
+        record |= {"licence": spec.licence, "data": spec.data}
     if here:
-        card = read_card(name)
+        card = card_of(name)
         record |= {
             "parameters": card.parameters,
             "input_size": card.preprocess.input_size,
@@ -101,7 +107,8 @@ def as_text(record: dict[str, Any]) -> str:
     """The same for a person."""
     head = f"{record['backbone']}  ({record['title']})"
     if not record["weights"]:
-        return f"{head}\n  no weights here"
+        how = f"; to get them: {record['fetch']}\n  licence: {record['licence']}" if "fetch" in record else ""
+        return f"{head}\n  no weights here{how}"
     lines = [
         head,
         f"  {record['parameters'] / 1e6:.1f} M parameters, input {record['input_size']} px, "

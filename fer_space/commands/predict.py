@@ -161,7 +161,7 @@ def write_maps(
     drawn: dict[str, list[tuple[NDArray[np.float32], FaceCrop]]] = {}
     for number, comparison in enumerate(comparisons, start=1):
         for reading in comparison.readings:
-            label, backbone = view.wanted(reading, comparison), reading.prediction.backbone
+            label, backbone = view.wanted(reading, comparison), file_stem(reading.prediction.backbone)
             if label not in reading.explanations:
                 continue
             heatmap = reading.explanations[label].heatmap

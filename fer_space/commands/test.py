@@ -22,7 +22,7 @@ from fer_space.evaluation.predictions import About, Predictions, today
 from fer_space.evaluation.protocol import predict_set, twin_mask
 from fer_space.evaluation.scoring import record_of
 from fer_space.occlusion import OCCLUSIONS
-from fer_space.registry import DETECTORS
+from fer_space.registry import BACKBONES, DETECTORS
 from fer_space.weights import WEIGHTS_DIR, paths_of, read_card
 
 # Options that say how pictures are read: of no use where predictions are stored already.
@@ -53,7 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--out", type=Path, metavar="DIR", help="write predictions (.parquet) and confusion (.png) here")
     add("--embeddings", action="store_true", help="with --out: keep each face's features, for plot tsne")
     add(
-        "--record", action="store_true", help="write the result into the backbone's card (not the ensemble's)"
+        "--record", action="store_true", help="write the result into the card of each shipped backbone"
     )
     add("--json", action="store_true", help="one JSON object a line instead of sentences")
     add_device(parser)
@@ -66,7 +66,7 @@ def run(args: argparse.Namespace) -> int:
         if args.out is not None:
             store(predictions, args.out)
         record = record_of(predictions)
-        if args.record and not predictions.about.members:
+        if args.record and predictions.about.backbone in BACKBONES:
             record_result(predictions.about, record, without_paths(args.data))
         text = json.dumps(record, ensure_ascii=False) if args.json else as_text(predictions.about, record)
         print(text, flush=True)

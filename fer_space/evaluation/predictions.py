@@ -7,6 +7,7 @@ model does not have that emotion. The file's metadata holds `About` as JSON unde
 """
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -55,7 +56,8 @@ class About:
     def stem(self) -> str:
         """Stem of the file's name: BACKBONE-DATA-SPLIT, then detector, occlusion and noflip if they apply."""
         settings = (self.detector, self.occlusion, None if self.flip else "noflip")
-        return "-".join(part for part in (self.backbone, self.data, self.split, *settings) if part)
+        backbone = re.sub(r"[^\w.-]+", "-", self.backbone)  # a model of the Hub is named hub:OWNER/REPO
+        return "-".join(part for part in (backbone, self.data, self.split, *settings) if part)
 
     @property
     def setting(self) -> str:
