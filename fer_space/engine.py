@@ -190,9 +190,10 @@ class Engine:
         if not found:
             return []
         shown = image_rgb if cover is None else cover.on_photo(image_rgb, found)
+        weights = tuple(self.card(name).weight for name in names)
         columns = [self._read(self._backbone(name), shown, found, cover, method) for name in names]
         return [
-            Comparison(face, readings)
+            Comparison(face, readings, weights if sum(weights) > 0.0 else ())
             for face, readings in zip(found, zip(*columns, strict=True), strict=True)
         ]
 

@@ -136,14 +136,23 @@ class Reading:
 
 @dataclass(frozen=True, eq=False)
 class Comparison:
-    """All chosen backbones on one face."""
+    """All chosen backbones on one face.
+
+    Attributes:
+        face: where it is.
+        readings: one a backbone.
+        weights: how much each counts in `weighted`, at least 0 and not all 0; none lets all count alike.
+    """
 
     face: Face
     readings: tuple[Reading, ...]
+    weights: tuple[float, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.readings:
             raise ValueError("a comparison needs at least one reading")
+        if self.weights and (len(self.weights) != len(self.readings) or not sum(self.weights) > 0.0):
+            raise ValueError("weights are one a reading, and not all 0")
 
     @property
     def predictions(self) -> tuple[Prediction, ...]:
@@ -153,13 +162,12 @@ class Comparison:
     @cached_property
     def mean(self) -> dict[str, float]:
         """Mean probability of each emotion over the backbones that have it, rescaled to sum to 1."""
-        known = {
-            emotion: [p.probabilities[emotion] for p in self.predictions if emotion in p.probabilities]
-            for emotion in EMOTIONS
-        }
-        means = {emotion: float(np.mean(values)) for emotion, values in known.items() if values}
-        total = sum(means.values())
-        return {emotion: value / total for emotion, value in means.items()}
+        return _mean(self.predictions, [1.0] * len(self.readings))
+
+    @cached_property
+    def weighted(self) -> dict[str, float]:
+        """The same, in which each backbone counts by its weight; one that counts nothing adds no emotion."""
+        return _mean(self.predictions, self.weights or [1.0] * len(self.readings))
 
     @property
     def consensus(self) -> str:
@@ -175,6 +183,22 @@ class Comparison:
     def disagreement(self) -> float:
         """Jensen-Shannon divergence of the backbones' answers in bits, see `divergence`."""
         return divergence(self.predictions)
+
+
+def _mean(predictions: Sequence[Prediction], weights: Sequence[float]) -> dict[str, float]:
+    """Weighted mean of each emotion over those that have it, rescaled to sum to 1."""
+    means = {}
+    for emotion in EMOTIONS:
+        having = [
+            (p.probabilities[emotion], w)
+            for p, w in zip(predictions, weights, strict=True)
+            if emotion in p.probabilities
+        ]
+        counted = sum(weight for _, weight in having)
+        if counted > 0.0:
+            means[emotion] = sum(probability * weight for probability, weight in having) / counted
+    total = sum(means.values())
+    return {emotion: value / total for emotion, value in means.items()}
 
 
 def divergence(predictions: Sequence[Prediction]) -> float:

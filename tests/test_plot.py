@@ -201,7 +201,7 @@ def test_stored_predictions_give_the_same_records(
     ]
     run("test", "--backbone", "all,ensemble", *words, "--json", "--device", "cpu")
     records = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [record["backbone"] for record in records] == ["tiny", "small", "ensemble"]
+    assert [record["backbone"] for record in records] == ["tiny", "small", "ensemble", "weighted"]
     assert records[2]["members"] == ["tiny", "small"]
     assert 0.0 < records[2]["disagreement"] <= 1.0
     assert all(record["twins"] == 1 and record["without_twins"]["n"] == 2 for record in records)
@@ -220,7 +220,7 @@ def test_a_person_is_told_what_the_figures_mean(
 ):
     run("test", "--backbone", "ensemble", "--data", two_backbones, "--without-twins", "--device", "cpu")
     lines = capsys.readouterr().out.splitlines()
-    assert sum("accuracy" in line and not line.startswith(" ") for line in lines) == 3
+    assert sum("accuracy" in line and not line.startswith(" ") for line in lines) == 4
     assert any("mean of tiny, small; disagreement 0." in line for line in lines)
     assert any("without near-duplicates of train faces (1): accuracy" in line for line in lines)
     seven = lively(40).about.model_classes[:-1]

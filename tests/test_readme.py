@@ -9,7 +9,7 @@ import yaml
 from huggingface_hub import RepoCard
 from packaging.requirements import Requirement
 
-from benchmarks import affect_folds, study
+from benchmarks import affect_folds, faithfulness, study
 from fer_space import cli
 from fer_space.commands.models import as_markdown, describe
 from fer_space.registry import BACKBONES
@@ -79,7 +79,15 @@ def test_commands_that_are_named_exist():
 
 def test_results_are_those_of_the_cards():
     records = [describe(name, name in available()) for name in BACKBONES]
-    assert as_markdown(records) in TEXT
+    for table in as_markdown(records).split("\n\n"):
+        assert table in TEXT
+
+
+def test_what_is_said_of_the_maps_was_measured():
+    stored = json.loads((ROOT / "docs" / "faithfulness.json").read_text(encoding="utf-8"))
+    assert set(stored["backbones"]) == set(available())
+    assert stored["n"] >= 300
+    assert faithfulness.markdown(stored["backbones"]) in TEXT
 
 
 def test_tables_of_the_study_are_those_that_were_measured():

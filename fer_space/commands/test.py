@@ -1,12 +1,13 @@
 """`fer-space test`: measure backbones on a data set, or score stored predictions again.
 
+fer-space test --backbone all,ensemble --data ferplus:DIR --split valid --weigh
 fer-space test --backbone all,ensemble --data ferplus:DIR --out results
 fer-space test results/*.parquet
 """
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -36,6 +37,7 @@ OF_READING = (
     "out",
     "embeddings",
     "record",
+    "weigh",
 )
 
 
@@ -43,7 +45,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     add = parser.add_argument
     add("stored", nargs="*", type=Path, metavar="FILE.parquet", help="score these again, without any model")
-    add("--backbone", metavar="A,B|all[,ensemble]", help="which backbones; ensemble: their mean as one more")
+    add("--backbone", metavar="A,B|all[,ensemble]", help="which backbones; ensemble: their means as two more")
     add("--data", metavar="KIND:PATH", help="ferplus:DIR, diffusionfer:DIR, …")
     add("--split", default="test", choices=SPLITS)
     add("--detect", choices=DETECTORS, help="run the whole chain on whole pictures")
@@ -52,9 +54,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--without-twins", action="store_true", help="also score without near-duplicates of the train split")
     add("--out", type=Path, metavar="DIR", help="write predictions (.parquet) and confusion (.png) here")
     add("--embeddings", action="store_true", help="with --out: keep each face's features, for plot tsne")
-    add(
-        "--record", action="store_true", help="write the result into the card of each shipped backbone"
-    )
+    add("--record", action="store_true", help="write the result into the card of each shipped backbone")
+    add("--weigh", action="store_true", help="with ensemble: fit how much each counts, into their cards")
     add("--json", action="store_true", help="one JSON object a line instead of sentences")
     add_device(parser)
 
@@ -81,6 +82,8 @@ def check(args: argparse.Namespace) -> None:
             raise InputError(f"Stored predictions are scored as they are: leave out {', '.join(given)}.")
     elif not (args.backbone and args.data):
         raise InputError("Name --backbone and --data, or files of stored predictions.")
+    if args.weigh and (args.split != "valid" or ensemble.NAME not in (args.backbone or "")):
+        raise InputError("--weigh fits an ensemble on faces for choices: add --split valid and ensemble.")
     if args.embeddings and args.out is None:
         raise InputError("--embeddings needs --out DIR to write them to.")
     if args.without_twins and args.split == "train":
@@ -88,7 +91,7 @@ def check(args: argparse.Namespace) -> None:
 
 
 def read(args: argparse.Namespace) -> Iterator[Predictions]:
-    """Read the data with every backbone that was asked for, and the ensemble of them last."""
+    """Read the data with every backbone that was asked for, and their ensembles last."""
     engine = Engine(device=args.device)
     faces = open_data(args.data, args.split)
     faces.say_dropped()
@@ -101,7 +104,10 @@ def read(args: argparse.Namespace) -> Iterator[Predictions]:
         members.append(replace(predictions, twin=twin))
         yield members[-1]
     if together:
+        if args.weigh:
+            record_weights(names, ensemble.fit_weights(members))
         yield ensemble.ensemble(members)
+        yield ensemble.ensemble(members, [engine.card(name).weight for name in names])
 
 
 def _read_one(engine: Engine, name: str, faces: FaceSet, args: argparse.Namespace) -> Predictions:
@@ -184,6 +190,14 @@ def _affect(affect: dict[str, Any]) -> str:
         return f"{name} {', '.join(figures)}"
 
     return f"{written('valence')}; {written('arousal')} ({affect['source']}, n = {affect['n']})"
+
+
+def record_weights(names: Sequence[str], weights: Sequence[float], folder: Path = WEIGHTS_DIR) -> None:
+    """Put into each shipped backbone's card how much it counts in the weighted mean."""
+    for name, weight in zip(names, weights, strict=True):
+        if name in BACKBONES:
+            card = replace(read_card(name, folder), weight=round(weight, 4))
+            paths_of(name, folder)[1].write_text(card.to_json(), encoding="utf-8")
 
 
 def record_result(about: About, record: dict[str, Any], source: str, folder: Path = WEIGHTS_DIR) -> None:

@@ -73,7 +73,7 @@ class Window(NamedTuple):
         """255 inside the polygons and 0 outside, uint8 (fine h, fine w)."""
         height, width = self.size_hw
         filled = np.zeros((height * fine, width * fine), dtype=np.uint8)
-        for polygon in polygons:
+        for polygon in polygons if filled.size else ():
             corners = (polygon - [self.left, self.top] + 0.5) * fine - 0.5
             corners = np.clip(corners, -_FAR, _FAR)
             cv2.fillPoly(filled, [np.rint(corners * 2**_SHIFT).astype(np.int32)], 255, shift=_SHIFT)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from fer_space.errors import InputError
-from fer_space.evaluation.ensemble import ensemble
+from fer_space.evaluation.ensemble import ensemble, fit_weights
 from fer_space.evaluation.predictions import Predictions
 from fer_space.evaluation.scoring import record_of
 from fer_space.labels import EMOTIONS
@@ -62,3 +62,34 @@ def test_valence_and_arousal_are_of_the_heads_where_all_have_one():
 def test_one_backbone_is_no_ensemble():
     with pytest.raises(InputError, match="at least two backbones; here is only one"):
         ensemble([member("one", LABELS)])
+
+
+def test_the_weighted_mean_by_hand():
+    one, two = member("one", ["neutral", "happiness", "anger"]), member("two", ["anger", "sadness", "fear"])
+    together = ensemble([one, two], (3.0, 1.0))
+    assert together.about.backbone == "weighted"
+    np.testing.assert_allclose(together.probabilities, (3 * one.probabilities + two.probabilities) / 4)
+
+
+def test_weights_that_explain_the_labels_best():
+    right, wrong = member("right", LABELS, 0.9), member("wrong", ["anger"] * 3, 0.9)
+    assert fit_weights([right, wrong]) == pytest.approx((1.0, 0.0), abs=1e-3)
+    assert fit_weights([right, member("twin", LABELS, 0.9)]) == pytest.approx((0.5, 0.5))
+
+
+def test_no_other_weights_explain_them_better():
+    one = member("one", ["neutral", "happiness", "anger"], 0.9)
+    two = member("two", ["neutral", "sadness", "fear"], 0.7)
+
+    def likelihood(share: float) -> float:
+        mixed = share * one.probabilities + (1 - share) * two.probabilities
+        return float(np.log(mixed[np.arange(3), one.labels]).sum())
+
+    share, _ = fit_weights([one, two])
+    assert 0.0 < share < 1.0
+    assert all(likelihood(share) >= likelihood(other) - 1e-9 for other in np.linspace(0, 1, 101))
+
+
+def test_weights_need_answers():
+    with pytest.raises(InputError, match="No face"):
+        fit_weights([member("one", [""] * 3), member("two", LABELS)])

@@ -123,23 +123,23 @@ def test_a_larger_face_is_covered_by_a_larger_object(kind: str):
     assert (large & again).sum() / (large | again).sum() > 0.9
 
 
-@pytest.mark.parametrize("yaw", [-35.0, 0.0, 35.0])
+@pytest.mark.parametrize("yaw", [-15.0, 0.0, 15.0])
 @pytest.mark.parametrize(
     ("kind", "hidden", "free"),
     [
-        ("surgical", [8, 48, 54, 57], [27, 36, 45, 17, 26]),
+        ("surgical", [30, 33, 48, 54, 57], [27, 36, 45, 17, 26]),
         ("kn95", [30, 33, 8, *range(48, 68)], [27, 36, 45, 17, 26]),
         ("cloth", [30, 33, *range(48, 68)], [27, 36, 45, 17, 26]),
         ("scarf", [8, 4, 12, *range(48, 68)], [29, 30, 36, 45]),
         ("sunglasses", range(36, 48), [8, 30, 33, *range(48, 68)]),
         ("eye_bar", [*range(17, 27), *range(36, 48)], [8, 30, 33, *range(48, 68)]),
-        ("hand", [51, 54, 57, 62, 66], [8, 36, 45, 27, 3]),
+        ("hand", [51, 54, 57, 62, 66], [8, 36, 45, 27, 2]),
     ],
 )
 def test_what_is_hidden(kind: str, hidden: list[int], free: list[int], yaw: float):
     points = landmarks_at(degrees=20.0, yaw=yaw)
-    drawn = occlude(np.zeros_like(PHOTO), kind, points, colour=(255, 255, 255))
-    assert at(drawn[..., 0] > 150, points, hidden).all()
+    black, white = (occlude(np.full_like(PHOTO, level), kind, points).astype(int) for level in (0, 255))
+    assert at(np.abs(white - black).max(axis=2) < 25, points, hidden).all()
     assert not at(region(kind, SIZE_HW, points), points, free).any()
 
 
