@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64decode
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -141,6 +142,18 @@ def test_the_consensus_may_differ_from_the_own_answer() -> None:
     assert comparison.consensus == "happiness"
     assert "DAN: where it looks for Sadness" in _cards(comparison)
     assert "DAN: where it looks for Happiness" in _cards(comparison, target="consensus")
+
+
+def test_all_together_are_the_weighted_mean_beside_the_plain_one() -> None:
+    comparison = _comparison(
+        ("toy_lite", _says(happiness=0.9, sadness=0.1)), ("toy_dan", _says(happiness=0.2, sadness=0.8))
+    )
+    html = render.average_html(replace(comparison, weights=(3.0, 1.0)))
+    assert "<strong>Happiness</strong> <span>73\u202f%" in html
+    assert "Happiness 55" in _plain(html)
+    assert "1 of 2 agree" in _plain(html)
+    assert "bits" in html
+    assert render.average_html(_comparison(("toy_lite", _says(happiness=1.0)))) == ""
 
 
 @pytest.mark.parametrize("number", [1, 3, 8])

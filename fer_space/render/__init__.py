@@ -1,10 +1,11 @@
 """Types to pictures, HTML and sentences; no model code and no files."""
 
+from fer_space.render.average import average_html
 from fer_space.render.cards import cards_html
 from fer_space.render.circumplex import circumplex_html
 from fer_space.render.covered import covered_html
 from fer_space.render.legends import difference_legend_html, legend_html
-from fer_space.render.look import Look, count
+from fer_space.render.look import Look, count, percent_exact
 from fer_space.render.movement import movement_html
 from fer_space.render.overlays import cells_overlay, contour_overlay, difference_overlay, overlay
 from fer_space.render.palettes import OPACITY
@@ -21,6 +22,7 @@ __all__ = [
     "PREDICTED",
     "Look",
     "MapView",
+    "average_html",
     "cards_html",
     "cells_overlay",
     "circumplex_html",
@@ -35,6 +37,7 @@ __all__ = [
     "legend_html",
     "movement_html",
     "overlay",
+    "percent_exact",
     "photo_html",
     "robustness_html",
     "sensitivity_html",

@@ -14,11 +14,15 @@ class Look:
         title: its name in prose.
         colour: "#rrggbb" that marks its card and its dot.
         parameters: how many numbers it learned.
+        accuracy: on the test faces of FERPlus, in [0, 1], or None where it was not measured.
+        licence: what one may do with it.
     """
 
     title: str
     colour: str
     parameters: int
+    accuracy: float | None = None
+    licence: str = ""
 
     @property
     def ink(self) -> str:

@@ -17,6 +17,7 @@ from fer_space.ui.intake import load_examples
 from fer_space.ui.sitting import Compare
 from fer_space.ui.tabs import Runs, tabs
 from fer_space.ui.views import Scene
+from fer_space.weights import Card, setting_of
 
 if TYPE_CHECKING:
     from fer_space.engine import Engine
@@ -76,8 +77,13 @@ def serving_options() -> dict[str, Any]:
 
 def _scene(engine: "Engine") -> Scene:
     cards = {name: engine.card(name) for name in engine.backbones}
-    looks = {n: Look(c.title, look_up(n).colour, c.parameters) for n, c in cards.items()}
+    looks = {name: _look(name, card) for name, card in cards.items()}
     return Scene(looks, CIRCUMPLEX, robustness_view(cards, looks))
+
+
+def _look(name: str, card: Card) -> Look:
+    accuracy = card.results.get(setting_of("ferplus", "test"), {}).get("accuracy")
+    return Look(card.title, look_up(name).colour, card.parameters, accuracy, card.licence)
 
 
 def _theme() -> gr.themes.Base:

@@ -10,12 +10,14 @@ from fer_space.imaging import scaling
 from fer_space.render import (
     Look,
     MapView,
+    average_html,
     cards_html,
     circumplex_html,
     contour_overlay,
     count,
     data_uri,
     overlay,
+    percent_exact,
     photo_html,
     shrink,
     verdict_html,
@@ -96,7 +98,8 @@ def results_view(sitting: Sitting, scene: Scene, view: MapView) -> str:
     cards = cards_html(comparison, scene.looks, view, attentive_cells)
     circumplex = circumplex_html(comparison.predictions, scene.looks, scene.anchors)
     shown = len(comparison.readings)
-    return f'<div class="fer-results" data-count="{shown}"><div>{cards}</div>{circumplex}</div>'
+    average = average_html(comparison)
+    return f'<div class="fer-results" data-count="{shown}"><div>{cards}</div>{average}{circumplex}</div>'
 
 
 def problem_html(sentence: str) -> str:
@@ -134,9 +137,13 @@ def _scaled(crop: FaceCrop, factor: float) -> FaceCrop:
 
 def _models(scene: Scene) -> str:
     chips = "".join(
-        f'<li style="--mark:{look.colour}">{escape(look.title)} '
-        f"<small>{count(look.parameters)} parameters</small></li>"
+        f'<li style="--mark:{look.colour}" title="{escape(look.licence)}">{escape(look.title)} '
+        f"<small>{count(look.parameters)} parameters{_measured(look)}</small></li>"
         for look in scene.looks.values()
     )
     explained = "".join(f"<div><dt>{term}</dt><dd>{text}</dd></div>" for term, text in _GUIDE.items())
     return f'<div class="fer-waiting"><dl>{explained}</dl><ul aria-label="Models">{chips}</ul></div>'
+
+
+def _measured(look: Look) -> str:
+    return "" if look.accuracy is None else f" · right on {percent_exact(look.accuracy)} of FERPlus test"

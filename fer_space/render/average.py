@@ -1,0 +1,29 @@
+"""All backbones together: their weighted mean, the plain mean beside it, and how far they disagree."""
+
+from fer_space.render.bars import bars_html
+from fer_space.render.look import bits, percent
+from fer_space.types import Comparison, Prediction
+
+
+def average_html(comparison: Comparison) -> str:
+    """Build the card of the mean of several backbones; "" for a single one.
+
+    The bars are the mean weighted by the cards' weights, their ticks the plain mean.
+    """
+    count = len(comparison.readings)
+    if count < 2:
+        return ""
+    weighted, plain = (_as_answer(mean) for mean in (comparison.weighted, comparison.mean))
+    agreeing = round(comparison.agreement * count)
+    return (
+        '<section class="fer-average" aria-label="All models together"><div><h3>All models together</h3>'
+        f'<p class="fer-top"><strong>{weighted.label.capitalize()}</strong> '
+        f"<span>{percent(weighted.confidence)}</span></p>"
+        f'<p class="fer-facts">Mean weighted by validation; ticks: the plain mean, '
+        f"{plain.label.capitalize()} {percent(plain.confidence)}.<br>{agreeing} of {count} agree with it; "
+        f"disagreement {bits(comparison.disagreement)}</p></div>{bars_html(weighted, plain)}</section>"
+    )
+
+
+def _as_answer(mean: dict[str, float]) -> Prediction:
+    return Prediction("mean", mean, 0.0, 0.0, "circumplex", 0.0)
