@@ -15,7 +15,7 @@ from fer_space.errors import InputError
 from fer_space.evaluation.face_plots import draw_sheet
 from fer_space.evaluation.predictions import Predictions
 from fer_space.registry import BACKBONES
-from fer_space.weights import Card
+from fer_space.weights import Card, read_card
 from tests.evaluation.made import lively
 from tests.networks import TINY, lively_tiny, write_weights
 
@@ -185,6 +185,26 @@ def two_backbones(tiny_weights: tuple[Path, Card], monkeypatch: pytest.MonkeyPat
             place.mkdir(parents=True)
             Image.fromarray(pixels.integers(0, 256, (48, 48, 3), dtype=np.uint8)).save(place / "a.png")
     return f"folder:{tmp_path / 'faces'}"
+
+
+def test_weights_are_fitted_on_faces_for_choices_and_kept_in_the_cards(
+    two_backbones: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_weights: tuple[Path, Card]
+):
+    folder, _ = tiny_weights
+    (tmp_path / "faces" / "test").rename(tmp_path / "faces" / "valid")
+    record = test_command.record_weights
+    monkeypatch.setattr(test_command, "record_weights", lambda *args: record(*args, folder=folder))
+    words = ["--data", two_backbones, "--split", "valid", "--device", "cpu"]
+    run("test", "--backbone", "all,ensemble", "--weigh", *words)
+    weights = [read_card(name, folder).weight for name in ("tiny", "small")]
+    assert sum(weights) == pytest.approx(1.0, abs=1e-3)
+    assert weights[0] != weights[1]
+
+
+@pytest.mark.parametrize("words", [["--backbone", "all,ensemble"], ["--backbone", "all", "--split", "valid"]])
+def test_weights_are_fitted_on_nothing_else(words: list[str], capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["test", *words, "--data", "folder:x", "--weigh"]) == 2
+    assert "--split valid" in capsys.readouterr().err
 
 
 def test_stored_predictions_give_the_same_records(

@@ -1,7 +1,8 @@
 """The 68 landmarks of an average FERPlus training face, for pictures that are framed like it.
 
 Medians over 1,491 of the first 1,500 training faces, left and right averaged, in parts of the picture's side,
-by benchmarks/measure_template.py. The chin lies below the picture.
+by benchmarks/measure_template.py. The chin lies below the picture. The jaw line is that of the first
+measurement, on which masks were trained: it is 0.001 off in three values.
 """
 
 import numpy as np

@@ -19,7 +19,7 @@ from fer_space.occlusion.upper import upper_face
 
 Region = NDArray[np.bool_]
 Draw = Callable[[Image, Landmarks | None, Colour, float], Image]
-Paint = Callable[[Pose, tuple[int, int], Colour], Layer]
+Paint = Callable[[Pose, tuple[int, int], Colour], Layer]  # of the face, (H, W) of the picture, RGB 0 to 255
 
 CROP_ONLY = frozenset({"upper"})
 _NO_COLOUR = (0, 0, 0)

@@ -111,8 +111,8 @@ def tinted(colour: Colour, shade: Light, shine: Light | float = 0.0) -> Plane:
 def stacked(layers: Sequence[Layer]) -> Layer:
     """One layer that looks like all of them, the last on top."""
     visible = [layer for layer in layers if layer.coverage.size]
-    if not visible:
-        return layers[-1]
+    if len(visible) < 2:
+        return (visible or layers)[0]
     corners = np.array([layer.window for layer in visible])
     window = Window(*corners[:, :2].min(axis=0).tolist(), *corners[:, 2:].max(axis=0).tolist())
     coverage = np.zeros(window.size_hw, dtype=np.float32)

@@ -20,7 +20,7 @@ Points = NDArray[np.float64]
 
 _EYE_DISTANCE, _EYES_TO_MOUTH = 0.368, 0.382  # of the average face, in parts of the side
 _SMALLEST = 1.0  # pixels: a face that is a single point still has a frame
-_FARTHEST = 1e6  # pixels: no picture is as large, and float32 holds its powers
+_FARTHEST = 1e5  # pixels: no picture is as large, and float32 holds its powers
 _HIDDEN = 0.4  # an ear is hidden where its cheek is narrower than this share of the other
 
 

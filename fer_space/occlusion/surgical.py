@@ -16,6 +16,7 @@ SURGICAL_BLUE = (168, 205, 222)
 
 _SLACK = 1.03  # cloth stands off the skin: the jaw line is moved out from the nose by this factor
 _SOFT = 0.7  # pixels of blur on the edge of a template's mask
+_STEEPEST = 1e6  # masks a pixel: float32 holds its powers
 _PLEATS = (0.42, 0.57, 0.72)  # how far down the mask, from its upper edge (0) to the chin (1)
 
 
@@ -129,7 +130,8 @@ def _cloth(outline: _Outline, window: Window) -> tuple[Plane, Plane]:
 def _cloth_positions(outline: _Outline, window: Window) -> tuple[Plane, Plane]:
     """Place of each pixel on the cloth: across from -1 to 1, down from 0 (upper edge) to 1 (chin)."""
     axes = np.column_stack([(outline.jaw[-1] - outline.jaw[0]) / 2.0, outline.jaw[6] - outline.top])
-    back = np.linalg.pinv(axes).astype(np.float32)  # an edge-on face has no inverse
+    # An edge-on face has no inverse, and one that is almost edge-on has a huge one.
+    back = np.clip(np.linalg.pinv(axes), -_STEEPEST, _STEEPEST).astype(np.float32)
     height, width = window.size_hw
     x = np.arange(width, dtype=np.float32)[None, :] + np.float32(window.left - outline.top[0])
     y = np.arange(height, dtype=np.float32)[:, None] + np.float32(window.top - outline.top[1])

@@ -1,6 +1,7 @@
 """What holds for everything that covers a face, whatever its pose."""
 
 import tracemalloc
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -90,7 +91,7 @@ def test_opacity_moves_every_pixel_towards_the_object(
     drawn = [occlude(PHOTO, kind, points, colour=colour, opacity=share).astype(int) for share in shares]
     assert np.array_equal(drawn[0], PHOTO)
     moved = [np.abs(picture - PHOTO) for picture in drawn]
-    assert all((less <= more).all() for less, more in zip(moved, moved[1:], strict=False))
+    assert all((less <= more).all() for less, more in pairwise(moved))
 
 
 @pytest.mark.parametrize("kind", DRAWN)

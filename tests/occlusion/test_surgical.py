@@ -147,13 +147,10 @@ def test_without_landmarks_an_average_face_fills_the_picture():
     assert np.array_equal(drawn[:35], crop[:35])
 
 
-def beside(landmarks: np.ndarray | None, kind: str = "surgical") -> tuple[int, int]:
-    """Pixels left and right of the nose that are covered above the mask's upper corners, at the cheeks' edge."""
-    points = landmarks_at() if landmarks is None else landmarks
-    drawn = region(kind, (120, 150), landmarks)[: int(points[1, 1])]
-    covered = drawn.sum(axis=0)
-    outside = 0.25 * 90
-    return int(covered[: int(75 - outside)].sum()), int(covered[int(75 + outside) :].sum())
+def beside(points: np.ndarray, kind: str) -> tuple[int, int]:
+    """Pixels at the left and at the right cheek that are covered above the mask's upper corners."""
+    above = region(kind, (120, 150), points)[: int(points[1, 1])]
+    return int(above[:, :50].sum()), int(above[:, 100:].sum())
 
 
 @pytest.mark.parametrize("kind", ["surgical", "kn95", "cloth"])
