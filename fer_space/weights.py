@@ -177,11 +177,18 @@ def check_sha256(card: Card, path: Path) -> None:
 
 
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, *, half: bool) -> str:
-    """Write tensors as safetensors, floating ones in fp16 if `half`; returns the file's sha256."""
-    dtype = torch.float16 if half else torch.float32
-    narrowed = {n: t.to(dtype) if t.is_floating_point() else t for n, t in tensors.items()}
+    """Write tensors as safetensors, weights in fp16 if `half`; returns the file's sha256.
+
+    Vectors stay in fp32: they cost nothing, and a running variance may be too large for fp16.
+    """
+    narrowed = {name: _narrowed(tensor) if half else _widened(tensor) for name, tensor in tensors.items()}
     save_file({name: tensor.contiguous() for name, tensor in narrowed.items()}, path)
     return sha256_of(path)
+
+
+def _narrowed(tensor: torch.Tensor) -> torch.Tensor:
+    fits = tensor.is_floating_point() and tensor.ndim > 1 and tensor.abs().max() <= torch.finfo(torch.half).max
+    return tensor.half() if fits else _widened(tensor)
 
 
 def _widened(tensor: torch.Tensor) -> torch.Tensor:

@@ -4,9 +4,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from fer_space.errors import UnknownNameError, WeightsError
-from fer_space.weights import Card, available, load_backbone, paths_of, read_card
+from fer_space.weights import Card, available, load_backbone, paths_of, read_card, save_tensors
 from tests.networks import lively_tiny, write_weights
 
 
@@ -14,6 +15,21 @@ def test_card_survives_the_round_trip(tiny_weights: tuple[Path, Card]):
     folder, card = tiny_weights
     assert read_card("tiny", folder) == card
     assert available(folder) == ("tiny",)
+
+
+def test_what_does_not_fit_half_precision_keeps_its_own(tmp_path: Path):
+    tensors = {
+        "weight": torch.full((2, 2), 0.1),
+        "large": torch.full((2, 2), 1e6),
+        "norm.running_var": torch.full((2,), 0.1),
+        "norm.num_batches_tracked": torch.tensor(7),
+    }
+    save_tensors(tensors, tmp_path / "a.safetensors", half=True)
+    stored = load_file(tmp_path / "a.safetensors")
+    assert stored["weight"].dtype == torch.float16
+    for name in ("large", "norm.running_var", "norm.num_batches_tracked"):
+        assert torch.equal(stored[name], tensors[name])
+        assert stored[name].dtype == tensors[name].dtype
 
 
 @pytest.mark.parametrize("half", [False, True], ids=["fp32", "fp16"])

@@ -65,7 +65,12 @@ def film(frame_bgr: np.ndarray, file: Path) -> None:
 
 
 def fits(page: Page) -> bool:
-    return page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+    """Whether nothing is wider than the window: neither the page nor a part that something cuts off."""
+    return page.evaluate(
+        """document.documentElement.scrollWidth <= window.innerWidth
+        && [...document.querySelectorAll('.fer-card, .fer-scroll, .fer-average, .fer-circumplex')]
+        .every(part => part.getBoundingClientRect().right <= window.innerWidth)"""
+    )
 
 
 def tab_to(page: Page, name: str) -> None:
