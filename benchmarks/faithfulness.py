@@ -58,6 +58,8 @@ def measure(engine: Engine, name: str, pictures: Tensor, methods: list[str]) -> 
         for other in ("centre", "random"):
             verdict = compare(curves[method], curves[other])
             record[method][f"ahead_of_{other}"] = [verdict.value, verdict.low, verdict.high]
+        ahead = record[method]["ahead_of_centre"][1] > 0.0
+        record[method]["verdict"] = f"{'better' if ahead else 'no better'} than a centre blob"
     return record
 
 
@@ -78,8 +80,7 @@ def markdown(backbones: Mapping[str, Any]) -> str:
     for name, record in backbones.items():
         for method in (which for which in record if which in METHODS):
             r = record[method]
-            low = r["ahead_of_centre"][1]
-            verdict = "" if low > 0.0 else " **no better**"
+            verdict = " **no better**" if r["verdict"].startswith("no") else ""
             lines.append(
                 f"| {name} | {METHODS[method].title} | {r['deletion']:.3f} | {r['insertion']:.3f} | "
                 f"{written(r['ahead_of_centre'])}{verdict} | {written(r['ahead_of_random'])} |"
@@ -117,9 +118,15 @@ def main() -> None:
     print(markdown(records))
     if args.out is not None:
         words = f"{without_paths(args.data)} --methods {args.methods} --faces {count}"
-        command = f"python benchmarks/faithfulness.py {words}"
-        stored = {"command": command, "date": today(), "n": count, "backbones": records}
-        args.out.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
+        store(args.out, f"python benchmarks/faithfulness.py {words}", count, records)
+
+
+def store(path: Path, command: str, count: int, records: dict[str, Any]) -> None:
+    """Write the records, beside those of other backbones that the same command has made."""
+    old = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
+    kept = old["backbones"] if old.get("command") == command else {}
+    stored = {"command": command, "date": today(), "n": count, "backbones": {**kept, **records}}
+    path.write_text(json.dumps(stored, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

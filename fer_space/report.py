@@ -4,11 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from fer_space.changes import Change, Covered
-from fer_space.types import Comparison, Face, Prediction
+from fer_space.types import Comparison, Explanation, Face, Prediction, Reading
 
 
 def comparison_record(
-    source: str, size_wh: tuple[int, int], comparisons: Sequence[Comparison]
+    source: str, size_wh: tuple[int, int], comparisons: Sequence[Comparison], explain: str = ""
 ) -> dict[str, Any]:
     """Turn what the engine says of one picture into plain JSON values.
 
@@ -16,22 +16,27 @@ def comparison_record(
         source: where the picture came from, as the caller names it.
         size_wh: width and height of the picture in pixels.
         comparisons: its faces; none is a normal answer.
+        explain: what the maps of each face are about, see `Comparison.explained`; "" leaves them out.
     """
     width, height = size_wh
-    return {"source": source, "width": width, "height": height, "faces": [_face(c) for c in comparisons]}
+    faces = [_face(comparison, explain) for comparison in comparisons]
+    return {"source": source, "width": width, "height": height, "faces": faces}
 
 
-def covered_record(source: str, size_wh: tuple[int, int], covered: Sequence[Covered]) -> dict[str, Any]:
+def covered_record(
+    source: str, size_wh: tuple[int, int], covered: Sequence[Covered], explain: str = ""
+) -> dict[str, Any]:
     """The object of `comparison_record`, in which each face also has what it became when it was covered.
 
     Args:
         source: where the picture came from, as the caller names it.
         size_wh: width and height of the picture in pixels.
         covered: the picture's faces, free and covered; none is a normal answer.
+        explain: see `comparison_record`.
     """
-    record = comparison_record(source, size_wh, [face.before for face in covered])
+    record = comparison_record(source, size_wh, [face.before for face in covered], explain)
     for written, face in zip(record["faces"], covered, strict=True):
-        written["occluded"] = _occluded(face)
+        written["occluded"] = {**_occluded(face), **_maps(face.after, explain)}
     return record
 
 
@@ -54,8 +59,26 @@ def _change(change: Change) -> dict[str, Any]:
     }
 
 
-def _face(comparison: Comparison) -> dict[str, Any]:
-    return {**_where(comparison.face), **_answers(comparison)}
+def _face(comparison: Comparison, explain: str) -> dict[str, Any]:
+    return {**_where(comparison.face), **_answers(comparison), **_maps(comparison, explain)}
+
+
+def _maps(comparison: Comparison, explain: str) -> dict[str, Any]:
+    """The maps of one face by backbone; a backbone without that emotion, or without maps, has none."""
+    if not explain:
+        return {}
+    wanted = [(r, r.explanations.get(comparison.explained(r, explain))) for r in comparison.readings]
+    return {"maps": {r.prediction.backbone: _map(r, shown) for r, shown in wanted if shown is not None}}
+
+
+def _map(reading: Reading, shown: Explanation) -> dict[str, Any]:
+    return {
+        "emotion": shown.target,
+        "method": shown.method,
+        "heatmap": [[round(float(value), 4) for value in row] for row in shown.heatmap],
+        "crop_size": reading.crop.image_rgb.shape[0],
+        "photo_to_crop": [[float(value) for value in row] for row in reading.crop.photo_to_crop],
+    }
 
 
 def _answers(comparison: Comparison) -> dict[str, Any]:

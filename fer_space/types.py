@@ -17,6 +17,9 @@ from fer_space.labels import EMOTIONS
 
 VASource = Literal["head", "circumplex"]
 
+PREDICTED = "predicted"  # what a map explains: each backbone's own answer
+CONSENSUS = "consensus"  # or that of their mean
+
 
 @dataclass(frozen=True, eq=False)
 class Face:
@@ -173,6 +176,15 @@ class Comparison:
     def consensus(self) -> str:
         """The most probable emotion of `mean`."""
         return max(self.mean, key=self.mean.__getitem__)
+
+    def explained(self, reading: Reading, target: str) -> str:
+        """The emotion that a map of one of the readings is about.
+
+        Args:
+            reading: one of this face.
+            target: `PREDICTED` for its own answer, `CONSENSUS`, or an emotion.
+        """
+        return {PREDICTED: reading.prediction.label, CONSENSUS: self.consensus}.get(target, target)
 
     @property
     def agreement(self) -> float:

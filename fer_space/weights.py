@@ -187,7 +187,9 @@ def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, *, half: bool)
 
 
 def _narrowed(tensor: torch.Tensor) -> torch.Tensor:
-    fits = tensor.is_floating_point() and tensor.ndim > 1 and tensor.abs().max() <= torch.finfo(torch.half).max
+    fits = (
+        tensor.is_floating_point() and tensor.ndim > 1 and tensor.abs().max() <= torch.finfo(torch.half).max
+    )
     return tensor.half() if fits else _widened(tensor)
 
 

@@ -97,6 +97,18 @@ def test_one_emotion_is_explained_for_every_face(pictures: Path, tmp_path: Path)
 
 
 @pytest.mark.usefixtures("seeing")
+def test_maps_are_part_of_the_json_where_they_are_asked_for(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert cli.main(["predict", str(pictures), "--json", "--explain", "predicted", "--device", "cpu"]) == 0
+    for line in capsys.readouterr().out.splitlines():
+        (face,) = json.loads(line)["faces"]
+        shown = face["maps"]["tiny"]
+        assert shown["emotion"] == face["backbones"]["tiny"]["label"]
+        assert np.shape(shown["heatmap"]) == (8, 8)
+
+
+@pytest.mark.usefixtures("seeing")
 def test_faces_are_read_covered_too(
     pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny_weights: tuple[Path, Card]
 ):

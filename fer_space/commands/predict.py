@@ -27,10 +27,10 @@ from fer_space.imaging import decode_image, encode_png
 from fer_space.labels import EMOTIONS
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import DEFAULT_DETECTOR, DETECTORS
-from fer_space.render import CONSENSUS, PREDICTED, MapView, overlay
+from fer_space.render import overlay
 from fer_space.report import comparison_record, covered_record
 from fer_space.sources import read_source
-from fer_space.types import Comparison, FaceCrop, Prediction
+from fer_space.types import CONSENSUS, PREDICTED, Comparison, FaceCrop, Prediction
 
 Image = NDArray[np.uint8]
 
@@ -47,9 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--explain",
         choices=(PREDICTED, CONSENSUS, *EMOTIONS),
         metavar="EMOTION",
-        help="with --cam: the emotion to explain, or predicted (each backbone's own answer), or consensus",
+        help="with --cam or --json: the emotion to explain, predicted (each one's own answer) or consensus",
     )
-    add("--method", choices=METHODS, help=f"with --cam: how maps are made; default: {METHOD}")
+    add("--method", choices=METHODS, help=f"how maps are made; default: {METHOD}")
     add("--json", action="store_true", help="one JSON object a line")
     add_device(parser)
 
@@ -79,8 +79,8 @@ def run(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> None:
     """Raise InputError for options that need another one."""
     for option in ("explain", "method"):
-        if getattr(args, option) is not None and args.cam is None:
-            raise InputError(f"--{option} needs --cam DIR, where the maps are written.")
+        if getattr(args, option) is not None and args.cam is None and not args.json:
+            raise InputError(f"--{option} needs --cam DIR, where the maps are drawn, or --json.")
 
 
 def _predict(
@@ -90,18 +90,21 @@ def _predict(
     method = args.method or METHOD
     free = engine.compare(image_rgb, backbones=names, detector=args.detector, method=method)
     size_wh = (image_rgb.shape[1], image_rgb.shape[0])
-    view, stem = MapView(args.explain or PREDICTED), f"{number:03d}-{file_stem(source)}"
+    target, stem = args.explain or PREDICTED, f"{number:03d}-{file_stem(source)}"
     if args.cam is not None:
-        write_maps(args.cam, stem, image_rgb, free, view)
+        write_maps(args.cam, stem, image_rgb, free, target)
     if args.occlude is None:
-        record, text = comparison_record(source, size_wh, free), describe(source, free)
+        record, text = comparison_record(source, size_wh, free, args.explain or ""), describe(source, free)
     else:
         cover, faces = Cover(args.occlude), [comparison.face for comparison in free]
         hidden = engine.compare(image_rgb, backbones=names, faces=faces, cover=cover, method=method)
         covered = [Covered(*pair, args.occlude) for pair in zip(free, hidden, strict=True)]
-        record, text = covered_record(source, size_wh, covered), describe_covered(source, covered)
+        record, text = (
+            covered_record(source, size_wh, covered, args.explain or ""),
+            describe_covered(source, covered),
+        )
         if args.cam is not None:
-            write_maps(args.cam, f"{stem}-{args.occlude}", cover.on_photo(image_rgb, faces), hidden, view)
+            write_maps(args.cam, f"{stem}-{args.occlude}", cover.on_photo(image_rgb, faces), hidden, target)
     print(json.dumps(record, ensure_ascii=False) if args.json else text, flush=True)
 
 
@@ -151,17 +154,18 @@ def _change(change: Change) -> str:
 
 
 def write_maps(
-    folder: Path, stem: str, image_rgb: Image, comparisons: Sequence[Comparison], view: MapView
+    folder: Path, stem: str, image_rgb: Image, comparisons: Sequence[Comparison], target: str
 ) -> None:
     """Write one PNG a face and backbone, its map over the crop, and one a backbone, all maps on the photo.
 
-    A backbone that does not know the emotion of `view` gets none.
+    `target` is what they explain, see `Comparison.explained`; a backbone that does not know that gets none.
     """
     folder.mkdir(parents=True, exist_ok=True)
     drawn: dict[str, list[tuple[NDArray[np.float32], FaceCrop]]] = {}
     for number, comparison in enumerate(comparisons, start=1):
         for reading in comparison.readings:
-            label, backbone = view.wanted(reading, comparison), file_stem(reading.prediction.backbone)
+            label = comparison.explained(reading, target)
+            backbone = file_stem(reading.prediction.backbone)
             if label not in reading.explanations:
                 continue
             heatmap = reading.explanations[label].heatmap

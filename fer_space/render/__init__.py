@@ -13,13 +13,11 @@ from fer_space.render.photo import photo_html
 from fer_space.render.pictures import data_uri, shrink
 from fer_space.render.robustness import robustness_html
 from fer_space.render.sensitivity import sensitivity_html
-from fer_space.render.view import CONSENSUS, PREDICTED, MapView, draw_map
+from fer_space.render.view import MapView, draw_map
 from fer_space.render.words import covered_verdict_html, verdict_html
 
 __all__ = [
-    "CONSENSUS",
     "OPACITY",
-    "PREDICTED",
     "Look",
     "MapView",
     "average_html",

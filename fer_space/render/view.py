@@ -8,10 +8,7 @@ from numpy.typing import NDArray
 
 from fer_space.render.overlays import cells_overlay, contour_overlay, difference_overlay, overlay
 from fer_space.render.palettes import OPACITY
-from fer_space.types import Comparison, Reading
-
-PREDICTED = "predicted"
-CONSENSUS = "consensus"
+from fer_space.types import PREDICTED, Comparison, Reading
 
 # Takes a heatmap, float32 (h, w) in [0, 1], and a number; returns bool (n, n) with so many cells true.
 ChooseCells = Callable[[NDArray[np.float32], int], NDArray[np.bool_]]
@@ -35,11 +32,6 @@ class MapView:
     contour: bool = False
     cells: int = 0
 
-    def wanted(self, reading: Reading, comparison: Comparison) -> str:
-        """The emotion whose map is drawn for a reading."""
-        answers = {PREDICTED: reading.prediction.label, CONSENSUS: comparison.consensus}
-        return answers.get(self.target, self.target)
-
 
 def draw_map(
     reading: Reading, comparison: Comparison, view: MapView, choose_cells: ChooseCells
@@ -55,7 +47,7 @@ def draw_map(
     Returns:
         uint8 RGB (S, S, 3) and what it shows in words; None and the reason where there is no map.
     """
-    wanted = view.wanted(reading, comparison)
+    wanted = comparison.explained(reading, view.target)
     if view.versus and not view.cells:
         return _difference(reading, wanted, view)
     explanation = reading.explanations.get(wanted)

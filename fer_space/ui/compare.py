@@ -5,7 +5,8 @@ import gradio as gr
 from fer_space.explaining import METHODS
 from fer_space.gradcam import METHOD
 from fer_space.labels import EMOTIONS
-from fer_space.render import CONSENSUS, OPACITY, PREDICTED, MapView
+from fer_space.render import OPACITY, MapView
+from fer_space.types import CONSENSUS, PREDICTED
 from fer_space.ui.forms import Maps
 from fer_space.ui.shared import LIVE_JS
 from fer_space.ui.sitting import Sitting

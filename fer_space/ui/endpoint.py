@@ -9,31 +9,39 @@ from fer_space.changes import Covered
 from fer_space.covering import Cover
 from fer_space.errors import FerSpaceError, InputError, UnknownNameError
 from fer_space.imaging import decode_image
+from fer_space.labels import EMOTIONS
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import DEFAULT_DETECTOR, DETECTORS
 from fer_space.report import comparison_record, covered_record
+from fer_space.types import CONSENSUS, PREDICTED
 from fer_space.ui.intake import uploaded_bytes
 from fer_space.ui.shared import MODELS
 from fer_space.ui.sitting import NO_BACKBONE, NO_PICTURE, Compare
 
 FREE = "none"
+EXPLAINED = [FREE, PREDICTED, CONSENSUS, *EMOTIONS]
 
 
 def predict_endpoint(compare: Compare, backbones: Sequence[str]) -> None:
     """Add the endpoint to the current Blocks, behind components that the page does not show."""
 
     def predict(
-        image: Mapping[str, Any] | None, backbones: list[str], detector: str, occlude: str = FREE
+        image: Mapping[str, Any] | None,
+        backbones: list[str],
+        detector: str,
+        occlude: str = FREE,
+        explain: str = FREE,
     ) -> dict[str, Any]:
         """Read every face of a picture with the chosen backbones.
 
         Gives one JSON object: source, width, height and faces, the largest first. Each face has
         box_xyxy, score, landmarks, one answer by backbone, and their consensus. No face found
         is an empty list. With `occlude` every face is covered as well and read again, which its
-        object "occluded" tells.
+        object "occluded" tells. With `explain`, an emotion, "predicted" or "consensus", each face
+        has maps too: rows of numbers from 0 to 1 over its crop, which "photo_to_crop" places.
         """
         try:
-            return _record(compare, image, backbones, detector, occlude)
+            return _record(compare, image, backbones, (detector, occlude, explain))
         except FerSpaceError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -41,10 +49,11 @@ def predict_endpoint(compare: Compare, backbones: Sequence[str]) -> None:
     chosen = gr.CheckboxGroup(list(backbones), value=list(backbones), visible=False, label="backbones")
     detector = gr.Radio(list(DETECTORS), value=DEFAULT_DETECTOR, visible=False, label="detector")
     occlude = gr.Radio([FREE, *OCCLUSIONS], value=FREE, visible=False, label="occlude")
+    explain = gr.Radio(EXPLAINED, value=FREE, visible=False, label="explain")
     record = gr.JSON(visible=False, label="record")
     gr.Button(visible=False).click(
         predict,
-        [image, chosen, detector, occlude],
+        [image, chosen, detector, occlude, explain],
         record,
         api_name="predict",
         preprocess=False,
@@ -54,23 +63,31 @@ def predict_endpoint(compare: Compare, backbones: Sequence[str]) -> None:
 
 
 def _record(
-    compare: Compare, image: Mapping[str, Any] | None, backbones: list[str], detector: str, occlude: str
+    compare: Compare,
+    image: Mapping[str, Any] | None,
+    backbones: list[str],
+    choices: tuple[str, str, str],
 ) -> dict[str, Any]:
     if not image:
         raise InputError(NO_PICTURE)
     if not backbones:
         raise InputError(NO_BACKBONE)
-    names = [*backbones, detector, occlude] if isinstance(backbones, list) else [None]
+    names = [*backbones, *choices] if isinstance(backbones, list) else [None]
     if not all(isinstance(name, str) for name in names):
-        raise InputError("backbones is a list of names, detector and occlude are one name each.")
+        raise InputError("backbones is a list of names; detector, occlude and explain are one name each.")
+    detector, occlude, explain = choices
     if occlude not in (FREE, *OCCLUSIONS):
         raise UnknownNameError.of("occlusion", occlude, (FREE, *OCCLUSIONS))
+    if explain not in EXPLAINED:
+        raise UnknownNameError.of("emotion to explain", explain, EXPLAINED)
+    target = "" if explain == FREE else explain
     picture = decode_image(uploaded_bytes(image))
     size_wh = (picture.shape[1], picture.shape[0])
     free = compare(picture, backbones=backbones, detector=detector)
     if occlude == FREE:
-        return comparison_record("upload", size_wh, free)
+        return comparison_record("upload", size_wh, free, target)
     faces = [comparison.face for comparison in free]
     hidden = compare(picture, backbones=backbones, faces=faces, cover=Cover(occlude))
     pairs = zip(free, hidden, strict=True)
-    return covered_record("upload", size_wh, [Covered(before, after, occlude) for before, after in pairs])
+    covered = [Covered(before, after, occlude) for before, after in pairs]
+    return covered_record("upload", size_wh, covered, target)

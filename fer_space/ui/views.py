@@ -122,7 +122,7 @@ def _mapped_uri(sitting: Sitting, view: MapView, whole: str) -> str:
         for comparison in sitting.comparisons
         for reading in comparison.readings
         if reading.prediction.backbone == whole
-        and (explanation := reading.explanations.get(view.wanted(reading, comparison)))
+        and (explanation := reading.explanations.get(comparison.explained(reading, view.target)))
     ]
     if not chosen:
         return ""

@@ -75,12 +75,32 @@ def test_sixteen_bit_pictures_keep_their_tones(client: Client, tmp_path: Path) -
         ({"backbones": []}, "at least one model"),
         ({"detector": "insightface"}, MISSING),
         ({"occlude": "a wall"}, "no occlusion"),
+        ({"explain": "boredom"}, "no emotion to explain"),
     ],
-    ids=["no picture", "a file of the server", "no backbone", "detector not installed", "no such cover"],
+    ids=[
+        "no picture",
+        "a file of the server",
+        "no backbone",
+        "detector not installed",
+        "no cover",
+        "no emotion",
+    ],
 )
 def test_errors_are_sentences(client: Client, changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(AppError, match=sentence):
         client.predict(**{"image": PORTRAIT, "api_name": "/predict", **changes})
+
+
+def test_explain_adds_maps_and_where_they_lie(client: Client) -> None:
+    chosen = [spec.name for spec in TOY_SPECS]
+    words = {"backbones": chosen, "occlude": "scarf", "explain": "contempt"}
+    (face,) = client.predict(PORTRAIT, **words, api_name="/predict")["faces"]
+    assert set(face["maps"]) == set(chosen) - {"toy_dan"}  # which does not know contempt
+    shown = face["maps"][chosen[0]]
+    assert (shown["emotion"], shown["method"]) == ("contempt", "toy")
+    assert all(0.0 <= value <= 1.0 for row in shown["heatmap"] for value in row)
+    assert np.shape(shown["photo_to_crop"]) == (2, 3)
+    assert set(face["occluded"]["maps"]) == set(face["maps"])
 
 
 def test_a_bad_file_is_a_sentence(client: Client, tmp_path: Path) -> None:
@@ -95,7 +115,7 @@ def test_predict_is_the_only_public_endpoint(client: Client) -> None:
     assert list(info["named_endpoints"]) == ["/predict"]
     assert info["unnamed_endpoints"] == {}
     names = [p["parameter_name"] for p in info["named_endpoints"]["/predict"]["parameters"]]
-    assert names == ["image", "backbones", "detector", "occlude"]
+    assert names == ["image", "backbones", "detector", "occlude", "explain"]
 
 
 def test_uploads_are_deleted_when_their_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
