@@ -21,6 +21,7 @@ from fer_space.gradcam import METHOD, scaled
 from fer_space.inference import features_of, mirror_mean_maps, read_with_maps
 from fer_space.preprocess import Preprocess
 
+EIGENCAM = "eigencam"
 GRID = 7  # cells a side in Attentive CutMix
 
 
@@ -31,22 +32,47 @@ class Method:
     Attributes:
         title: how the page writes it.
         source: "module:class" of the library, or "" for the engine's own code.
+        does: what it makes of features and gradients, in a phrase.
         paper: where it was published.
     """
 
     title: str
     source: str
+    does: str
     paper: str
 
 
 METHODS: dict[str, Method] = {
-    METHOD: Method("Grad-CAM", "", "Selvaraju et al. 2017, arXiv 1610.02391"),
-    "grad-cam++": Method(
-        "Grad-CAM++", "grad_cam_plusplus:GradCAMPlusPlus", "Chattopadhay et al. 2018, arXiv 1710.11063"
+    METHOD: Method(
+        "Grad-CAM",
+        "",
+        "weighs each channel by the mean of its gradient",
+        "Selvaraju et al. 2017, arXiv 1610.02391",
     ),
-    "hirescam": Method("HiResCAM", "hirescam:HiResCAM", "Draelos & Carin 2020, arXiv 2011.08891"),
-    "layercam": Method("LayerCAM", "layer_cam:LayerCAM", "Jiang et al. 2021, doi 10.1109/TIP.2021.3089943"),
-    "eigencam": Method("EigenCAM", "eigen_cam:EigenCAM", "Muhammad & Yeasin 2020, arXiv 2008.00299"),
+    "grad-cam++": Method(
+        "Grad-CAM++",
+        "grad_cam_plusplus:GradCAMPlusPlus",
+        "weighs each channel by its positive gradients, so that small regions count too",
+        "Chattopadhay et al. 2018, arXiv 1710.11063",
+    ),
+    "hirescam": Method(
+        "HiResCAM",
+        "hirescam:HiResCAM",
+        "multiplies features by gradients place by place",
+        "Draelos & Carin 2020, arXiv 2011.08891",
+    ),
+    "layercam": Method(
+        "LayerCAM",
+        "layer_cam:LayerCAM",
+        "multiplies features by positive gradients place by place",
+        "Jiang et al. 2021, doi 10.1109/TIP.2021.3089943",
+    ),
+    EIGENCAM: Method(
+        "EigenCAM",
+        "eigen_cam:EigenCAM",
+        "shows the first principal component of the features, whatever the class",
+        "Muhammad & Yeasin 2020, arXiv 2008.00299",
+    ),
 }
 
 
@@ -105,8 +131,23 @@ def _maps(head: Head, features: Tensor, column: int, method: str) -> Tensor:
         logits[:, column].sum().backward()
         seen, gradients = cam.activations_and_grads.activations[0], cam.activations_and_grads.gradients[0]
         given = (array.detach().cpu().numpy() for array in (seen, gradients))
-        evidence = torch.from_numpy(np.asarray(cam.get_cam_image(views, network.entrance, [], *given, False)))
-    return scaled(head.lay(torch.unflatten(evidence.float(), 0, (-1, head.views))))
+        image = cam.get_cam_image(views, network.entrance, [], *given, False)
+    evidence = torch.from_numpy(np.asarray(image, dtype=np.float32)).to(features.device)
+    if method == EIGENCAM:
+        evidence = _turned(evidence, views)
+    return scaled(head.lay(torch.unflatten(evidence, 0, (-1, head.views))))
+
+
+def _turned(evidence: Tensor, views: Tensor) -> Tensor:
+    """Principal components (B, h, w) with the sign that agrees with the strength of features (B, C, h, w).
+
+    A component has no sign of its own. Where features are rectified the library's comes out right nearly
+    always, behind a linear bottleneck half the time.
+    """
+    strength = views.square().sum(dim=1)
+    raised = strength - strength.mean(dim=(1, 2), keepdim=True)
+    agreement = (evidence * raised).sum(dim=(1, 2), keepdim=True)
+    return torch.where(agreement < 0.0, -evidence, evidence)
 
 
 def to_grid(maps: Tensor, cells: int = GRID) -> Tensor:

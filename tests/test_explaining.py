@@ -8,14 +8,16 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from pytorch_grad_cam import EigenCAM, GradCAMPlusPlus, HiResCAM, LayerCAM
+from pytorch_grad_cam import GradCAMPlusPlus, HiResCAM, LayerCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
+from pytorch_grad_cam.utils.svd_on_activations import get_2d_projection
 from torch import Tensor
 
 from fer_space.backbones.ran import build_ran
 from fer_space.errors import UnknownNameError
 from fer_space.explaining import METHODS, attentive_cells, explain, to_grid, top_cells
-from fer_space.inference import read_with_maps
+from fer_space.gradcam import scaled
+from fer_space.inference import features_of, read_with_maps
 from fer_space.preprocess import Preprocess
 from tests.networks import lively_tiny
 from tests.test_gradcam import Logits
@@ -25,7 +27,6 @@ LIBRARY = {
     "grad-cam++": GradCAMPlusPlus,
     "hirescam": HiResCAM,
     "layercam": LayerCAM,
-    "eigencam": EigenCAM,
 }
 
 
@@ -55,6 +56,21 @@ def test_same_map_as_the_library_makes_on_the_whole_network(method: str, picture
         for ours, theirs in zip(enlarged, (one_way + one_way[:, :, ::-1]) / 2, strict=True):
             if theirs.any():
                 assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.999
+
+
+def test_eigencam_is_that_of_the_library_turned_to_where_the_features_are_strong(pictures: Tensor):
+    pictures = torch.cat([pictures[..., :8], pictures[..., :8].flip(3)], dim=3)  # the same in the mirror
+    backbone = lively_tiny()
+    maps = explain(backbone, PREPROCESS, pictures, [0, 7], "eigencam")
+    assert torch.equal(maps[:, 0], maps[:, 1])  # it knows no class
+    features = features_of(backbone, PREPROCESS, pictures, mirror=False)
+    strength = features.square().sum(dim=1)
+    components = torch.from_numpy(get_2d_projection(features.numpy()))
+    for ours, component, strong in zip(maps[:, 0], components, strength, strict=True):
+        both = torch.stack([component, -component])
+        turned = both[(both * (strong - strong.mean())).sum(dim=(1, 2)).argmax()]
+        whole = (scaled(turned[None])[0] + scaled(turned[None])[0].flip(1)) / 2
+        torch.testing.assert_close(ours, whole, atol=1e-4, rtol=1e-3)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -13,6 +13,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
+FEW = 8  # pictures, mirror images among them; more keep the processor busy one class at a time
+
 
 class Output(NamedTuple):
     """What a head returns.
@@ -61,6 +63,28 @@ class Head(nn.Module):
         Here the only view is the whole face.
         """
         return evidence.squeeze(1)
+
+    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
+        """What the head says, and how much each channel of the features matters to each class.
+
+        That is the gradient of the class's logit, averaged over the map: the weights of Grad-CAM (Selvaraju
+        et al. 2017, arXiv 1610.02391, equation 1). A head that knows it without one backward pass a class
+        overrides this.
+
+        Args:
+            features: float (B, C, h, w), the body's output; the head is in evaluation mode.
+
+        Returns:
+            The output, detached, and float (B, K, C).
+        """
+        with torch.enable_grad():
+            features = features.detach().requires_grad_(True)
+            output: Output = self(features)
+            columns = output.logits.sum(dim=0).unbind()
+            gradients = [torch.autograd.grad(c, features, retain_graph=True)[0] for c in columns]
+        affect = None if output.affect is None else output.affect.detach()
+        means = [gradient.mean(dim=(2, 3)) for gradient in gradients]
+        return Output(output.logits.detach(), affect), torch.stack(means, dim=1)
 
 
 class Backbone(nn.Module):
@@ -116,6 +140,21 @@ class DeferredHead(Head):
         """As the network's own head."""
         return self.head.lay(evidence)
 
+    @torch.no_grad()
+    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
+        """As for any head; for a few pictures the backward passes of all classes go as one batch."""
+        if len(features) > FEW:
+            return super().importance(features)
+
+        def read(given: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
+            output: Output = self(given)
+            return output.logits, (output.logits, *(() if output.affect is None else (output.affect,)))
+
+        logits, pull, heard = torch.func.vjp(read, features, has_aux=True)  # type: ignore[misc]
+        classes = torch.eye(logits.shape[1], dtype=logits.dtype, device=logits.device)
+        (gradients,) = torch.func.vmap(pull)(classes[:, None].expand(-1, *logits.shape))
+        return Output(*heard), gradients.mean(dim=(3, 4)).transpose(0, 1)
+
     def forward(self, features: Tensor) -> Output:
         """What the head says of the features."""
         output: Output = self.head(self.stages(features))
@@ -146,6 +185,13 @@ class PooledLinearHead(Head):
     def keep_classes(self, columns: list[int]) -> None:
         """Drop every column of the logits but these, in this order."""
         self.classifier = kept_outputs(self.classifier, columns)
+
+    @torch.no_grad()
+    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
+        """As for any head; the same weights for every picture."""
+        output: Output = self(features)
+        weights = self.classifier.weight / (features.shape[2] * features.shape[3])
+        return output, weights.expand(len(features), -1, -1)
 
     def forward(self, features: Tensor) -> Output:
         """Features float (B, C, h, w) -> logits (B, K) and, if it was built so, affect (B, 2)."""
