@@ -7,8 +7,8 @@ import cv2
 import gradio as gr
 import numpy as np
 import pytest
-from fer_space.explaining import METHODS
 
+from fer_space.explaining import METHODS
 from fer_space.registry import DETECTORS
 from fer_space.ui.intake import examples_html, load_examples
 from fer_space.ui.page import build_page
