@@ -53,7 +53,7 @@ def build_page(
     page = gr.Blocks(title="FER Space", analytics_enabled=False, delete_cache=DELETE_CACHE_S)
     with page:
         gr.HTML(_HEADER, apply_default_css=False)
-        tabs(runs, _scene(engine), load_examples(examples) if examples else ())
+        tabs(page, runs, _scene(engine), load_examples(examples) if examples else ())
         predict_endpoint(runs.compare, engine.backbones)
         gr.HTML(_FOOTNOTE, apply_default_css=False)
     page.queue(max_size=WAITING_LINE, default_concurrency_limit=4)

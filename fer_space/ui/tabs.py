@@ -28,8 +28,8 @@ class Runs:
     detect: Detect
 
 
-def tabs(runs: Runs, scene: Scene, examples: Sequence[Example]) -> None:
-    """Lay the page's body out inside the current Blocks and wire it."""
+def tabs(page: gr.Blocks, runs: Runs, scene: Scene, examples: Sequence[Example]) -> None:
+    """Lay the page's body out inside the current Blocks, which is `page`, and wire it."""
     form = lay_out(scene, examples)
     hide = HideHandlers(form, runs.compare, runs.sensitivity, scene)
     do = Handlers(form, runs.compare, runs.detect, scene, examples, hide)
@@ -37,6 +37,7 @@ def tabs(runs: Runs, scene: Scene, examples: Sequence[Example]) -> None:
     _wire_drawing(form, do)
     _wire_rescue(form, do, hide)
     _wire_hiding(form, hide)
+    _wire_memory(page, form.left.backbones, tuple(scene.looks))
 
 
 def lay_out(scene: Scene, examples: Sequence[Example]) -> Form:
@@ -109,3 +110,17 @@ def _wire_hiding(form: Form, do: HideHandlers) -> None:
     )
     for run in runs:
         run.failure(do.failed, form.inputs, form.hidden, **QUIET)
+
+
+def _wire_memory(page: gr.Blocks, chosen: gr.CheckboxGroup, names: Sequence[str]) -> None:
+    """Keep the choice of backbones in the visitor's own browser; it holds for the next visit."""
+    kept = gr.BrowserState(None, storage_key="fer-space-models", secret="fer-space")
+
+    def recall(remembered: object) -> Any:
+        """The remembered names that still exist; all, where nothing usable is remembered."""
+        if not isinstance(remembered, list):
+            return gr.skip()
+        return [name for name in names if name in remembered] or gr.skip()
+
+    chosen.input(lambda names: names, chosen, kept, **QUIET)
+    page.load(recall, kept, chosen, **QUIET)

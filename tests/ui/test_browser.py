@@ -197,3 +197,17 @@ def test_nothing_of_ours_is_written_to_disk(visit, served: Served) -> None:
     expect(here.verdict).to_contain_text("Face 2 of 2")
     written = {file for file in served.uploads.rglob("*") if file.is_file()} - before
     assert [file.name for file in written] == ["only_me.jpg"]
+
+
+def test_the_choice_of_models_is_remembered(visit) -> None:
+    here = visit()
+    here.open_settings()
+    box = here.page.get_by_label(TOY_SPECS[1].title, exact=True)
+    box.uncheck()
+    here.page.wait_for_function("localStorage.getItem('fer-space-models') !== null")
+    here.page.reload()
+    here.open_settings()
+    expect(box).not_to_be_checked()
+    expect(here.page.get_by_label(TOY_SPECS[0].title, exact=True)).to_be_checked()
+    here.example("Portrait of the astronaut")
+    expect(here.cards).to_have_count(len(TOY_SPECS) - 1)
