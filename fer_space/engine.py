@@ -38,6 +38,7 @@ from fer_space.types import Comparison, Explanation, Face, FaceCrop, Prediction,
 from fer_space.weights import WEIGHTS_DIR, Card
 
 Image = NDArray[np.uint8]
+LEAST = 1e-300  # a smaller probability has no logarithm
 
 CROP_SIZE = 224  # side of a crop in pixels, unless a backbone reads larger ones
 
@@ -81,10 +82,10 @@ class LoadedBackbone:
         crops = [crop.image_rgb, *patched(crop.image_rgb)]
         pictures = self.card.preprocess.reduce(crops)
         logits = outputs_of(self.network, self.card.preprocess, pictures).logits
-        probabilities = self.card.probabilities(logits).numpy()
+        probabilities = np.maximum(self.card.probabilities(logits).numpy(), LEAST)
         top = int(probabilities[0].argmax())
-        odds = probabilities[:, top] / np.delete(probabilities, top, axis=1).sum(axis=1)
-        worth = np.log2(odds[0] / odds[1:]).astype(np.float32)
+        odds = np.log2(probabilities[:, top]) - np.log2(np.delete(probabilities, top, axis=1).sum(axis=1))
+        worth = (odds[0] - odds[1:]).astype(np.float32)
         return Sensitivity(self.card.name, self.card.labels[top], worth.reshape(CELLS, CELLS))
 
     def _outputs(
@@ -193,7 +194,7 @@ class Engine:
         weights = tuple(self.card(name).weight for name in names)
         columns = [self._read(self._backbone(name), shown, found, cover, method) for name in names]
         return [
-            Comparison(face, readings, weights if sum(weights) > 0.0 else ())
+            Comparison(face, readings, weights)
             for face, readings in zip(found, zip(*columns, strict=True), strict=True)
         ]
 

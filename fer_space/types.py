@@ -144,7 +144,8 @@ class Comparison:
     Attributes:
         face: where it is.
         readings: one a backbone.
-        weights: how much each counts in `weighted`, at least 0 and not all 0; none lets all count alike.
+        weights: how much each counts in `weighted`, at least 0; none at all, or zeros alone, let all count
+            alike.
     """
 
     face: Face
@@ -154,8 +155,8 @@ class Comparison:
     def __post_init__(self) -> None:
         if not self.readings:
             raise ValueError("a comparison needs at least one reading")
-        if self.weights and (len(self.weights) != len(self.readings) or not sum(self.weights) > 0.0):
-            raise ValueError("weights are one a reading, and not all 0")
+        if self.weights and (len(self.weights) != len(self.readings) or not min(self.weights) >= 0.0):
+            raise ValueError("weights are one a reading, and at least 0")
 
     @property
     def predictions(self) -> tuple[Prediction, ...]:
@@ -170,7 +171,7 @@ class Comparison:
     @cached_property
     def weighted(self) -> dict[str, float]:
         """The same, in which each backbone counts by its weight; one that counts nothing adds no emotion."""
-        return _mean(self.predictions, self.weights or [1.0] * len(self.readings))
+        return _mean(self.predictions, self.weights) if sum(self.weights) > 0.0 else self.mean
 
     @property
     def consensus(self) -> str:

@@ -41,7 +41,7 @@ class Card:
         temperature: divides the sum before the softmax; fitted on the validation split.
         affect: whether the head reads valence and arousal.
         weight: how much it counts in the weighted mean of several, at least 0; those of all backbones are
-            fitted together on the validation split.
+            fitted together on the validation split, and 0 was not fitted.
         parameters: number of weights and biases.
         sha256: of the .safetensors file, hexadecimal.
         data, licence, command: what it learned from, what one may do with it, how to make it again.
@@ -61,7 +61,7 @@ class Card:
     licence: str
     command: str
     affect: bool = False
-    weight: float = 1.0
+    weight: float = 0.0
     results: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -69,8 +69,8 @@ class Card:
             raise WeightsError(f"The card of {self.name} has a temperature that is not positive.")
         if not self.weight >= 0.0:
             raise WeightsError(f"The card of {self.name} has a weight that is below 0.")
-        if not self.labels or any(label not in EMOTIONS for label in self.labels):
-            raise WeightsError(f"The card of {self.name} names labels that are no emotions.")
+        if len(set(self.labels)) < max(len(self.labels), 2) or not set(self.labels) <= set(EMOTIONS):
+            raise WeightsError(f"The card of {self.name} must name two emotions or more, none of them twice.")
         if len(self.bias) != len(self.labels):
             raise WeightsError(f"The card of {self.name} needs one bias a label.")
 

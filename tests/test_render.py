@@ -151,8 +151,12 @@ def test_all_together_are_the_weighted_mean_beside_the_plain_one() -> None:
     html = render.average_html(replace(comparison, weights=(3.0, 1.0)))
     assert "<strong>Happiness</strong> <span>73\u202f%" in html
     assert "Happiness 55" in _plain(html)
-    assert "1 of 2 agree" in _plain(html)
+    assert "1 of 2 answer the same" in _plain(html)
     assert "bits" in html
+    assert "73\u202f%, plain mean 55" in html
+    unfitted = render.average_html(replace(comparison, weights=(0.0, 0.0)))
+    assert "Plain mean." in unfitted
+    assert "weighted" not in unfitted
     assert render.average_html(_comparison(("toy_lite", _says(happiness=1.0)))) == ""
 
 

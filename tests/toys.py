@@ -34,6 +34,7 @@ TOY_SPECS = tuple(
 )
 
 
+WEIGHTS = {"toy_lite": 0.75, "toy_resnet": 0.25}
 MEASURED = {
     setting_of("ferplus", "test", occlusion=kind): {"accuracy": 0.8, "macro_f1": 0.7}
     for kind in (None, *OCCLUSIONS)
@@ -111,7 +112,7 @@ def toy_comparison(
         crop = cover.on_crop(crop, face)
     seed = round(sum(face.box_xyxy)) + 1000 * hidden
     readings = (_reading(name, crop, seed + number, hidden) for number, name in enumerate(names))
-    return Comparison(face, tuple(readings))
+    return Comparison(face, tuple(readings), tuple(WEIGHTS.get(name, 0.0) for name in names))
 
 
 def first_cells(heatmap: NDArray[np.float32], count: int) -> NDArray[np.bool_]:

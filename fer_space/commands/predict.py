@@ -165,7 +165,7 @@ def write_maps(
     for number, comparison in enumerate(comparisons, start=1):
         for reading in comparison.readings:
             label = comparison.explained(reading, target)
-            backbone = file_stem(reading.prediction.backbone)
+            backbone = re.sub(r"[^\w.-]+", "-", reading.prediction.backbone)
             if label not in reading.explanations:
                 continue
             heatmap = reading.explanations[label].heatmap

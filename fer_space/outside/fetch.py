@@ -28,7 +28,9 @@ def fetch(name: str, *, allowed: Sequence[str] = ALLOWED, endpoint: str | None =
     known = MANIFEST.get(name)
     if known is None and not (name.startswith(HUB) and _REPO.fullmatch(name.removeprefix(HUB))):
         raise UnknownNameError.of("model to fetch", name, [*MANIFEST, f"{HUB}OWNER/REPO"])
-    receipt = _here(known) if known else None
+    earlier = read_receipt(receipt_path(name))
+    spec = known or (earlier.spec if earlier else None)
+    receipt = _here(spec) if spec else None
     if receipt is None:
         if known and known.kind == "onnx":
             receipt = _fetch_file(known, allowed)

@@ -14,14 +14,16 @@ def average_html(comparison: Comparison) -> str:
     if count < 2:
         return ""
     weighted, plain = (_as_answer(mean) for mean in (comparison.weighted, comparison.mean))
-    agreeing = round(comparison.agreement * count)
+    agreeing, fitted = round(comparison.agreement * count), sum(comparison.weights) > 0.0
+    what = f"Mean weighted by validation; ticks: the plain mean, {plain.label.capitalize()} "
+    kind = f"{what}{percent(plain.confidence)}" if fitted else "Plain mean"
     return (
         '<section class="fer-average" aria-label="All models together"><div><h3>All models together</h3>'
         f'<p class="fer-top"><strong>{weighted.label.capitalize()}</strong> '
         f"<span>{percent(weighted.confidence)}</span></p>"
-        f'<p class="fer-facts">Mean weighted by validation; ticks: the plain mean, '
-        f"{plain.label.capitalize()} {percent(plain.confidence)}.<br>{agreeing} of {count} agree with it; "
-        f"disagreement {bits(comparison.disagreement)}</p></div>{bars_html(weighted, plain)}</section>"
+        f'<p class="fer-facts">{kind}.<br>{agreeing} of {count} answer the same as the plain mean; '
+        f"disagreement {bits(comparison.disagreement)}</p></div>"
+        f"{bars_html(weighted, plain if fitted else None, 'plain mean')}</section>"
     )
 
 

@@ -7,18 +7,19 @@ from fer_space.render.look import percent
 from fer_space.types import Prediction
 
 
-def bars_html(prediction: Prediction, original: Prediction | None = None) -> str:
+def bars_html(prediction: Prediction, original: Prediction | None = None, tick: str = "was") -> str:
     """Build the bars of an answer; an emotion that the backbone does not have gets a dash.
 
     Args:
         prediction: the answer.
         original: the same backbone's answer before a change; its values are ticks on the bars.
+        tick: the word for a tick, for people who do not see it.
     """
-    bars = "".join(_bar(prediction, original, emotion) for emotion in EMOTIONS)
+    bars = "".join(_bar(prediction, original, emotion, tick) for emotion in EMOTIONS)
     return f'<ul class="fer-bars{" fer-ticked" if original else ""}">{bars}</ul>'
 
 
-def _bar(prediction: Prediction, original: Prediction | None, emotion: str) -> str:
+def _bar(prediction: Prediction, original: Prediction | None, emotion: str, tick: str) -> str:
     name = emotion.capitalize()
     if emotion not in prediction.probabilities:
         return (
@@ -29,10 +30,10 @@ def _bar(prediction: Prediction, original: Prediction | None, emotion: str) -> s
     probability = prediction.probabilities[emotion]
     before = original.probabilities.get(emotion) if original else None
     written = escape(percent(probability))
-    spoken = written if before is None else f"{written}, was {escape(percent(before))}"
-    tick = "" if before is None else f'<s style="left:{100 * before:.1f}%"></s>'
+    spoken = written if before is None else f"{written}, {tick} {escape(percent(before))}"
+    line = "" if before is None else f'<s style="left:{100 * before:.1f}%"></s>'
     return (
         f'<li{top}><span>{name}</span><i role="meter" aria-label="{name}" aria-valuemin="0" '
         f'aria-valuemax="100" aria-valuenow="{100 * probability:.0f}" aria-valuetext="{spoken}">'
-        f'<em style="width:{100 * probability:.1f}%"></em>{tick}</i><b>{written}</b></li>'
+        f'<em style="width:{100 * probability:.1f}%"></em>{line}</i><b>{written}</b></li>'
     )

@@ -165,4 +165,5 @@ class Form:
 
     def asked(self, values: Values) -> Asked:
         """By what a picture is to be read."""
-        return Asked(values[self.left.backbones], values[self.left.detector], values[self.maps.method])
+        chosen = tuple(dict.fromkeys(values[self.left.backbones]))  # a forged list may repeat itself
+        return Asked(chosen, values[self.left.detector], values[self.maps.method])

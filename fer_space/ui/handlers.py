@@ -5,6 +5,7 @@ Every event takes the values of the page's components and gives new values of so
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from math import isfinite
 from typing import Any
 
 import gradio as gr
@@ -15,7 +16,7 @@ from fer_space.types import Face
 from fer_space.ui.forms import Form, Values
 from fer_space.ui.hide_handlers import HideHandlers
 from fer_space.ui.intake import Example, uploaded_bytes
-from fer_space.ui.shared import counting
+from fer_space.ui.shared import counting, given
 from fer_space.ui.sitting import NO_FACE, UNFORESEEN, Compare, Sitting, read_picture
 from fer_space.ui.views import Scene, photo_view, placing_view, results_view, verdict_view
 
@@ -59,7 +60,7 @@ class Handlers:
         progress: gr.Progress = gr.Progress(),  # noqa: B008
     ) -> Shown:
         """Read an example."""
-        data = self._examples[event.index % len(self._examples)].file.read_bytes()
+        data = self._examples[_index(event) % len(self._examples)].file.read_bytes()
         return self._read(data, values, None, progress)
 
     def again(self, values: Values, progress: gr.Progress = gr.Progress()) -> Shown:  # noqa: B008
@@ -87,7 +88,7 @@ class Handlers:
 
     def choose(self, values: Values, event: gr.EventData) -> Shown:
         """Show another face."""
-        return self._show(self._form.sitting(values).select(event.index), values)
+        return self._show(self._form.sitting(values).select(given(event, "index")), values)
 
     def redraw(self, values: Values) -> Shown:
         """Draw other maps of the same reading."""
@@ -110,7 +111,10 @@ class Handlers:
         sitting, rescue = self._form.sitting(values), self._form.rescue
         if sitting.problem != NO_FACE:
             return gr.skip()
-        middle = {rescue.across: _per_cent(event.across), rescue.down: _per_cent(event.down)}
+        middle = {
+            rescue.across: _per_cent(given(event, "across")),
+            rescue.down: _per_cent(given(event, "down")),
+        }
         face = rescue.face({**values, **middle}, sitting.size_wh)
         return {**middle, self._form.left.photo: placing_view(sitting, face)}
 
@@ -166,6 +170,13 @@ class Handlers:
         return f"{found}. Choose it in the settings." if number else f"{found}."
 
 
+def _index(event: gr.EventData) -> int:
+    index = given(event, "index")
+    return index if isinstance(index, int) else 0
+
+
 def _per_cent(share: object) -> float:
     """A share of a side, from the page, as a slider's value."""
-    return round(min(max(float(share), 0.0), 1.0) * 100, 1) if isinstance(share, int | float) else 50.0
+    if not (isinstance(share, int | float) and isfinite(share)):
+        return 50.0
+    return round(min(max(float(share), 0.0), 1.0) * 100, 1)

@@ -9,7 +9,7 @@ from fer_space.ui.forms import Form, Values
 from fer_space.ui.hide_views import covered_view, easel_view, outcome_view, pair_view, slid_view
 from fer_space.ui.hiding import Hiding, Slide, cover_faces, read_painted, slide_patch, window_of
 from fer_space.ui.intake import painted_strokes
-from fer_space.ui.shared import counting
+from fer_space.ui.shared import counting, given
 from fer_space.ui.sitting import NO_PICTURE, UNFORESEEN, Compare, Sitting
 from fer_space.ui.views import Scene
 
@@ -51,7 +51,7 @@ class HideHandlers:
         if not sitting.comparisons:
             return self._draw(sitting, hiding, values)
         try:
-            strokes = painted_strokes(event.strokes)
+            strokes = painted_strokes(given(event, "strokes"))
         except FerSpaceError as error:
             return self._draw(sitting, Hiding(sitting.comparisons, problem=str(error)), values)
         window = window_of(sitting, values[self._form.hide.where] == WHOLE)

@@ -44,7 +44,7 @@ class Hiding:
 
     def for_sitting(self, sitting: Sitting) -> "Hiding":
         """Itself where it belongs to the sitting, else an empty one that does."""
-        return self if self.of is sitting.comparisons else Hiding(sitting.comparisons)
+        return self if self.of and self.of is sitting.comparisons else Hiding(sitting.comparisons)
 
 
 def has_68(face: Face) -> bool:
@@ -94,7 +94,7 @@ def slide_patch(
         slid = [s for name in each(sitting.asked.backbones) for s in slide(image, face, backbones=[name])]
     except FerSpaceError as error:
         return replace(hiding, slid=(), problem=str(error))
-    return replace(hiding, slid=tuple(slid), slid_face=sitting.selected)
+    return replace(hiding, slid=tuple(slid), slid_face=sitting.selected, problem="")
 
 
 def window_of(sitting: Sitting, whole: bool) -> Window:
@@ -114,11 +114,13 @@ def lay_over(image_rgb: Image, strokes_rgba: NDArray[np.uint8], window: Window) 
     """A new picture with strokes, uint8 (h, w, 4) of any size, over a window of it."""
     left, top, right, bottom = window
     size_hw = bottom - top, right - left
-    alpha = resize(np.repeat(strokes_rgba[..., 3:], 3, axis=2), size_hw) / 255.0
+    alpha = resize(np.ascontiguousarray(strokes_rgba[..., 3]), size_hw)
     colours = resize(np.ascontiguousarray(strokes_rgba[..., :3]), size_hw)
     painted = image_rgb.copy()
     under = painted[top:bottom, left:right]
-    painted[top:bottom, left:right] = (under * (1 - alpha) + colours * alpha).round().astype(np.uint8)
+    for row in np.flatnonzero(alpha.any(axis=1)):  # row by row: a large photo has no room for copies in float
+        share = alpha[row, :, None].astype(np.float32) / 255.0
+        under[row] = (under[row] * (1 - share) + colours[row] * share).round().astype(np.uint8)
     return painted
 
 

@@ -49,6 +49,14 @@ def model_event(*progress_on: Any, bar: bool = False) -> dict[str, Any]:
     }
 
 
+def given(event: gr.EventData, name: str) -> Any:
+    """What the page sent with an event under a name; None where a forged event lacks it."""
+    try:
+        return getattr(event, name)
+    except (AttributeError, KeyError, TypeError):
+        return None
+
+
 def counting(progress: gr.Progress) -> Callable[[Sequence[str]], Iterable[str]]:
     """Go through backbones and show how far that is."""
 

@@ -134,6 +134,10 @@ def read_faces(
         faces = [comparison.face for comparison in column]
         columns.append(column)
     return [
-        Comparison(row[0].face, tuple(comparison.readings[0] for comparison in row))
+        Comparison(
+            row[0].face,
+            tuple(comparison.readings[0] for comparison in row),
+            sum((comparison.weights for comparison in row), ()),
+        )
         for row in zip(*columns, strict=True)
     ]

@@ -171,3 +171,22 @@ def test_robustness_shows_what_was_measured(settings: dict[str, float], shown: b
     results = {name: {"accuracy": value, "macro_f1": value} for name, value in settings.items()}
     html = robustness_view({TWO[0]: SimpleNamespace(results=results)}, LOOKS)
     assert bool(html) == shown
+
+
+def test_a_problem_goes_with_what_caused_it(desk: Desk) -> None:
+    desk.run(desk.hide.slide)
+    assert 'role="alert"' in desk.outcome
+    desk.example(PORTRAIT)
+    assert 'role="alert"' not in desk.outcome
+    _paint(desk, (slice(0, 0), slice(0, 0)))
+    assert NOTHING_PAINTED in desk.outcome
+    desk.run(desk.hide.slide)
+    assert 'role="alert"' not in desk.outcome
+
+
+@pytest.mark.parametrize("strokes", [None, 3, "file:///etc/passwd", "data:image/png;base64,AAAA"])
+def test_forged_strokes_are_a_sentence(desk: Desk, strokes: object) -> None:
+    desk.example(PORTRAIT)
+    desk.run(desk.hide.painted, click(strokes=strokes))
+    assert 'role="alert"' in desk.outcome
+    assert UNFORESEEN not in desk.outcome

@@ -218,3 +218,19 @@ def test_only_predict_is_public() -> None:
     page = build_page(ToyEngine(TWO), examples=EXAMPLES)
     public = [fn.api_name for fn in page.fns.values() if fn.api_visibility == "public"]
     assert public == ["predict"]
+
+
+@pytest.mark.parametrize("forged", [click(), click(index="2"), click(index=None), click(index=[1])])
+def test_a_forged_event_breaks_nothing(desk: Desk, forged: object) -> None:
+    desk.run(desk.do.example, forged)
+    assert desk.sitting.comparisons
+    desk.run(desk.do.choose, forged)
+
+
+@pytest.mark.parametrize("method", ["grad-cam", SLOW])
+def test_a_repeated_name_is_read_once_and_weights_stay(desk: Desk, method: str) -> None:
+    desk.set(desk.form.left, backbones=[TWO[0]] * 50 + [TWO[1]])
+    desk.set(desk.form.maps, method=method)
+    sitting = desk.example(0)
+    assert [p.backbone for p in sitting.shown.predictions] == TWO
+    assert sitting.shown.weights == (0.75, 0.25)
