@@ -40,8 +40,6 @@ from fer_space.weights import WEIGHTS_DIR, Card
 Image = NDArray[np.uint8]
 LEAST = 1e-300  # a smaller probability has no logarithm
 
-CROP_SIZE = 224  # side of a crop in pixels, unless a backbone reads larger ones
-
 
 @dataclass(frozen=True, eq=False)
 class LoadedBackbone:
@@ -74,8 +72,7 @@ class LoadedBackbone:
 
     def crop(self, image_rgb: Image, face: Face) -> FaceCrop:
         """Cut a face out as the card wants it, no smaller than the network reads it."""
-        size = max(CROP_SIZE, self.card.preprocess.native_size)
-        return crop_face(image_rgb, face, self.card.crop, size)
+        return crop_face(image_rgb, face, self.card.crop, self.card.crop_size)
 
     def sensitivity(self, crop: FaceCrop) -> Sensitivity:
         """Read a crop with a patch at every place (`fer_space.sensitivity`), all in one batch."""

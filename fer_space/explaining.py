@@ -102,7 +102,10 @@ def explain(
         _, _, maps = read_with_maps(backbone, preprocess, pictures)
         return maps[:, list(columns)]
     features = features_of(backbone, preprocess, pictures)
-    maps = torch.stack([_maps(backbone.head, features, column, method) for column in columns], dim=1)
+    if method == EIGENCAM:
+        maps = _maps(backbone.head, features, 0, method)[:, None].expand(-1, len(columns), -1, -1)
+    else:
+        maps = torch.stack([_maps(backbone.head, features, column, method) for column in columns], dim=1)
     return mirror_mean_maps(maps).cpu()
 
 

@@ -24,6 +24,7 @@ from fer_space.labels import EMOTIONS
 from fer_space.preprocess import Preprocess
 from fer_space.registry import BACKBONES, BackboneSpec, backbone_spec, look_up
 
+CROP_SIZE = 224
 WEIGHTS_DIR = Path(os.environ.get("FER_SPACE_WEIGHTS", Path(__file__).parent.parent / "weights"))
 
 
@@ -78,6 +79,11 @@ class Card:
     def title(self) -> str:
         """How the page and tables write the backbone's name."""
         return look_up(self.name).title
+
+    @property
+    def crop_size(self) -> int:
+        """Side in pixels of the crops that are cut for it: 224, unless the network reads larger ones."""
+        return max(CROP_SIZE, self.preprocess.native_size)
 
     def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
         """Calibrated probabilities float64 (N, K) of logits (N, K)."""

@@ -68,7 +68,10 @@ def test_missing_weights_and_unknown_names_are_sentences(tiny: str, tmp_path: Pa
     "change",
     [
         pytest.param({"temperature": 0.0}, id="zero temperature"),
-        pytest.param({"labels": ["hunger"]}, id="no emotion"),
+        pytest.param({"labels": ["hunger", "fear"], "bias": [0.0, 0.0]}, id="no emotion"),
+        pytest.param({"labels": ["fear", "fear"], "bias": [0.0, 0.0]}, id="one twice"),
+        pytest.param({"labels": ["fear"], "bias": [0.0]}, id="one alone"),
+        pytest.param({"weight": -1.0}, id="weight below 0"),
         pytest.param({"surprise_field": 1}, id="unknown field"),
         pytest.param({"preprocess": {}}, id="half a preprocess"),
         pytest.param({"name": "efficientnet_lite0"}, id="card of another"),

@@ -26,7 +26,12 @@ Picture = NDArray[np.uint8]
 
 
 def face_crops(
-    engine: Engine, faces: FaceSet, rule: CropRule, detector: str | None, occlusion: str | None = None
+    engine: Engine,
+    faces: FaceSet,
+    rule: CropRule,
+    detector: str | None,
+    occlusion: str | None = None,
+    size: int = 224,
 ) -> Iterator[Picture | None]:
     """The crop of each picture's largest face, or None where none is found; pictures are read one by one.
 
@@ -41,7 +46,7 @@ def face_crops(
         if not seen:
             yield None
             continue
-        crop = crop_face(picture, seen[0], rule)
+        crop = crop_face(picture, seen[0], rule, size)
         landmarks = landmarks_in_crop(seen[0], crop)
         yield occlude(crop.image_rgb, occlusion, landmarks) if occlusion else crop.image_rgb
 
@@ -74,7 +79,7 @@ def predict_set(
         mirror: whether each face is averaged with its mirror image.
         embed: whether what the classifier reads is kept.
     """
-    crops = face_crops(engine, faces, card.crop, detector, occlusion)
+    crops = face_crops(engine, faces, card.crop, detector, occlusion, card.crop_size)
     reduced = [None if crop is None else card.preprocess.reduce([crop]) for crop in crops]
     found = np.array([picture is not None for picture in reduced], dtype=np.bool_)
     readout = None

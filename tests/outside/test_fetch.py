@@ -96,6 +96,9 @@ def test_hub_model(server: Server, repo: Path, cache: Path):
     assert not any("bin" in path or ".py" in path for path in server.asked)
     assert present() == (NAME,)
     assert known()[NAME] == receipts()[NAME].spec == receipt.spec
+    asked = len(server.asked)
+    assert fetch(NAME, endpoint=server.url) == receipt
+    assert len(server.asked) == asked  # it is here and unchanged
 
 
 FER2013 = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")

@@ -51,6 +51,13 @@ def test_preprocess(change: dict[str, object], expected: Preprocess):
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
+        ({"rescale_factor": "x"}, "from 0 to 1"),
+        ({"size": {"height": [1], "width": [1]}}, "squares"),
+        ({"size": 1_000_000}, "squares"),
+        ({"image_mean": ["a", 1, 1]}, "normalised"),
+        ({"image_mean": [None, 1, 1]}, "normalised"),
+        ({"image_std": [float("nan"), 1, 1]}, "normalised"),
+        ({"image_std": [0, 0, 0]}, "not positive"),
         pytest.param({"size": {"height": 32, "width": 40}}, "squares", id="no square"),
         pytest.param({"size": None}, "squares", id="no size"),
         pytest.param({"rescale_factor": 1.0}, "from 0 to 1", id="0 to 255"),
