@@ -9,6 +9,7 @@ The processes are started here (`--processes`), or by `accelerate launch`, on on
 """
 
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -106,5 +107,9 @@ def _enter(rank: int, job: Callable[[Worker], None], size: int, meeting: Path) -
     distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
     try:
         job(Worker(rank, size))
+        distributed.barrier()  # nobody leaves while another still talks
     finally:
         distributed.destroy_process_group()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(0)  # the interpreter's own end races with threads of torch, and now and then aborts
