@@ -78,9 +78,9 @@ def eyes_and_mouth(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
 
 def landmarks_in_crop(face: Face, crop: FaceCrop) -> NDArray[np.float64] | None:
     """The 68 landmarks of a face in pixels of its crop, float64 (68, 2); None where it has no 68."""
-    if face.landmarks is None or len(face.landmarks) != 68:
+    if face.all_68 is None:
         return None
-    return np.asarray(face.landmarks @ crop.photo_to_crop[:, :2].T + crop.photo_to_crop[:, 2])
+    return np.asarray(face.all_68 @ crop.photo_to_crop[:, :2].T + crop.photo_to_crop[:, 2])
 
 
 def invert(transform: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -34,8 +34,8 @@ class Cover:
         if self.kind in CROP_ONLY:
             return covered
         for face in faces:
-            if face.landmarks is not None and len(face.landmarks) == 68:
-                covered = self._draw(covered, face.landmarks)
+            if face.all_68 is not None:
+                covered = self._draw(covered, face.all_68)
         return covered
 
     def on_crop(self, crop: FaceCrop, face: Face) -> FaceCrop:

@@ -4,6 +4,7 @@ Modules of single backbones and detectors are imported by their builder, so that
 costs nothing.
 """
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
@@ -213,6 +214,11 @@ def detector_spec(name: str) -> DetectorSpec:
     if name not in DETECTORS:
         raise UnknownNameError.of("detector", name, DETECTORS)
     return DETECTORS[name]
+
+
+def file_name_of(name: str) -> str:
+    """A model's name as it can stand in a file's name: a model of the Hub is named hub:OWNER/REPO."""
+    return re.sub(r"[^\w.-]+", "-", name)
 
 
 def _resolve(target: str) -> Callable[..., Any]:

@@ -45,6 +45,11 @@ class Face:
         if self.landmarks is not None and self.landmarks.shape not in ((68, 2), (5, 2)):
             raise ValueError(f"landmarks must be (68, 2) or (5, 2): {self.landmarks.shape}")
 
+    @property
+    def all_68(self) -> NDArray[np.float32] | None:
+        """The landmarks where all 68 are known, float32 (68, 2), else None."""
+        return self.landmarks if self.landmarks is not None and len(self.landmarks) == 68 else None
+
 
 @dataclass(frozen=True, eq=False)
 class FaceCrop:

@@ -58,9 +58,9 @@ def _landmarks(image_rgb: NDArray[np.uint8], engine: Engine) -> NDArray[np.float
     scale = max(1.0, SMALLEST / min(height, width))
     enlarged = resize(image_rgb, (round(height * scale), round(width * scale))) if scale > 1.0 else image_rgb
     faces = engine.detect(enlarged)
-    if not faces or faces[0].landmarks is None or len(faces[0].landmarks) != 68:
+    if not faces or faces[0].all_68 is None:
         return None
-    return np.asarray((faces[0].landmarks.astype(np.float64) + 0.5) / scale - 0.5)
+    return np.asarray((faces[0].all_68.astype(np.float64) + 0.5) / scale - 0.5)
 
 
 def _masked_png(row: Row, landmarks: NDArray[np.float64]) -> bytes:

@@ -26,7 +26,7 @@ from fer_space.gradcam import METHOD
 from fer_space.imaging import decode_image, encode_png
 from fer_space.labels import EMOTIONS
 from fer_space.occlusion import OCCLUSIONS
-from fer_space.registry import DEFAULT_DETECTOR, DETECTORS
+from fer_space.registry import DEFAULT_DETECTOR, DETECTORS, file_name_of
 from fer_space.render import overlay
 from fer_space.report import comparison_record, covered_record
 from fer_space.sources import read_source
@@ -165,7 +165,7 @@ def write_maps(
     for number, comparison in enumerate(comparisons, start=1):
         for reading in comparison.readings:
             label = comparison.explained(reading, target)
-            backbone = re.sub(r"[^\w.-]+", "-", reading.prediction.backbone)
+            backbone = file_name_of(reading.prediction.backbone)
             if label not in reading.explanations:
                 continue
             heatmap = reading.explanations[label].heatmap

@@ -86,6 +86,4 @@ def _overlap(one: Face, other: Face) -> float:
 
 
 def _with_68(image_rgb: NDArray[np.uint8], face: Face, landmarker: Landmarker) -> Face:
-    if face.landmarks is not None and len(face.landmarks) == 68:
-        return face
-    return landmarker.fit(image_rgb, face)
+    return face if face.all_68 is not None else landmarker.fit(image_rgb, face)

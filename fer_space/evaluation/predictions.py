@@ -7,7 +7,6 @@ model does not have that emotion. The file's metadata holds `About` as JSON unde
 """
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from numpy.typing import NDArray
 from fer_space.errors import InputError
 from fer_space.evaluation.classes import known_to, on_data_classes
 from fer_space.labels import EMOTIONS
+from fer_space.registry import file_name_of
 from fer_space.weights import setting_of
 
 KEY = b"fer_space"
@@ -56,7 +56,7 @@ class About:
     def stem(self) -> str:
         """Stem of the file's name: BACKBONE-DATA-SPLIT, then detector, occlusion and noflip if they apply."""
         settings = (self.detector, self.occlusion, None if self.flip else "noflip")
-        backbone = re.sub(r"[^\w.-]+", "-", self.backbone)  # a model of the Hub is named hub:OWNER/REPO
+        backbone = file_name_of(self.backbone)
         return "-".join(part for part in (backbone, self.data, self.split, *settings) if part)
 
     @property

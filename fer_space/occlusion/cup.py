@@ -1,12 +1,14 @@
 """The shape of a mask that stands off the face: two halves that meet in a seam from the nose to the chin."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 
 from fer_space.occlusion.curves import lerp, through
-from fer_space.occlusion.layers import Plane
+from fer_space.occlusion.layers import Colour, Layer, Plane, Window, stacked, tinted
+from fer_space.occlusion.loops import WIDTH, ear_loops
 from fer_space.occlusion.pose import Points, Pose
 
 _TURNED = 0.05  # `Pose.nose` from which on the seam hides the far side of nose and lips
@@ -71,6 +73,21 @@ class Cup:
         left, right = (np.abs(_x_at(y, rim) - _x_at(y, self.seam)) for rim in self.rims)
         reach = np.maximum(np.where(off < 0.0, left, right), np.float32(0.02))
         return off, np.minimum(np.abs(off) / reach, np.float32(1.2))
+
+
+# Of a window, a pose, the cup and the outlines of its halves: how bright each pixel is, float32 (h, w).
+Shade = Callable[[Window, Pose, Cup, list[Points]], Plane]
+
+
+def paint_cup(
+    pose: Pose, size_hw: tuple[int, int], colour: Colour, cut: Cut, shade: Shade, cord: float = WIDTH
+) -> Layer:
+    """A cup of a cut over its ear loops, `cord` sides wide, for a picture of `size_hw`."""
+    cup = Cup.on(pose, cut)
+    halves = cup.halves(pose)
+    window = Window.around(halves, size_hw)
+    layer = Layer(window, window.fill(*halves), tinted(colour, shade(window, pose, cup, halves)))
+    return stacked([*ear_loops(pose, size_hw, colour, cord), layer])
 
 
 def _rim(jaw: Points, top: Points, chin: Points, cut: Cut) -> Points:

@@ -2,11 +2,10 @@
 
 import numpy as np
 
-from fer_space.occlusion.cup import Cup, Cut
+from fer_space.occlusion.cup import Cup, Cut, paint_cup
 from fer_space.occlusion.curves import lerp, rounded, through
-from fer_space.occlusion.layers import Colour, Layer, Plane, Window, stacked, tinted
+from fer_space.occlusion.layers import Colour, Layer, Plane, Window, tinted
 from fer_space.occlusion.light import ridge, woven
-from fer_space.occlusion.loops import ear_loops
 from fer_space.occlusion.pose import Points, Pose
 
 _CUT = Cut(bridge=0.9, slack=1.03, drop=0.02, corner=0.12, bell=1.0)
@@ -26,12 +25,7 @@ _FOLDS = (
 
 def paint_cloth(pose: Pose, size_hw: tuple[int, int], colour: Colour) -> Layer:
     """The mask over its ear loops, for a picture of `size_hw`."""
-    cup = Cup.on(pose, _CUT)
-    halves = cup.halves(pose)
-    window = Window.around(halves, size_hw)
-    shade = _cloth_shade(window, pose, cup, halves)
-    layer = Layer(window, window.fill(*halves), tinted(colour, shade))
-    return stacked([*ear_loops(pose, size_hw, colour, _CORD), layer])
+    return paint_cup(pose, size_hw, colour, _CUT, _cloth_shade, _CORD)
 
 
 def _cloth_shade(window: Window, pose: Pose, cup: Cup, halves: list[Points]) -> Plane:

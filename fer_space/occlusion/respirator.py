@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from fer_space.occlusion.cup import Cup, Cut
-from fer_space.occlusion.layers import Colour, Layer, Plane, Window, stacked, tinted
+from fer_space.occlusion.cup import Cup, Cut, paint_cup
+from fer_space.occlusion.layers import Colour, Layer, Plane, Window
 from fer_space.occlusion.light import ridge
-from fer_space.occlusion.loops import ear_loops
 from fer_space.occlusion.pose import Points, Pose
 
 _CUT = Cut(bridge=0.37, slack=1.05, drop=0.045, corner=0.4, bell=0.3)
@@ -14,12 +13,7 @@ _FOLD = 0.026  # width of the folded edge, in sides
 
 def paint_kn95(pose: Pose, size_hw: tuple[int, int], colour: Colour) -> Layer:
     """The cup over its ear loops, for a picture of `size_hw`."""
-    cup = Cup.on(pose, _CUT)
-    halves = cup.halves(pose)
-    window = Window.around(halves, size_hw)
-    shade = _shade(window, pose, cup, halves)
-    layer = Layer(window, window.fill(*halves), tinted(colour, shade))
-    return stacked([*ear_loops(pose, size_hw, colour), layer])
+    return paint_cup(pose, size_hw, colour, _CUT, _shade)
 
 
 def _shade(window: Window, pose: Pose, cup: Cup, halves: list[Points]) -> Plane:

@@ -15,7 +15,7 @@ from fer_space.render import (
     sensitivity_html,
 )
 from fer_space.ui.easel import easel_html, slider_html
-from fer_space.ui.hiding import PAINTED, Hiding, has_68, window_of
+from fer_space.ui.hiding import PAINTED, Hiding, window_of
 from fer_space.ui.sitting import Sitting
 from fer_space.ui.views import Scene, problem_html, which_html
 from fer_space.weights import Card, setting_of
@@ -37,7 +37,7 @@ def outcome_view(sitting: Sitting, hiding: Hiding, scene: Scene) -> str:
     if not hiding.covered:
         return ""
     covered = hiding.covered[sitting.selected]
-    drawn_by_average = covered.kind != PAINTED and not has_68(covered.before.face)
+    drawn_by_average = covered.kind != PAINTED and covered.before.face.all_68 is None
     note = f'<p class="fer-note">{_AVERAGE}</p>' if drawn_by_average else ""
     sentence = covered_verdict_html(covered, scene.looks)
     return f'<p class="fer-verdict">{which_html(sitting)}{sentence}</p>{note}'
@@ -48,7 +48,7 @@ def pair_view(sitting: Sitting, hiding: Hiding) -> str:
     if not hiding.covered:
         return ""
     covered = hiding.covered[sitting.selected]
-    if hiding.photo_uri and (covered.kind == PAINTED or has_68(covered.before.face)):
+    if hiding.photo_uri and (covered.kind == PAINTED or covered.before.face.all_68 is not None):
         window = window_of(sitting, whole=False)
         return slider_html(sitting.photo_uri, hiding.photo_uri, sitting.size_wh, window, "photo")
     before, after = (side.readings[0].crop.image_rgb for side in (covered.before, covered.after))

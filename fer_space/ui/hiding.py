@@ -12,7 +12,7 @@ from fer_space.errors import FerSpaceError
 from fer_space.imaging import resize
 from fer_space.occlusion import CROP_ONLY
 from fer_space.render import data_uri, shrink
-from fer_space.types import Comparison, Face
+from fer_space.types import Comparison
 from fer_space.ui.sitting import Compare, Each, Image, Sitting, read_faces
 
 Slide = Callable[..., Iterator[Sensitivity]]
@@ -45,11 +45,6 @@ class Hiding:
     def for_sitting(self, sitting: Sitting) -> "Hiding":
         """Itself where it belongs to the sitting, else an empty one that does."""
         return self if self.of and self.of is sitting.comparisons else Hiding(sitting.comparisons)
-
-
-def has_68(face: Face) -> bool:
-    """Whether something can be drawn on a face by its landmarks."""
-    return face.landmarks is not None and len(face.landmarks) == 68
 
 
 def cover_faces(
