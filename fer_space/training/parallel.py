@@ -14,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import NoReturn
 
 import torch
 from torch import Tensor, distributed, nn
@@ -85,6 +86,7 @@ def run_workers(job: Callable[[Worker], None], size: int, device: torch.device) 
     """
     if launched_size():
         job(_launched(device))
+        _part()
         return
     if size == 1:
         job(Worker(device=device))
@@ -107,9 +109,25 @@ def _enter(rank: int, job: Callable[[Worker], None], size: int, meeting: Path) -
     distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
     try:
         job(Worker(rank, size))
-        distributed.barrier()  # nobody leaves while another still talks
-    finally:
+    except BaseException:
         distributed.destroy_process_group()
+        raise
+    _part()
+    leave()
+
+
+def _part() -> None:
+    """Leave the group of processes, together: nobody goes while another still talks."""
+    if distributed.is_initialized():
+        distributed.barrier()
+        distributed.destroy_process_group()
+
+
+def leave() -> NoReturn:
+    """End a process of several, its work done, without the interpreter's own end.
+
+    That races with threads of torch, and now and then aborts.
+    """
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)  # the interpreter's own end races with threads of torch, and now and then aborts
+    os._exit(0)

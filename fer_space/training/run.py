@@ -11,7 +11,7 @@ from fer_space.inference import resolve_device
 from fer_space.training.config import TrainConfig
 from fer_space.training.finish import write_card
 from fer_space.training.loop import train
-from fer_space.training.parallel import Worker, launched_size, leads_launch, run_workers
+from fer_space.training.parallel import Worker, launched_size, leads_launch, leave, run_workers
 from fer_space.training.pictures import LabelledPictures
 from fer_space.training.recipe import Recipe
 from fer_space.training.start import guide_for, open_run, preprocess_for, start_network
@@ -44,7 +44,7 @@ def run(
 
     With `stop_after` the run ends after that epoch, its schedule unfinished; 0 lets it run to its end.
     `device` is one of `fer_space.inference.DEVICES`. Under `accelerate launch` the launched processes share
-    every batch.
+    every batch, and end here.
     Raises InputError or DataError when the config or the data cannot be used.
     """
     if Path(config.init).is_file() and Path(config.init).parent.resolve() == out.resolve():
@@ -62,6 +62,8 @@ def run(
     run_workers(Job(config, train_set, valid_set, out, resume, stop_after), config.processes, place)
     if leads_launch():
         write_card(config, train_set, valid_set, out)
+    if launched_size():
+        leave()
 
 
 def read_pictures(config: TrainConfig) -> tuple[LabelledPictures, LabelledPictures]:

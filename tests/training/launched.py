@@ -5,8 +5,9 @@ from pathlib import Path
 
 import torch
 
-from fer_space.training.parallel import run_workers
+from fer_space.training.parallel import leave, run_workers
 from tests.training.test_loop import Share
 
 if __name__ == "__main__":
     run_workers(Share(Path(sys.argv[1])), 1, torch.device("cpu"))
+    leave()
