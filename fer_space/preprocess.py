@@ -14,6 +14,7 @@ from fer_space.imaging import resize
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
+LUMA = (0.299, 0.587, 0.114)  # ITU-R 601
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ class Preprocess:
         std = values.new_tensor(self.std).view(1, 3, 1, 1)
         normalised = (values / 255.0 - mean) / std  # one gray channel spreads over the three
         return normalised.contiguous(memory_format=torch.channels_last)
+
+    def see(self, pictures: Tensor) -> Tensor:
+        """`normalise` for pictures made for another network: colour is dropped first where this one must."""
+        if self.gray and pictures.shape[1] == 3:
+            weights = pictures.new_tensor(LUMA).view(1, 3, 1, 1)
+            pictures = (pictures * weights).sum(dim=1, keepdim=True)
+        return self.normalise(pictures)
 
     def pictures(self, inputs: Tensor) -> Tensor:
         """The way back from `normalise`: float (B, 3, S, S) -> uint8 (B, 3, S, S), to look at."""

@@ -15,7 +15,6 @@ from fer_space.backbones.base import Backbone
 from fer_space.gradcam import attend
 from fer_space.preprocess import Preprocess
 
-LUMA = (0.299, 0.587, 0.114)  # ITU-R 601, as in fer_space.preprocess
 NOISE = 1e-5  # a map that varies by less than this share of its peak is flat but for rounding
 
 
@@ -50,9 +49,7 @@ def guide_maps(
     Returns:
         float (B, h, w) in [0, 1].
     """
-    if preprocess.gray and pictures.shape[1] == 3:
-        pictures = (pictures * pictures.new_tensor(LUMA).view(1, 3, 1, 1)).sum(dim=1, keepdim=True)
-    return class_maps(guide, preprocess.normalise(pictures), classes)
+    return class_maps(guide, preprocess.see(pictures), classes)
 
 
 def percent_map(maps: Tensor, size: int) -> Tensor:

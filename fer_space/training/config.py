@@ -30,6 +30,7 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("erase", 0, 1),
     ("second_label", 0, 1),
     ("mix_share", 0, 1),
+    ("teacher_share", 0, 1),
     ("mask", 0, 1),
     ("upper", 0, 1),
     ("focal_gamma", 0, 10),
@@ -65,6 +66,8 @@ class TrainConfig:
         mix: how two pictures and their targets become one (`fer_space.training.mixing`).
         mix_share: share of the pictures that are mixed; the papers of mixup and SnapMix mix all of them.
         guide: backbone in the folder of weights whose attention Attentive CutMix follows.
+        teachers: backbones in the folder of weights, with commas between them, whose mean answer has
+            `teacher_share` of every target (`fer_space.training.teaching`); nothing for none.
         mask, upper: share of faces that wear a mask, or show only what one leaves free (`masking`).
         loss: see `fer_space.training.losses`.
         focal_gamma: exponent of the focal loss.
@@ -116,6 +119,8 @@ class TrainConfig:
     mix: MixName = "none"
     mix_share: float = 0.5
     guide: str = "efficientnet_lite0"
+    teachers: str = ""
+    teacher_share: float = 0.5
     mask: float = 0.0
     upper: float = 0.0
     loss: LossName = "ce"
@@ -144,8 +149,8 @@ class TrainConfig:
             raise InputError("--batch-size must be a multiple of --processes.")
         if self.target == "multi" and self.label_smoothing:
             raise InputError("--target multi takes any accepted emotion; label smoothing would accept all.")
-        if self.target == "multi" and (self.mix != "none" or self.loss != "ce"):
-            raise InputError("--target multi has a loss of its own: it takes neither --loss nor --mix.")
+        if self.target == "multi" and (self.mix != "none" or self.loss != "ce" or self.teachers):
+            raise InputError("--target multi has a loss of its own: it takes no --loss, --mix or --teachers.")
         for name, low, high in RANGES:
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"--{name.replace('_', '-')} must lie between {low:g} and {high:g}.")

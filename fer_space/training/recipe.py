@@ -20,6 +20,7 @@ from fer_space.training.masking import MaskDraw, Masking, UpperDraw, UpperFace
 from fer_space.training.mixing import MIXES, Mix, MixDraw
 from fer_space.training.parallel import Worker
 from fer_space.training.pictures import LabelledPictures
+from fer_space.training.teaching import Teaching
 
 
 @dataclass(frozen=True, eq=False)
@@ -69,6 +70,7 @@ class Recipe:
         config: names the steps.
         augment, masking, upper, mix: the steps; the last is None where the config has none.
         guide: whose attention a mix follows, or None.
+        teaching: who has a say in the targets, or None.
     """
 
     config: TrainConfig
@@ -77,10 +79,13 @@ class Recipe:
     upper: UpperFace
     mix: Mix | None
     guide: Guide | None
+    teaching: Teaching | None
 
     @classmethod
-    def of(cls, config: TrainConfig, guide: Guide | None = None) -> "Recipe":
-        """The recipe of a config; `guide` where its mix needs one."""
+    def of(
+        cls, config: TrainConfig, guide: Guide | None = None, teaching: Teaching | None = None
+    ) -> "Recipe":
+        """The recipe of a config; `guide` where its mix needs one, `teaching` where it names teachers."""
         augment = Augment(
             config.rotate,
             config.zoom,
@@ -92,7 +97,7 @@ class Recipe:
         )
         masking = Masking(config.mask, native_size=config.native_size)
         mix = None if config.mix == "none" else MIXES[config.mix](share=config.mix_share)
-        return cls(config, augment, masking, UpperFace(config.upper), mix, guide)
+        return cls(config, augment, masking, UpperFace(config.upper), mix, guide, teaching)
 
     def draw(self, train_set: LabelledPictures, picks: Tensor, size: int, rng: torch.Generator) -> BatchDraw:
         """Draw for the pictures at `picks` from `rng`; nothing else is random."""
@@ -147,10 +152,12 @@ class Recipe:
         if self.config.upper:
             pictures = self.upper.apply(pictures.float(), upper)
         pictures = self.augment.apply(pictures, look, draw.size)
+        targets = draw.targets[rows]
+        if self.teaching:
+            targets = self.teaching.apply(pictures, targets)
         if self.config.mask:
             whole = replace(masks, worn=masks.worn & ~upper.cut)  # a face that was cut has nothing to hide
             pictures = self.masking.apply(pictures, whole, look.affine)
-        targets = draw.targets[rows]
         if self.config.label_smoothing:
             targets = smooth(targets, self.config.label_smoothing, train_set.present)
         return pictures, targets

@@ -14,7 +14,7 @@ from fer_space.training.loop import train
 from fer_space.training.parallel import Worker, launched_size, leads_launch, leave, run_workers
 from fer_space.training.pictures import LabelledPictures
 from fer_space.training.recipe import Recipe
-from fer_space.training.start import guide_for, open_run, preprocess_for, start_network
+from fer_space.training.start import guide_for, open_run, preprocess_for, start_network, teaching_for
 from fer_space.training.step import Task
 
 
@@ -32,7 +32,7 @@ class Job:
     def __call__(self, worker: Worker) -> None:
         """Train a network of this worker's own."""
         config = self.config
-        recipe = Recipe.of(config, guide_for(config))
+        recipe = Recipe.of(config, guide_for(config), teaching_for(config, worker.device))
         task = Task(config, self.train_set, self.valid_set, recipe, worker)
         train(task, start_network(config), self.out, resume=self.resume, stop_after=self.stop_after)
 
@@ -56,6 +56,7 @@ def run(
         raise InputError("--processes share a CPU. For several GPUs use “accelerate launch”.")
     start_network(config)  # what is wrong with --backbone or --init is said before the data is read
     guide_for(config)
+    teaching_for(config, place)
     train_set, valid_set = read_pictures(config)
     if leads_launch():
         open_run(config, out, resume=resume)

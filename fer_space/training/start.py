@@ -15,6 +15,7 @@ from fer_space.registry import BackboneSpec, backbone_spec
 from fer_space.training.config import TrainConfig
 from fer_space.training.mixing import MIXES
 from fer_space.training.recipe import Guide
+from fer_space.training.teaching import Teaching, load_teachers
 from fer_space.weights import load_backbone, read_card
 
 AFFECT = "head.affect."
@@ -97,6 +98,13 @@ def load_guide(name: str) -> Guide:
     """A backbone of the folder of weights as a guide; raises WeightsError when it is not there."""
     card = read_card(name)
     return Guide(load_backbone(card), card.preprocess)
+
+
+def teaching_for(config: TrainConfig, device: torch.device) -> Teaching | None:
+    """The teachers of a config on `device`; None where it names none; raises like `load_teachers`."""
+    if not config.teachers:
+        return None
+    return Teaching(load_teachers(config.teachers, device), config.teacher_share)
 
 
 def open_run(config: TrainConfig, out: Path, *, resume: bool) -> None:
