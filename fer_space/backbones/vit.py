@@ -1,17 +1,24 @@
-"""A small Vision Transformer, as the library transformers builds it.
+"""A small hybrid Vision Transformer: timm's first stages of EfficientNet-Lite0, then blocks of transformers.
 
-Dosovitskiy et al. 2021, arXiv 2010.11929; the size is that of DeiT-Ti (Touvron et al. 2021, arXiv 2012.12877)
-with fewer blocks and smaller patches. The prediction reads the mean of the patch tokens, so the tokens before
-the last block are a feature map like any other.
+Dosovitskiy et al. 2021, arXiv 2010.11929, section 3.1, "hybrid architecture": tokens are the cells of a
+convolutional feature map instead of raw patches. Few faces teach a transformer better so (Xiao et al. 2021,
+arXiv 2106.14881). Width and heads are those of DeiT-Ti (Touvron et al. 2021, arXiv 2012.12877), with fewer
+blocks. The prediction reads the mean of the tokens, so the tokens before the last block are a feature map
+like any other.
 """
 
+from typing import Any
+
+import timm
 from torch import Tensor, nn
 from transformers import ViTConfig, ViTModel
 
 from fer_space.backbones.base import Backbone, Head, Output, kept_outputs, zero_linear
 
-SIZE = 96
-PATCH = 8
+STEM = "tf_efficientnet_lite0"
+STAGES = 3  # of the stem; they end at an eighth of the picture's side
+CHANNELS = 40  # of the stem's map
+CELLS = 12  # a side of the map of a picture of 96 pixels
 WIDTH = 192
 BLOCKS = 8
 
@@ -21,20 +28,23 @@ class VitBody(nn.Module):
 
     The class token, which nothing reads in the end, gives the blocks a place to gather what belongs to the
     whole face; it is left out of the features. Position embeddings are interpolated for other sizes than 96.
+    The stem's tensors have the names that they have in EfficientNet-Lite0, so `--init matching:` finds them.
     """
 
     def __init__(self, model: ViTModel) -> None:
         super().__init__()
+        self.network: Any = timm.create_model(STEM, features_only=True, out_indices=(STAGES - 1,))
+        self.network.blocks = self.network.blocks[:STAGES]
         self.embeddings = model.embeddings
         self.blocks = model.layers[:-1]
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """The patch tokens, laid out as a map."""
-        cells_hw = (pictures.shape[2] // PATCH, pictures.shape[3] // PATCH)
-        tokens = self.embeddings(pictures, interpolate_pos_encoding=pictures.shape[2] != SIZE)
+        """The tokens of the cells, laid out as a map."""
+        (cells,) = self.network(pictures)
+        tokens = self.embeddings(cells, interpolate_pos_encoding=cells.shape[2] != CELLS)
         for block in self.blocks:
             tokens = block(tokens)
-        features: Tensor = tokens[:, 1:].transpose(1, 2).unflatten(2, cells_hw)
+        features: Tensor = tokens[:, 1:].transpose(1, 2).unflatten(2, tuple(cells.shape[2:]))
         return features
 
 
@@ -72,8 +82,9 @@ def build_vit(num_classes: int, affect: bool = False) -> Backbone:
         num_hidden_layers=BLOCKS,
         num_attention_heads=3,
         intermediate_size=4 * WIDTH,
-        image_size=SIZE,
-        patch_size=PATCH,
+        num_channels=CHANNELS,
+        image_size=CELLS,
+        patch_size=1,
         hidden_dropout_prob=0.1,
         layer_norm_eps=1e-6,
     )

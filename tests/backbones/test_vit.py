@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from fer_space.backbones.vit import WIDTH, build_vit
+from fer_space.backbones.efficientnet import build_lite0
+from fer_space.backbones.vit import CELLS, CHANNELS, STAGES, WIDTH, build_vit
 
 
 @torch.no_grad()
@@ -16,16 +17,30 @@ def test_tokens_are_a_map(side: int, cells: int):
 
 
 @torch.no_grad()
-def test_patches_lie_where_they_were():
-    backbone = build_vit(8).eval()
-    pictures = torch.zeros(1, 3, 96, 96)
-    plain = backbone.body.embeddings(pictures)[:, 1:]
-    pictures[:, :, 8:16, 24:32] = 1.0
-    changed = (backbone.body.embeddings(pictures)[:, 1:] - plain).abs().sum(dim=2).view(12, 12)
+def test_cells_lie_where_they_were():
+    body = build_vit(8).eval().body
+    cells = torch.zeros(1, CHANNELS, CELLS, CELLS)
+    plain = body.embeddings(cells)[:, 1:]
+    cells[:, :, 1, 3] = 1.0
+    changed = (body.embeddings(cells)[:, 1:] - plain).abs().sum(dim=2).view(CELLS, CELLS)
     assert changed.nonzero().tolist() == [[1, 3]]
-    backbone.body.blocks = torch.nn.ModuleList()
-    moved = (backbone.body(pictures) - plain.transpose(1, 2).view(1, WIDTH, 12, 12)).abs().sum(dim=1)[0]
-    assert moved.nonzero().tolist() == [[1, 3]]
+    body.network.forward = lambda pictures: [cells]
+    body.blocks = torch.nn.ModuleList()
+    moved = (body(torch.zeros(1, 3, 96, 96)) - plain.transpose(1, 2).view(1, WIDTH, CELLS, CELLS)).abs()
+    assert moved.sum(dim=1)[0].nonzero().tolist() == [[1, 3]]
+
+
+@torch.no_grad()
+def test_the_stem_is_the_beginning_of_lite0():
+    lite0, backbone = build_lite0(8).eval(), build_vit(8).eval()
+    own, given = backbone.state_dict(), lite0.state_dict()
+    shared = {n: tensor for n, tensor in given.items() if n in own and n.startswith("body.")}
+    assert {name for name in own if name.startswith("body.network.")} == set(shared)
+    backbone.load_state_dict(own | shared)
+    pictures = torch.randn(1, 3, 96, 96)
+    network = lite0.body.network
+    expected = network.blocks[:STAGES](network.bn1(network.conv_stem(pictures)))
+    torch.testing.assert_close(backbone.body.network(pictures)[0], expected)
 
 
 def test_it_has_no_loss_of_its_own():
