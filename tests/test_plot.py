@@ -201,6 +201,36 @@ def test_weights_are_fitted_on_faces_for_choices_and_kept_in_the_cards(
     assert weights[0] != weights[1]
 
 
+def test_a_summary_compares_all_that_was_read(two_backbones: str, tmp_path: Path, capsys):
+    words = ["--data", two_backbones, "--device", "cpu", "--out", tmp_path / "stored"]
+    run("test", "--backbone", "all,ensemble", *words, "--summary", tmp_path / "read")
+    for name in ("cost", "confusions", "overlap"):
+        assert is_drawn(tmp_path / "read" / f"{name}.png")
+    summary = json.loads((tmp_path / "read" / "results.json").read_text())
+    models = summary["models"]
+    assert list(models) == ["tiny", "small", "ensemble", "weighted"]
+    assert summary["time_reference"] == "tiny"
+    assert models["tiny"]["time"] == 1.0
+    assert models["ensemble"]["time"] == pytest.approx(1.0 + models["small"]["time"])
+    assert models["ensemble"]["multiply_adds"] == 2 * models["tiny"]["multiply_adds"] > 0
+    assert np.sum(models["small"]["confusion"]) == models["small"]["n"] == 3
+    assert summary["overlap"]["backbones"] == ["tiny", "small"]
+    assert np.shape(summary["overlap"]["same_answer"]) == (2, 2)
+    assert {p.name for p in (tmp_path / "read").iterdir()} == {"results.json"} | {
+        f"{name}.png" for name in ("cost", "confusions", "overlap")
+    }
+
+    files = [tmp_path / "stored" / f"{name}-faces-test.parquet" for name in models]
+    run("test", *files, "--summary", tmp_path / "again")
+    again = json.loads((tmp_path / "again" / "results.json").read_text())
+    assert again["overlap"] == summary["overlap"]
+    assert [m["accuracy"] for m in again["models"].values()] == [m["accuracy"] for m in models.values()]
+    capsys.readouterr()
+    run("test", files[0], files[0], "--summary", tmp_path / "twice", status=2)
+    assert "none of them twice" in capsys.readouterr().err
+    assert not (tmp_path / "twice").exists()
+
+
 @pytest.mark.parametrize("words", [["--backbone", "all,ensemble"], ["--backbone", "all", "--split", "valid"]])
 def test_weights_are_fitted_on_nothing_else(words: list[str], capsys: pytest.CaptureFixture[str]):
     assert cli.main(["test", *words, "--data", "folder:x", "--weigh"]) == 2

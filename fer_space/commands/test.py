@@ -2,7 +2,7 @@
 
 fer-space test --backbone all,ensemble --data ferplus:DIR --split valid --weigh
 fer-space test --backbone all,ensemble --data ferplus:DIR --out results
-fer-space test results/*.parquet
+fer-space test results/*.parquet --summary docs
 """
 
 import argparse
@@ -53,6 +53,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no-flip", action="store_true", help="do not average each face with its mirror image")
     add("--without-twins", action="store_true", help="also score without near-duplicates of the train split")
     add("--out", type=Path, metavar="DIR", help="write predictions (.parquet) and confusion (.png) here")
+    add("--summary", type=Path, metavar="DIR", help="write results.json and pictures that compare them here")
     add("--embeddings", action="store_true", help="with --out: keep each face's features, for plot tsne")
     add("--record", action="store_true", help="write the result into the card of each shipped backbone")
     add("--weigh", action="store_true", help="with ensemble: fit how much each counts, into their cards")
@@ -63,7 +64,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print one record a backbone, or one a stored file."""
     check(args)
+    several = []
     for predictions in map(Predictions.load, args.stored) if args.stored else read(args):
+        several.append(replace(predictions, embeddings=None))
         if args.out is not None:
             store(predictions, args.out)
         record = record_of(predictions)
@@ -71,6 +74,10 @@ def run(args: argparse.Namespace) -> int:
             record_result(predictions.about, record, without_paths(args.data))
         text = json.dumps(record, ensure_ascii=False) if args.json else as_text(predictions.about, record)
         print(text, flush=True)
+    if args.summary is not None:
+        from fer_space.commands.summary import write_summary
+
+        print(write_summary(several, Engine(device="cpu"), args.summary))
     return 0
 
 

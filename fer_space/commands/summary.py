@@ -1,0 +1,114 @@
+"""`fer-space test --summary DIR`: several backbones on the same faces, as results.json and pictures."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_space.engine import Engine
+from fer_space.errors import InputError
+from fer_space.evaluation.cost import Network, milliseconds, multiply_adds
+from fer_space.evaluation.metrics import DIGITS, confusion
+from fer_space.evaluation.overlap import Overlap, overlap
+from fer_space.evaluation.predictions import Predictions, require_same_faces, today
+from fer_space.evaluation.scoring import record_of
+
+REFERENCE = "efficientnet_lite0"
+Record = dict[str, Any]
+
+
+def write_summary(several: Sequence[Predictions], engine: Engine, folder: Path) -> Path:
+    """Write results.json, cost.png, confusions.png and overlap.png; returns the path of the first.
+
+    Args:
+        several: predictions of the same faces by backbones and, perhaps, by their ensembles.
+        engine: has the networks of the backbones, on the CPU.
+        folder: made if need be.
+
+    Raises:
+        InputError: no backbone among them, one twice, or not of the same faces.
+    """
+    backbones = [predictions for predictions in several if not predictions.about.members]
+    names = [predictions.about.backbone for predictions in backbones]
+    if not names or len(set(names)) < len(names):
+        raise InputError("A summary needs predictions of one backbone or more, none of them twice.")
+    require_same_faces(several)
+    found = overlap(backbones)
+    costs = costs_of(engine, names)
+    models = {predictions.about.backbone: _model(predictions, costs) for predictions in several}
+    about = several[0].about
+    data = f"--data {about.data}:DIR --split {about.split}"
+    summary = {
+        "measured_on": about.setting,
+        "command": f"fer-space test --backbone all,ensemble {data} --summary docs",
+        "date": today(),
+        "time_reference": reference_of(names),
+        "models": models,
+        "overlap": {"backbones": names, **_plain(found)},
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / "results.json"
+    path.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    draw(summary, found, folder)
+    return path
+
+
+def reference_of(names: Sequence[str]) -> str:
+    """Whose time is 1: Lite0, or the first where it is missing."""
+    return REFERENCE if REFERENCE in names else names[0]
+
+
+def costs_of(engine: Engine, names: Sequence[str]) -> dict[str, Record]:
+    """Parameters, multiply-adds and time, as a multiple of the reference's, of each backbone."""
+    networks = {name: Network(engine.network(name), engine.card(name).preprocess) for name in names}
+    spent = milliseconds(networks)
+    base = spent[reference_of(names)]
+    return {
+        name: {
+            "parameters": engine.card(name).parameters,
+            "multiply_adds": multiply_adds(network),
+            "time": round(spent[name] / base, 2),
+        }
+        for name, network in networks.items()
+    }
+
+
+def _model(predictions: Predictions, costs: dict[str, Record]) -> Record:
+    """Scores, cost and confusion; an ensemble costs as much as its members together."""
+    members = predictions.about.members or (predictions.about.backbone,)
+    known = [costs[name] for name in members if name in costs]
+    cost = {key: round(sum(each[key] for each in known), 2) for key in known[0]} if known else {}
+    counts: NDArray[np.int64] = confusion(predictions.scored, predictions.labels)
+    return {**record_of(predictions), **cost, "confusion": counts.tolist()}
+
+
+def _plain(found: Overlap) -> Record:
+    return {
+        "same_answer": np.round(found.same_answer, DIGITS).tolist(),
+        "shared_errors": [
+            [None if np.isnan(share) else round(float(share), DIGITS) for share in row]
+            for row in found.shared_errors
+        ],
+        "all_right": round(found.all_right, DIGITS),
+        "any_right": round(found.any_right, DIGITS),
+    }
+
+
+def draw(summary: Record, found: Overlap, folder: Path) -> None:
+    """Draw the three pictures of a summary."""
+    from fer_space.evaluation import zoo_plots
+
+    marks = {
+        name: zoo_plots.Mark(
+            model["accuracy"], tuple(model["accuracy_interval"]), model["time"], "members" in model
+        )
+        for name, model in summary["models"].items()
+        if "time" in model
+    }
+    zoo_plots.draw_cost(marks, summary["time_reference"], folder / "cost.png")
+    counts = {name: np.array(model["confusion"]) for name, model in summary["models"].items()}
+    zoo_plots.draw_confusions(counts, folder / "confusions.png")
+    zoo_plots.draw_overlap(summary["overlap"]["backbones"], found, folder / "overlap.png")
