@@ -20,7 +20,7 @@ STAGES = 3  # of the stem; they end at an eighth of the picture's side
 CHANNELS = 40  # of the stem's map
 CELLS = 12  # a side of the map of a picture of 96 pixels
 WIDTH = 192
-BLOCKS = 8
+BLOCKS = 6
 
 
 class VitBody(nn.Module):
@@ -33,8 +33,9 @@ class VitBody(nn.Module):
 
     def __init__(self, model: ViTModel) -> None:
         super().__init__()
-        self.network: Any = timm.create_model(STEM, features_only=True, out_indices=(STAGES - 1,))
-        self.network.blocks = self.network.blocks[:STAGES]
+        network: Any = timm.create_model(STEM, features_only=True, out_indices=(STAGES - 1,))
+        network.blocks = network.blocks[:STAGES]
+        self.network = network
         self.embeddings = model.embeddings
         self.blocks = model.layers[:-1]
 
