@@ -183,13 +183,17 @@ def check_sha256(card: Card, path: Path) -> None:
 
 
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, *, half: bool) -> str:
-    """Write tensors as safetensors, weights in fp16 if `half`; returns the file's sha256.
+    """Write tensors as safetensors, as `stored` has them; returns the file's sha256."""
+    save_file({name: tensor.contiguous() for name, tensor in stored(tensors, half=half).items()}, path)
+    return sha256_of(path)
+
+
+def stored(tensors: Mapping[str, torch.Tensor], *, half: bool) -> dict[str, torch.Tensor]:
+    """Tensors as a file holds them: in fp32, or weights in fp16 if `half`.
 
     Vectors stay in fp32: they cost nothing, and a running variance may be too large for fp16.
     """
-    narrowed = {name: _narrowed(tensor) if half else _widened(tensor) for name, tensor in tensors.items()}
-    save_file({name: tensor.contiguous() for name, tensor in narrowed.items()}, path)
-    return sha256_of(path)
+    return {name: _narrowed(tensor) if half else _widened(tensor) for name, tensor in tensors.items()}
 
 
 def _narrowed(tensor: torch.Tensor) -> torch.Tensor:

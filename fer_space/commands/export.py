@@ -11,11 +11,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("run", type=Path, metavar="RUN", help="folder that `fer-space train --out` wrote")
     parser.add_argument("folder", type=Path, nargs="?", default=WEIGHTS_DIR, help="default: weights/")
+    parser.add_argument(
+        "--check", default="", metavar="KIND:PATH", help="keep fp32 if fp16 moves accuracy on its valid faces"
+    )
     parser.add_argument("--full", action="store_true", help="keep fp32 instead of fp16")
 
 
 def run(args: argparse.Namespace) -> int:
     """Copy weights and card."""
-    card = export(args.run, args.folder, half=not args.full)
+    card = export(args.run, args.folder, half=not args.full, check=args.check)
     print(f"{card.name}: weights and card are in {args.folder}")
+    if effect := card.results.get("valid", {}).get("half"):
+        print(
+            f"  valid accuracy in fp32 {effect['accuracy_full']:.2%}, in fp16 {effect['accuracy_half']:.2%}; "
+            f"{effect['changed_answers']} of {effect['n']} answers differ"
+        )
     return 0

@@ -24,6 +24,7 @@ from fer_space.inference import logits_of
 from fer_space.labels import EMOTIONS
 from fer_space.registry import backbone_spec
 from fer_space.training.config import TrainConfig
+from fer_space.training.halving import with_half_effect
 from fer_space.training.pictures import LabelledPictures
 from fer_space.training.start import empty_network, preprocess_for
 from fer_space.weights import Card, paths_of, save_tensors, sha256_of
@@ -144,9 +145,11 @@ def _option(name: str, value: object) -> str:
     return f"--{name} {value}"
 
 
-def export(run: Path, folder: Path, *, half: bool = True) -> Card:
+def export(run: Path, folder: Path, *, half: bool = True, check: str = "") -> Card:
     """Copy a run's best weights and card into `folder` under the backbone's name.
 
+    With `check`, the KIND:PATH of data, half precision is tried on its valid split first, the card says what
+    came of it, and fp32 is kept where accuracy would change (`fer_space.training.halving`).
     Raises InputError when `run` holds no finished run.
     """
     if not (run / "card.json").is_file():
@@ -154,6 +157,8 @@ def export(run: Path, folder: Path, *, half: bool = True) -> Card:
     card = Card.from_json((run / "card.json").read_text(encoding="utf-8"), "card.json")
     config = TrainConfig.from_dict(json.loads((run / "config.json").read_text(encoding="utf-8")))
     network = finished_network(config, [EMOTIONS.index(label) for label in card.labels], run)
+    if half and check:
+        card, half = with_half_effect(card, network, check)
     folder.mkdir(parents=True, exist_ok=True)
     target, card_path = paths_of(card.name, folder)
     card = replace(card, sha256=save_tensors(network.state_dict(), target, half=half))
