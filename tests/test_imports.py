@@ -28,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "errors": set(),
     "labels": {"errors"},
     "hashing": set(),
+    "memory": set(),
     "types": {"labels"},
     "changes": {"types"},
     "imaging": BASE,
@@ -52,10 +53,13 @@ ALLOWED: dict[str, set[str]] = {
     "render": BASE | {"render"},
     "report": BASE,
     "data": CORE | READING | {"data"},
-    "training": ENGINE | {"data", "training", "evaluation"},
+    "training": ENGINE | {"data", "training", "evaluation", "memory"},
     "evaluation": ENGINE | {"engine", "data", "evaluation"},
     "ui": ENGINE | SHOWING | {"engine", "ui"},
-    "commands": ENGINE | SHOWING | READING | {"engine", "data", "training", "evaluation", "commands"},
+    "commands": ENGINE
+    | SHOWING
+    | READING
+    | {"engine", "data", "training", "evaluation", "memory", "commands"},
     "cli": {"errors"},
 }
 

@@ -22,6 +22,7 @@ from fer_space.evaluation.metrics import confusion
 from fer_space.evaluation.predictions import About, Predictions, today
 from fer_space.evaluation.protocol import predict_set, twin_mask
 from fer_space.evaluation.scoring import record_of
+from fer_space.memory import keep_freed_memory
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import BACKBONES, DETECTORS
 from fer_space.weights import WEIGHTS_DIR, paths_of, read_card
@@ -64,6 +65,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print one record a backbone, or one a stored file."""
     check(args)
+    keep_freed_memory()
     several = []
     for predictions in map(Predictions.load, args.stored) if args.stored else read(args):
         several.append(replace(predictions, embeddings=None))

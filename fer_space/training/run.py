@@ -8,6 +8,7 @@ from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
 from fer_space.errors import InputError
 from fer_space.inference import resolve_device
+from fer_space.memory import keep_freed_memory
 from fer_space.training.config import TrainConfig
 from fer_space.training.finish import write_card
 from fer_space.training.loop import train
@@ -31,6 +32,7 @@ class Job:
 
     def __call__(self, worker: Worker) -> None:
         """Train a network of this worker's own."""
+        keep_freed_memory()
         config = self.config
         recipe = Recipe.of(config, guide_for(config), teaching_for(config, worker.device))
         task = Task(config, self.train_set, self.valid_set, recipe, worker)
