@@ -10,6 +10,7 @@ from PIL import Image
 from fer_space import cli
 from fer_space.commands import plot
 from fer_space.commands import test as test_command
+from fer_space.commands.summary import as_markdown
 from fer_space.engine import Engine
 from fer_space.errors import InputError
 from fer_space.evaluation.face_plots import draw_sheet
@@ -220,6 +221,9 @@ def test_a_summary_compares_all_that_was_read(two_backbones: str, tmp_path: Path
         f"{name}.png" for name in ("cost", "confusions", "overlap")
     }
 
+    told = capsys.readouterr().out
+    assert as_markdown(summary) in told
+    assert f"| tiny | 0.0 M | {models['tiny']['multiply_adds'] / 1e6:,.0f} M | 1 |" in told
     files = [tmp_path / "stored" / f"{name}-faces-test.parquet" for name in models]
     run("test", *files, "--summary", tmp_path / "again")
     again = json.loads((tmp_path / "again" / "results.json").read_text())

@@ -11,9 +11,10 @@ from packaging.requirements import Requirement
 
 from benchmarks import affect_folds, faithfulness, study
 from fer_space import cli
+from fer_space.commands import summary
 from fer_space.commands.models import as_markdown, describe
 from fer_space.registry import BACKBONES
-from fer_space.weights import available
+from fer_space.weights import available, read_card
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -81,6 +82,18 @@ def test_results_are_those_of_the_cards():
     records = [describe(name, name in available()) for name in BACKBONES]
     for table in as_markdown(records).split("\n\n"):
         assert table in TEXT
+
+
+def test_the_zoo_is_the_one_that_was_measured():
+    stored = json.loads((ROOT / "docs" / "results.json").read_text(encoding="utf-8"))
+    assert summary.as_markdown(stored) in TEXT
+    assert set(stored["overlap"]["backbones"]) == set(available())
+    for name in available():
+        result = read_card(name).results[stored["measured_on"]]
+        assert {key: result[key] for key in ("n", "accuracy", "ece")} == {
+            key: stored["models"][name][key] for key in ("n", "accuracy", "ece")
+        }
+    assert {"ensemble", "weighted"} < set(stored["models"])
 
 
 def test_what_is_said_of_the_maps_was_measured():

@@ -56,6 +56,28 @@ def write_summary(several: Sequence[Predictions], engine: Engine, folder: Path) 
     return path
 
 
+def as_markdown(summary: Record) -> str:
+    """The models of a results.json as the README's table, the most accurate first."""
+    reference = summary["time_reference"]
+    lines = [
+        f"| {summary['measured_on']} | parameters | multiply-adds | time, {reference} = 1 "
+        "| accuracy (95 % interval) | balanced | macro-F1 | ECE |",
+        "|---|---:|---:|---:|---:|---:|---:|---:|",
+    ]
+    for name, model in sorted(summary["models"].items(), key=lambda item: -item[1]["accuracy"]):
+        low, high = model["accuracy_interval"]
+        cost = (
+            f"{model['parameters'] / 1e6:.1f} M | {model['multiply_adds'] / 1e6:,.0f} M | {model['time']:.2g}"
+            if "time" in model
+            else "– | – | –"
+        )
+        lines.append(
+            f"| {name} | {cost} | **{model['accuracy']:.1%}** ({low:.1%} to {high:.1%}) | "
+            f"{model['balanced_accuracy']:.1%} | {model['macro_f1']:.1%} | {model['ece']:.1%} |"
+        )
+    return "\n".join(lines)
+
+
 def reference_of(names: Sequence[str]) -> str:
     """Whose time is 1: Lite0, or the first where it is missing."""
     return REFERENCE if REFERENCE in names else names[0]

@@ -77,9 +77,12 @@ def run(args: argparse.Namespace) -> int:
         text = json.dumps(record, ensure_ascii=False) if args.json else as_text(predictions.about, record)
         print(text, flush=True)
     if args.summary is not None:
-        from fer_space.commands.summary import write_summary
+        from fer_space.commands.summary import as_markdown, write_summary
 
-        print(write_summary(several, Engine(device="cpu"), args.summary))
+        path = write_summary(several, Engine(device="cpu"), args.summary)
+        if not args.json:
+            print(as_markdown(json.loads(path.read_text(encoding="utf-8"))))
+        print(path)
     return 0
 
 
