@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from fer_space.training.finish import export
+from fer_space.training.exporting import export
 from fer_space.weights import WEIGHTS_DIR
 
 
@@ -14,14 +14,23 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--check", default="", metavar="KIND:PATH", help="keep fp32 if fp16 moves accuracy on its valid faces"
     )
+    parser.add_argument(
+        "--affect", default="", metavar="KIND:PATH", help="fit valence and arousal on its valid faces too"
+    )
     parser.add_argument("--full", action="store_true", help="keep fp32 instead of fp16")
 
 
 def run(args: argparse.Namespace) -> int:
     """Copy weights and card."""
-    card = export(args.run, args.folder, half=not args.full, check=args.check)
+    card = export(args.run, args.folder, half=not args.full, check=args.check, affect=args.affect)
     print(f"{card.name}: weights and card are in {args.folder}")
-    if effect := card.results.get("valid", {}).get("half"):
+    valid = card.results.get("valid", {})
+    if reached := valid.get("affect"):
+        print(
+            f"  on held-out faces CCC {reached['ccc_valence']:.3f} for valence, "
+            f"{reached['ccc_arousal']:.3f} for arousal"
+        )
+    if effect := valid.get("half"):
         print(
             f"  valid accuracy in fp32 {effect['accuracy_full']:.2%}, in fp16 {effect['accuracy_half']:.2%}; "
             f"{effect['changed_answers']} of {effect['n']} answers differ"

@@ -1,7 +1,6 @@
-"""From a finished run to weights that the app loads: calibrate on validation, then export.
+"""The end of a run: calibrate on validation and write the card.
 
 fer-space train ... --out runs/lite0        writes runs/lite0/card.json
-fer-space export runs/lite0 weights         writes weights/NAME.safetensors and NAME.json
 """
 
 import json
@@ -24,10 +23,9 @@ from fer_space.inference import logits_of
 from fer_space.labels import EMOTIONS
 from fer_space.registry import backbone_spec
 from fer_space.training.config import TrainConfig
-from fer_space.training.halving import with_half_effect
 from fer_space.training.pictures import LabelledPictures
 from fer_space.training.start import empty_network, preprocess_for
-from fer_space.weights import Card, paths_of, save_tensors, sha256_of
+from fer_space.weights import Card, sha256_of
 
 CROPPED = "crops are aligned by dlib's 68-point predictor, whose training set excludes commercial use."
 TERMS = {
@@ -143,24 +141,3 @@ def _option(name: str, value: object) -> str:
     if isinstance(value, bool):
         return f"--{name}" if value else f"--no-{name}"
     return f"--{name} {value}"
-
-
-def export(run: Path, folder: Path, *, half: bool = True, check: str = "") -> Card:
-    """Copy a run's best weights and card into `folder` under the backbone's name.
-
-    With `check`, the KIND:PATH of data, half precision is tried on its valid split first, the card says what
-    came of it, and fp32 is kept where accuracy would change (`fer_space.training.halving`).
-    Raises InputError when `run` holds no finished run.
-    """
-    if not (run / "card.json").is_file():
-        raise InputError(f"{run} holds no finished run (card.json is missing).")
-    card = Card.from_json((run / "card.json").read_text(encoding="utf-8"), "card.json")
-    config = TrainConfig.from_dict(json.loads((run / "config.json").read_text(encoding="utf-8")))
-    network = finished_network(config, [EMOTIONS.index(label) for label in card.labels], run)
-    if half and check:
-        card, half = with_half_effect(card, network, check)
-    folder.mkdir(parents=True, exist_ok=True)
-    target, card_path = paths_of(card.name, folder)
-    card = replace(card, sha256=save_tensors(network.state_dict(), target, half=half))
-    card_path.write_text(card.to_json(), encoding="utf-8")
-    return card

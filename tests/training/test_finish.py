@@ -11,7 +11,8 @@ from fer_space.errors import InputError
 from fer_space.labels import EMOTIONS
 from fer_space.training import loop
 from fer_space.training.config import TrainConfig
-from fer_space.training.finish import command_of, export, licence_of, write_card
+from fer_space.training.exporting import export
+from fer_space.training.finish import command_of, licence_of, write_card
 from fer_space.training.start import open_run
 from fer_space.weights import load_backbone
 from tests.networks import striped_faces
