@@ -48,27 +48,33 @@ class LoadedBackbone:
     card: Card
     network: Backbone
 
-    def read(self, crops: Sequence[FaceCrop], method: str = METHOD) -> list[Reading]:
+    def read(self, crops: Sequence[FaceCrop], method: str = METHOD, lift: bool = False) -> list[Reading]:
         """Read all crops in one batch; `method` is a name in `fer_space.explaining.METHODS`.
+
+        With `lift` the emotions are those of the card's second operating point; valence and arousal stay.
 
         Outside models have no attention maps: their readings have no explanations.
         """
         started = time.perf_counter()
         pictures = self.card.preprocess.reduce([crop.image_rgb for crop in crops])
         logits, affect, maps = self._outputs(pictures, method)
-        probabilities = self.card.probabilities(logits)
+        probabilities, lifted = self.card.probabilities(logits), self.card.probabilities(logits, lift=lift)
         ms = (time.perf_counter() - started) * 1000.0 / len(crops)
         readings = []
         for i, crop in enumerate(crops):
-            by_label = dict(zip(self.card.labels, probabilities[i].tolist(), strict=True))
-            known = {emotion: by_label[emotion] for emotion in EMOTIONS if emotion in by_label}
+            known, shown = self._by_emotion(probabilities[i]), self._by_emotion(lifted[i])
             valence, arousal = circumplex(known) if affect is None else affect[i].tolist()
             source: VASource = "circumplex" if affect is None else "head"
-            prediction = Prediction(self.card.name, known, valence, arousal, source, ms)
+            prediction = Prediction(self.card.name, shown, valence, arousal, source, ms)
             drawn = () if maps is None else zip(self.card.labels, maps[i].numpy(), strict=True)
             explanations = {label: Explanation(heatmap, label, method) for label, heatmap in drawn}
             readings.append(Reading(prediction, explanations, crop))
         return readings
+
+    def _by_emotion(self, row: torch.Tensor) -> dict[str, float]:
+        """Probabilities (K,) of the card's labels, in the order of `EMOTIONS`."""
+        by_label = dict(zip(self.card.labels, row.tolist(), strict=True))
+        return {emotion: by_label[emotion] for emotion in EMOTIONS if emotion in by_label}
 
     def crop(self, image_rgb: Image, face: Face) -> FaceCrop:
         """Cut a face out as the card wants it, no smaller than the network reads it."""
@@ -166,6 +172,7 @@ class Engine:
         faces: Sequence[Face] | None = None,
         cover: Cover | None = None,
         method: str = METHOD,
+        lift: bool = False,
     ) -> list[Comparison]:
         """Read every face of a picture with every chosen backbone.
 
@@ -176,6 +183,7 @@ class Engine:
             faces: faces of this picture that are known already.
             cover: covers every face after it was found, so that it tries the backbones and not the detector.
             method: of the attention maps, a name in `fer_space.explaining.METHODS`.
+            lift: whether rare emotions are lifted, by the second operating point of each card.
 
         Returns:
             One comparison a face, the largest face first; empty where there is no face.
@@ -189,7 +197,7 @@ class Engine:
             return []
         shown = image_rgb if cover is None else cover.on_photo(image_rgb, found)
         weights = tuple(self.card(name).weight for name in names)
-        columns = [self._read(self._backbone(name), shown, found, cover, method) for name in names]
+        columns = [self._read(self._backbone(name), shown, found, cover, method, lift) for name in names]
         return [
             Comparison(face, readings, weights)
             for face, readings in zip(found, zip(*columns, strict=True), strict=True)
@@ -213,11 +221,12 @@ class Engine:
         faces: Sequence[Face],
         cover: Cover | None,
         method: str,
+        lift: bool,
     ) -> list[Reading]:
         crops = [loaded.crop(image_rgb, face) for face in faces]
         if cover is not None:
             crops = [cover.on_crop(crop, face) for crop, face in zip(crops, faces, strict=True)]
-        return loaded.read(crops, method)
+        return loaded.read(crops, method, lift)
 
     def _chosen(self, backbones: Sequence[str] | None) -> tuple[str, ...]:
         names = self.backbones if backbones is None else tuple(dict.fromkeys(backbones))

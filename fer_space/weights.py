@@ -40,6 +40,9 @@ class Card:
         bias: added to the logits, one number a label: the post-hoc logit adjustment that lifts rare
             emotions, chosen on the validation split.
         temperature: divides the sum before the softmax; fitted on the validation split.
+        lift: of the second operating point, one number a label: added to the log probabilities, it lifts
+            rare emotions as far as a point of accuracy pays for (`fer-space test --fit-lift`); () was not
+            fitted.
         affect: whether the head reads valence and arousal.
         weight: how much it counts in the weighted mean of several, at least 0; those of all backbones are
             fitted together on the validation split, and 0 was not fitted.
@@ -63,6 +66,7 @@ class Card:
     command: str
     affect: bool = False
     weight: float = 0.0
+    lift: tuple[float, ...] = ()
     results: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -74,6 +78,8 @@ class Card:
             raise WeightsError(f"The card of {self.name} must name two emotions or more, none of them twice.")
         if len(self.bias) != len(self.labels):
             raise WeightsError(f"The card of {self.name} needs one bias a label.")
+        if self.lift and len(self.lift) != len(self.labels):
+            raise WeightsError(f"The card of {self.name} needs one lift a label, or none.")
 
     @property
     def title(self) -> str:
@@ -85,10 +91,13 @@ class Card:
         """Side in pixels of the crops that are cut for it: 224, unless the network reads larger ones."""
         return max(CROP_SIZE, self.preprocess.native_size)
 
-    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
-        """Calibrated probabilities float64 (N, K) of logits (N, K)."""
+    def probabilities(self, logits: torch.Tensor, *, lift: bool = False) -> torch.Tensor:
+        """Calibrated probabilities float64 (N, K) of logits (N, K); `lift` takes the second point."""
         bias = torch.tensor(self.bias, dtype=torch.float64, device=logits.device)
-        return ((logits.double() + bias) / self.temperature).softmax(dim=1)
+        scaled = (logits.double() + bias) / self.temperature
+        if lift and self.lift:
+            scaled = scaled + torch.tensor(self.lift, dtype=torch.float64, device=logits.device)
+        return scaled.softmax(dim=1)
 
     def to_json(self) -> str:
         """The card as it is stored."""
@@ -100,6 +109,7 @@ class Card:
         try:
             values = json.loads(text)
             values["labels"], values["bias"] = tuple(values["labels"]), tuple(values["bias"])
+            values["lift"] = tuple(values.get("lift", ()))
             preprocess = values["preprocess"]
             preprocess["mean"], preprocess["std"] = tuple(preprocess["mean"]), tuple(preprocess["std"])
             values["preprocess"] = Preprocess(**preprocess)
@@ -110,7 +120,13 @@ class Card:
 
 
 def setting_of(
-    data: str, split: str, detector: str | None = None, occlusion: str | None = None, *, flip: bool = True
+    data: str,
+    split: str,
+    detector: str | None = None,
+    occlusion: str | None = None,
+    *,
+    flip: bool = True,
+    lift: bool = False,
 ) -> str:
     """What was read and how, in words for people: the key of a measurement in `Card.results`.
 
@@ -120,11 +136,13 @@ def setting_of(
         detector: the detector that was used, or None where pictures were taken as face crops.
         occlusion: what covered every face, or None.
         flip: whether every face was read together with its mirror image.
+        lift: whether rare emotions were lifted.
     """
     parts = [f"{data} {split}"]
     parts += [f"detected by {detector}"] if detector else []
     parts += [f"occluded: {occlusion}"] if occlusion else []
-    return ", ".join(parts + ([] if flip else ["without flip"]))
+    parts += [] if flip else ["without flip"]
+    return ", ".join(parts + (["rare emotions lifted"] if lift else []))
 
 
 def paths_of(name: str, folder: Path = WEIGHTS_DIR) -> tuple[Path, Path]:

@@ -1,5 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
+from unittest.mock import ANY
 
 import numpy as np
 import pytest
@@ -49,6 +51,24 @@ def test_temperature_of_the_card_is_applied(
     flat = engine.compare(photo, faces=FACES)[0].predictions[0]
     assert flat.confidence < warm.confidence
     assert flat.confidence == pytest.approx(1 / 8, abs=0.02)
+
+
+def test_rare_emotions_are_lifted_on_request_and_valence_stays(engine: Engine, photo: np.ndarray):
+    loaded = engine._backbone("tiny")
+    plain = engine.compare(photo, faces=FACES)[0].predictions[0]
+    assert engine.compare(photo, faces=FACES, lift=True)[0].predictions[0] == replace(
+        engine.compare(photo, faces=FACES)[0].predictions[0], ms=ANY
+    ), "a card without a second point has one answer"
+    object.__setattr__(loaded.card, "lift", (0.0,) * 6 + (1.0, 0.0))
+    lifted = engine.compare(photo, faces=FACES, lift=True)[0].predictions[0]
+    odds = {
+        e: lifted.probabilities[e] / lifted.probabilities["neutral"] * plain.probabilities["neutral"]
+        for e in EMOTIONS
+    }
+    for emotion, value in odds.items():
+        factor = np.e if emotion == "fear" else 1.0
+        assert value == pytest.approx(plain.probabilities[emotion] * factor, rel=1e-5)
+    assert (lifted.valence, lifted.arousal) == (plain.valence, plain.arousal)
 
 
 def test_no_face_is_an_answer(engine: Engine):

@@ -202,6 +202,32 @@ def test_weights_are_fitted_on_faces_for_choices_and_kept_in_the_cards(
     assert weights[0] != weights[1]
 
 
+def test_the_second_operating_point_is_fitted_kept_and_measured(
+    two_backbones: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_weights: tuple[Path, Card]
+):
+    folder, _ = tiny_weights
+    for name in ("record_lift", "record_result"):
+        record = getattr(test_command, name)
+        monkeypatch.setattr(test_command, name, lambda *args, record=record: record(*args, folder=folder))
+    (tmp_path / "faces" / "valid").mkdir()
+    for path in (tmp_path / "faces" / "test").iterdir():
+        path.rename(tmp_path / "faces" / "valid" / path.name)
+    words = ["--data", two_backbones, "--split", "valid", "--device", "cpu", "--backbone", "tiny"]
+    run("test", *words, "--fit-lift")
+    card = read_card("tiny", folder)
+    assert len(card.lift) == 8
+    assert min(card.lift) == 0.0
+    (folder / "tiny.json").write_text(replace(card, lift=(0.0,) * 7 + (50.0,)).to_json())
+    run("test", *words, "--lift", "--record", "--out", tmp_path / "stored")
+    result = read_card("tiny", folder).results["faces valid, rare emotions lifted"]
+    assert result["command"].endswith("--split valid --lift")
+    assert result["accuracy"] == 0.0, "every face is contempt now"
+    stored = Predictions.load(tmp_path / "stored" / "tiny-faces-valid-lifted.parquet")
+    assert (stored.probabilities.argmax(axis=1) == 7).all()
+    for wrong in (["--lift", "--fit-lift"], ["--fit-lift", "--split", "test"]):
+        assert cli.main(["test", *map(str, words), *wrong]) == 2
+
+
 def test_a_summary_compares_all_that_was_read(two_backbones: str, tmp_path: Path, capsys):
     words = ["--data", two_backbones, "--device", "cpu", "--out", tmp_path / "stored"]
     run("test", "--backbone", "all,ensemble", *words, "--summary", tmp_path / "read")

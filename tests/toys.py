@@ -61,6 +61,7 @@ class ToyEngine:
         self.backbones = tuple(backbones)
         self.calls = 0
         self.methods: list[str] = []
+        self.lifts: list[bool] = []
 
     def card(self, name: str) -> ToyCard:
         titles = {spec.name: spec.title for spec in TOY_SPECS}
@@ -75,9 +76,11 @@ class ToyEngine:
         faces: Sequence[Face] | None = None,
         cover: Cover | None = None,
         method: str = METHOD,
+        lift: bool = False,
     ) -> list[Comparison]:
         self.calls += 1
         self.methods.append(method)
+        self.lifts.append(lift)
         found = self.detect(image_rgb, detector=detector) if faces is None else list(faces)
         names = self.backbones if backbones is None else tuple(backbones)
         shown = image_rgb if cover is None else cover.on_photo(image_rgb, found)

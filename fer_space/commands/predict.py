@@ -42,6 +42,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--backbones", default="all", metavar="A,B|all", help="which backbones read")
     add("--detector", default=DEFAULT_DETECTOR, choices=DETECTORS, help="who finds the faces")
     add("--occlude", choices=OCCLUSIONS, help="cover every face as well, and say what that changes")
+    add("--lift", action="store_true", help="lift rare emotions: the second operating point of each backbone")
     add("--cam", type=Path, metavar="DIR", help="write attention overlays as PNG into DIR")
     add(
         "--explain",
@@ -88,7 +89,8 @@ def _predict(
 ) -> None:
     """Read one picture, print what was read and write its maps."""
     method = args.method or METHOD
-    free = engine.compare(image_rgb, backbones=names, detector=args.detector, method=method)
+    how = {"backbones": names, "method": method, "lift": args.lift}
+    free = engine.compare(image_rgb, detector=args.detector, **how)
     size_wh = (image_rgb.shape[1], image_rgb.shape[0])
     target, stem = args.explain or PREDICTED, f"{number:03d}-{file_stem(source)}"
     if args.cam is not None:
@@ -97,7 +99,7 @@ def _predict(
         record, text = comparison_record(source, size_wh, free, args.explain or ""), describe(source, free)
     else:
         cover, faces = Cover(args.occlude), [comparison.face for comparison in free]
-        hidden = engine.compare(image_rgb, backbones=names, faces=faces, cover=cover, method=method)
+        hidden = engine.compare(image_rgb, faces=faces, cover=cover, **how)
         covered = [Covered(*pair, args.occlude) for pair in zip(free, hidden, strict=True)]
         record, text = (
             covered_record(source, size_wh, covered, args.explain or ""),

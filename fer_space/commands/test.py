@@ -12,16 +12,21 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import torch
+
 from fer_space.commands.options import add_device, backbone_names
 from fer_space.data import open_data, without_paths
 from fer_space.data.faceset import SPLITS, FaceSet
 from fer_space.engine import Engine
 from fer_space.errors import InputError
 from fer_space.evaluation import ensemble
+from fer_space.evaluation.calibration import fit_lift
 from fer_space.evaluation.metrics import confusion
 from fer_space.evaluation.predictions import About, Predictions, today
 from fer_space.evaluation.protocol import predict_set, twin_mask
 from fer_space.evaluation.scoring import record_of
+from fer_space.labels import EMOTIONS
 from fer_space.memory import keep_freed_memory
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import BACKBONES, DETECTORS
@@ -34,6 +39,8 @@ OF_READING = (
     "detect",
     "occlude",
     "no_flip",
+    "lift",
+    "fit_lift",
     "without_twins",
     "out",
     "embeddings",
@@ -52,6 +59,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--detect", choices=DETECTORS, help="run the whole chain on whole pictures")
     add("--occlude", choices=OCCLUSIONS, help="cover every face: by its landmarks, or as an average face")
     add("--no-flip", action="store_true", help="do not average each face with its mirror image")
+    add("--lift", action="store_true", help="lift rare emotions: the second operating point of each card")
+    add(
+        "--fit-lift",
+        action="store_true",
+        help="fit that point and write it into the cards; needs valid faces",
+    )
     add("--without-twins", action="store_true", help="also score without near-duplicates of the train split")
     add("--out", type=Path, metavar="DIR", help="write predictions (.parquet) and confusion (.png) here")
     add("--summary", type=Path, metavar="DIR", help="write results.json and pictures that compare them here")
@@ -96,6 +109,10 @@ def check(args: argparse.Namespace) -> None:
         raise InputError("Name --backbone and --data, or files of stored predictions.")
     if args.weigh and (args.split != "valid" or ensemble.NAME not in (args.backbone or "")):
         raise InputError("--weigh fits an ensemble on faces for choices: add --split valid and ensemble.")
+    if args.fit_lift and (args.split != "valid" or args.lift):
+        raise InputError(
+            "--fit-lift fits on faces for choices, as they are read: add --split valid, no --lift."
+        )
     if args.embeddings and args.out is None:
         raise InputError("--embeddings needs --out DIR to write them to.")
     if args.without_twins and args.split == "train":
@@ -113,6 +130,8 @@ def read(args: argparse.Namespace) -> Iterator[Predictions]:
     members = []
     for name in names:
         predictions = _read_one(engine, name, faces, args)
+        if args.fit_lift:
+            record_lift(name, predictions)
         members.append(replace(predictions, twin=twin))
         yield members[-1]
     if together:
@@ -131,6 +150,7 @@ def _read_one(engine: Engine, name: str, faces: FaceSet, args: argparse.Namespac
         args.detect,
         occlusion=args.occlude,
         mirror=not args.no_flip,
+        lift=args.lift,
         embed=args.embeddings,
     )
 
@@ -212,6 +232,20 @@ def record_weights(names: Sequence[str], weights: Sequence[float], folder: Path 
             paths_of(name, folder)[1].write_text(card.to_json(), encoding="utf-8")
 
 
+def record_lift(name: str, predictions: Predictions, folder: Path = WEIGHTS_DIR) -> None:
+    """Fit the second operating point of a shipped backbone on its answers and put it into the card."""
+    if name not in BACKBONES:
+        return
+    card = read_card(name, folder)
+    columns = [EMOTIONS.index(label) for label in card.labels]
+    known = np.isin(predictions.labels, columns) & predictions.answered
+    labels = torch.from_numpy(np.searchsorted(np.sort(columns), predictions.labels[known]))
+    ordered = torch.from_numpy(predictions.probabilities[known][:, np.sort(columns)])
+    by_column = dict(zip(np.sort(columns).tolist(), fit_lift(ordered, labels).tolist(), strict=True))
+    card = replace(card, lift=tuple(round(by_column[column], 4) for column in columns))
+    paths_of(name, folder)[1].write_text(card.to_json(), encoding="utf-8")
+
+
 def record_result(about: About, record: dict[str, Any], source: str, folder: Path = WEIGHTS_DIR) -> None:
     """Put a measurement into the card, with the command that repeats it and the date.
 
@@ -222,6 +256,7 @@ def record_result(about: About, record: dict[str, Any], source: str, folder: Pat
     words += [f"--detect {about.detector}"] if about.detector else []
     words += [f"--occlude {about.occlusion}"] if about.occlusion else []
     words += [] if about.flip else ["--no-flip"]
+    words += ["--lift"] if about.lift else []
     words += ["--without-twins"] if "twins" in record else []
     kept = {key: value for key, value in record.items() if key not in ("backbone", "data", "split")}
     kept |= {"command": " ".join(words), "date": today()}

@@ -8,19 +8,24 @@ from fer_space.evaluation.metrics import accuracy, balanced_accuracy
 
 STRENGTHS = [i / 20 for i in range(21)]
 ACCURACY_GIVEN_UP = 0.001  # a tenth of a point of validation accuracy
+LIFT_GIVEN_UP = 0.01  # a point
+LEAST = 1e-12  # a smaller probability counts as this one
 
 
-def fit_adjustment(logits: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
-    """The bias float (K,) that lifts rare emotions as far as it costs hardly any accuracy.
+def fit_adjustment(
+    logits: Tensor, labels: Tensor, priors: Tensor, given_up: float = ACCURACY_GIVEN_UP
+) -> Tensor:
+    """The bias float (K,) that lifts rare emotions as far as `given_up` of the accuracy pays for.
 
     Post-hoc logit adjustment, Menon et al. 2021, arXiv 2007.07314: minus tau times the log of the class
-    priors. Of all tau in [0, 1] whose accuracy is within ACCURACY_GIVEN_UP of the unadjusted one, the tau
-    with the best balanced accuracy.
+    priors. Of all tau in [0, 1] whose accuracy is within `given_up` of the unadjusted one, the tau with the
+    best balanced accuracy.
 
     Args:
         logits: float (N, K) of the validation split.
         labels: int64 (N,).
         priors: float (K,), the share of each emotion in the training targets.
+        given_up: share of the faces.
     """
     direction = -priors.double().clamp(min=1e-6).log()
     direction = direction - direction.min()
@@ -30,9 +35,18 @@ def fit_adjustment(logits: Tensor, labels: Tensor, priors: Tensor) -> Tensor:
         return accuracy(rows, labels.numpy()), balanced_accuracy(rows, labels.numpy())
 
     by_tau = {tau: scores(tau) for tau in STRENGTHS}
-    floor = by_tau[0.0][0] - ACCURACY_GIVEN_UP
+    floor = by_tau[0.0][0] - given_up
     allowed = [tau for tau in STRENGTHS if by_tau[tau][0] >= floor]
     return max(allowed, key=lambda tau: by_tau[tau][1]) * direction
+
+
+def fit_lift(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """What to add to log probabilities float (N, K) for the second operating point, float (K,), least 0.
+
+    Like `fit_adjustment`, for LIFT_GIVEN_UP of the accuracy; the priors are the mean of the probabilities.
+    """
+    logs = probabilities.double().clamp(min=LEAST).log()
+    return fit_adjustment(logs, labels, probabilities.double().mean(dim=0), LIFT_GIVEN_UP)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:

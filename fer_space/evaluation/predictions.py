@@ -37,6 +37,7 @@ class About:
         occlusion: what covered every face, or None.
         model_classes, data_classes: the emotions that the model and the labels know.
         flip: whether every face was read together with its mirror image.
+        lift: whether rare emotions were lifted.
         members: names of an ensemble's backbones.
         date: when the pictures were read, YYYY-MM-DD in UTC.
     """
@@ -49,20 +50,26 @@ class About:
     model_classes: tuple[str, ...] = EMOTIONS
     data_classes: tuple[str, ...] = EMOTIONS
     flip: bool = True
+    lift: bool = False
     members: tuple[str, ...] = ()
     date: str = ""
 
     @property
     def stem(self) -> str:
-        """Stem of the file's name: BACKBONE-DATA-SPLIT, then detector, occlusion and noflip if they apply."""
-        settings = (self.detector, self.occlusion, None if self.flip else "noflip")
+        """Stem of the file's name: BACKBONE-DATA-SPLIT, then what else applies (occlusion, noflip, …)."""
+        settings = (
+            *(self.detector, self.occlusion),
+            *(None if self.flip else "noflip", "lifted" if self.lift else None),
+        )
         backbone = file_name_of(self.backbone)
         return "-".join(part for part in (backbone, self.data, self.split, *settings) if part)
 
     @property
     def setting(self) -> str:
         """What was read and how, for people."""
-        return setting_of(self.data, self.split, self.detector, self.occlusion, flip=self.flip)
+        return setting_of(
+            self.data, self.split, self.detector, self.occlusion, flip=self.flip, lift=self.lift
+        )
 
     @property
     def title(self) -> str:

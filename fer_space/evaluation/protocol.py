@@ -65,6 +65,7 @@ def predict_set(
     *,
     occlusion: str | None = None,
     mirror: bool = True,
+    lift: bool = False,
     embed: bool = False,
 ) -> Predictions:
     """Read every picture of a split with one backbone, calibrated as its card says.
@@ -77,6 +78,7 @@ def predict_set(
         occlusion: what covers every face, a name in `fer_space.occlusion.OCCLUSIONS`; by its landmarks where
             a detector gives them, else by those of an average face.
         mirror: whether each face is averaged with its mirror image.
+        lift: whether rare emotions are lifted, by the card's second operating point.
         embed: whether what the classifier reads is kept.
     """
     crops = face_crops(engine, faces, card.crop, detector, occlusion, card.crop_size)
@@ -89,7 +91,7 @@ def predict_set(
         readout = outputs_of(network, card.preprocess, pictures, mirror=mirror, embed=embed)
     probabilities = np.zeros((len(faces), len(EMOTIONS)))
     if readout is not None:
-        probabilities[found] = _over_emotions(card, readout)
+        probabilities[found] = _over_emotions(card, readout, lift)
     affect = readout.affect if readout is not None else None
     embeddings = readout.embeddings if readout is not None else None
     return Predictions(
@@ -102,6 +104,7 @@ def predict_set(
             model_classes=_in_order(card.labels),
             data_classes=_in_order(faces.classes),
             flip=mirror,
+            lift=lift,
             date=today(),
         ),
         files=faces.files,
@@ -119,10 +122,10 @@ def twin_mask(faces: FaceSet, others: FaceSet) -> NDArray[np.bool_]:
     return twins(mine, theirs)
 
 
-def _over_emotions(card: Card, readout: Readout) -> NDArray[np.float64]:
+def _over_emotions(card: Card, readout: Readout, lift: bool = False) -> NDArray[np.float64]:
     probabilities = np.zeros((len(readout.logits), len(EMOTIONS)))
     columns = [EMOTIONS.index(label) for label in card.labels]
-    probabilities[:, columns] = card.probabilities(readout.logits).numpy()
+    probabilities[:, columns] = card.probabilities(readout.logits, lift=lift).numpy()
     return probabilities
 
 

@@ -20,9 +20,9 @@ def record_of(predictions: Predictions) -> dict[str, Any]:
     """Every score of predictions as fractions, with what they were measured on.
 
     Always: backbone, data, split, flip, `metrics.score`, and the absences of `evaluation.classes`. Where
-    they apply: detector and undetected; occlusion; accuracy_on_shared and n_shared; members and disagreement
-    (mean, in bits); twins (their number) and without_twins (the scores of the other faces, None if there are
-    none); affect.
+    they apply: lift; detector and undetected; occlusion; accuracy_on_shared and n_shared; members and
+    disagreement (mean, in bits); twins (their number) and without_twins (the scores of the other faces, None
+    if there are none); affect.
 
     Raises:
         DataError: model and data set share no emotion.
@@ -33,6 +33,7 @@ def record_of(predictions: Predictions) -> dict[str, Any]:
         "data": about.data,
         "split": about.split,
         "flip": about.flip,
+        **({"lift": True} if about.lift else {}),
         **score(predictions.scored, labels),
         **absences(about.model_classes, about.data_classes),
     }

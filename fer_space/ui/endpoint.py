@@ -31,6 +31,7 @@ def predict_endpoint(compare: Compare, backbones: Sequence[str]) -> None:
         detector: str,
         occlude: str = FREE,
         explain: str = FREE,
+        lift: bool = False,
     ) -> dict[str, Any]:
         """Read every face of a picture with the chosen backbones.
 
@@ -39,9 +40,10 @@ def predict_endpoint(compare: Compare, backbones: Sequence[str]) -> None:
         is an empty list. With `occlude` every face is covered as well and read again, which its
         object "occluded" tells. With `explain`, an emotion, "predicted" or "consensus", each face
         has maps too: rows of numbers from 0 to 1 over its crop, which "photo_to_crop" places.
+        With `lift` rare emotions are lifted: the second operating point of each backbone.
         """
         try:
-            return _record(compare, image, backbones, (detector, occlude, explain))
+            return _record(compare, image, backbones, (detector, occlude, explain), lift)
         except FerSpaceError as error:
             raise gr.Error(str(error), print_exception=False) from error
 
@@ -50,10 +52,11 @@ def predict_endpoint(compare: Compare, backbones: Sequence[str]) -> None:
     detector = gr.Radio(list(DETECTORS), value=DEFAULT_DETECTOR, visible=False, label="detector")
     occlude = gr.Radio([FREE, *OCCLUSIONS], value=FREE, visible=False, label="occlude")
     explain = gr.Radio(EXPLAINED, value=FREE, visible=False, label="explain")
+    lift = gr.Checkbox(visible=False, label="lift")
     record = gr.JSON(visible=False, label="record")
     gr.Button(visible=False).click(
         predict,
-        [image, chosen, detector, occlude, explain],
+        [image, chosen, detector, occlude, explain, lift],
         record,
         api_name="predict",
         preprocess=False,
@@ -67,6 +70,7 @@ def _record(
     image: Mapping[str, Any] | None,
     backbones: list[str],
     choices: tuple[str, str, str],
+    lift: bool,
 ) -> dict[str, Any]:
     if not image:
         raise InputError(NO_PICTURE)
@@ -75,6 +79,8 @@ def _record(
     names = [*backbones, *choices] if isinstance(backbones, list) else [None]
     if not all(isinstance(name, str) for name in names):
         raise InputError("backbones is a list of names; detector, occlude and explain are one name each.")
+    if not isinstance(lift, bool):
+        raise InputError("lift is true or false.")
     detector, occlude, explain = choices
     if occlude not in (FREE, *OCCLUSIONS):
         raise UnknownNameError.of("occlusion", occlude, (FREE, *OCCLUSIONS))
@@ -83,11 +89,11 @@ def _record(
     target = "" if explain == FREE else explain
     picture = decode_image(uploaded_bytes(image))
     size_wh = (picture.shape[1], picture.shape[0])
-    free = compare(picture, backbones=backbones, detector=detector)
+    free = compare(picture, backbones=backbones, detector=detector, lift=lift)
     if occlude == FREE:
         return comparison_record("upload", size_wh, free, target)
     faces = [comparison.face for comparison in free]
-    hidden = compare(picture, backbones=backbones, faces=faces, cover=Cover(occlude))
+    hidden = compare(picture, backbones=backbones, faces=faces, cover=Cover(occlude), lift=lift)
     pairs = zip(free, hidden, strict=True)
     covered = [Covered(before, after, occlude) for before, after in pairs]
     return covered_record("upload", size_wh, covered, target)

@@ -37,6 +37,7 @@ class Left:
     examples: gr.HTML
     backbones: gr.CheckboxGroup
     detector: gr.Radio
+    lift: gr.Checkbox
 
 
 @dataclass(frozen=True)
@@ -123,7 +124,15 @@ class Form:
     def inputs(self) -> set[Any]:
         """Every component whose value an event may need."""
         left, rescue, maps, hide = self.left, self.rescue, self.maps, self.hide
-        chosen = {left.sitting, left.backbones, left.detector, rescue.across, rescue.down, rescue.size}
+        chosen = {
+            left.sitting,
+            left.backbones,
+            left.detector,
+            left.lift,
+            rescue.across,
+            rescue.down,
+            rescue.size,
+        }
         return {
             *chosen,
             *maps.drawing,
@@ -166,4 +175,6 @@ class Form:
     def asked(self, values: Values) -> Asked:
         """By what a picture is to be read."""
         chosen = tuple(dict.fromkeys(values[self.left.backbones]))  # a forged list may repeat itself
-        return Asked(chosen, values[self.left.detector], values[self.maps.method])
+        return Asked(
+            chosen, values[self.left.detector], values[self.maps.method], bool(values[self.left.lift])
+        )

@@ -11,6 +11,10 @@ from fer_space.ui.shared import LIVE_JS, PICK_JS, REMEMBER_S
 from fer_space.ui.sitting import Sitting
 from fer_space.ui.views import Scene
 
+LIFT = (
+    "More disgust, fear and contempt, for about a point of accuracy; how far was fitted on validation faces."
+)
+
 
 def left_column(scene: Scene, examples: Sequence[Example]) -> tuple[Left, Rescue]:
     """Lay it out inside the current Blocks."""
@@ -24,9 +28,9 @@ def left_column(scene: Scene, examples: Sequence[Example]) -> tuple[Left, Rescue
             examples_html(examples), js_on_load=PICK_JS, apply_default_css=False, visible=bool(examples)
         )
         with gr.Accordion("Settings", open=False, elem_id="fer-settings"):
-            backbones, detector = _settings(scene)
+            backbones, detector, lift = _settings(scene)
     sitting = gr.State(Sitting(), time_to_live=REMEMBER_S)
-    return Left(sitting, picture, photo, compare, clear, row, backbones, detector), rescue
+    return Left(sitting, picture, photo, compare, clear, row, backbones, detector, lift), rescue
 
 
 def _picture() -> tuple[gr.Image, gr.HTML]:
@@ -60,7 +64,7 @@ def _rescue() -> Rescue:
     return Rescue(group, ask, found, across, down, size, place)
 
 
-def _settings(scene: Scene) -> tuple[gr.CheckboxGroup, gr.Radio]:
+def _settings(scene: Scene) -> tuple[gr.CheckboxGroup, gr.Radio, gr.Checkbox]:
     models = [(look.title, name) for name, look in scene.looks.items()]
     detectors = [
         (spec.title + (" (opt-in)" if spec.opt_in else ""), spec.name) for spec in DETECTORS.values()
@@ -68,4 +72,5 @@ def _settings(scene: Scene) -> tuple[gr.CheckboxGroup, gr.Radio]:
     return (
         gr.CheckboxGroup(models, value=list(scene.looks), label="Models"),
         gr.Radio(detectors, value=DEFAULT_DETECTOR, label="Face detector"),
+        gr.Checkbox(label="Lift rare emotions", info=LIFT),
     )

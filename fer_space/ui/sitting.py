@@ -29,11 +29,15 @@ UNFORESEEN = "Something went wrong on the server. Please try again, or try anoth
 
 
 class Asked(NamedTuple):
-    """What a visitor asks of the engine: names of backbones, of a detector and of a method for maps."""
+    """What a visitor asks of the engine: names of backbones, of a detector and of a method for maps.
+
+    `lift` asks for the operating point that favours rare emotions.
+    """
 
     backbones: Sequence[str]
     detector: str = DEFAULT_DETECTOR
     method: str = METHOD
+    lift: bool = False
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Sitting:
         selected: index of the face that is shown.
         problem: a sentence that says why there is nothing to show, or "".
         method: how the maps were made.
+        lift: whether rare emotions were lifted.
         placed: the face that was placed by hand, or None where a detector looked.
     """
 
@@ -58,6 +63,7 @@ class Sitting:
     selected: int = 0
     problem: str = ""
     method: str = METHOD
+    lift: bool = False
     placed: Face | None = None
 
     def select(self, index: object) -> "Sitting":
@@ -84,7 +90,7 @@ class Sitting:
     @property
     def asked(self) -> Asked:
         """What was asked to read it, without the detector."""
-        return Asked([p.backbone for p in self.shown.predictions], method=self.method)
+        return Asked([p.backbone for p in self.shown.predictions], method=self.method, lift=self.lift)
 
 
 def read_picture(
@@ -106,7 +112,7 @@ def read_picture(
     except FerSpaceError as error:
         return Sitting(problem=str(error))
     photo_uri, size_wh = data_uri(shrink(image)), (image.shape[1], image.shape[0])
-    sitting = Sitting(data, photo_uri, size_wh, method=asked.method, placed=placed)
+    sitting = Sitting(data, photo_uri, size_wh, method=asked.method, lift=asked.lift, placed=placed)
     if not asked.backbones:
         return replace(sitting, problem=NO_BACKBONE)
     try:
@@ -125,7 +131,7 @@ def read_faces(
     each: Each = iter,
 ) -> list[Comparison]:
     """Read the faces of a picture, one backbone after the other where the maps are slow to make."""
-    rest: dict[str, Any] = {"detector": asked.detector, "cover": cover}
+    rest: dict[str, Any] = {"detector": asked.detector, "cover": cover, "lift": asked.lift}
     if asked.method == METHOD:
         return compare(image, backbones=asked.backbones, faces=faces, **rest)
     columns = []

@@ -60,6 +60,7 @@ def _wire_reading(form: Form, do: Handlers, hide: HideHandlers) -> None:
     present = (
         left.compare.click(do.again, form.inputs, form.outputs, **options),
         left.backbones.input(do.settings, form.inputs, form.outputs, **options),
+        left.lift.input(do.settings, form.inputs, form.outputs, **options),
         left.detector.input(do.detector, form.inputs, form.outputs, **options),
         form.maps.method.input(do.settings, form.inputs, form.outputs, **slow),
     )

@@ -1,7 +1,14 @@
 import pytest
 import torch
 
-from fer_space.evaluation.calibration import ACCURACY_GIVEN_UP, fit_adjustment, fit_temperature
+from fer_space.evaluation.calibration import (
+    ACCURACY_GIVEN_UP,
+    LIFT_GIVEN_UP,
+    fit_adjustment,
+    fit_lift,
+    fit_temperature,
+)
+from fer_space.evaluation.metrics import accuracy, balanced_accuracy
 
 
 @pytest.mark.parametrize("true_temperature", [0.5, 1.0, 3.0])
@@ -23,6 +30,20 @@ def test_adjustment_lifts_the_rare_class_where_it_costs_nothing():
     assert bias[0] == 0.0
     assert bias[1] > 0.5
     assert ((logits + bias).argmax(dim=1) == labels).all()
+
+
+def test_the_second_point_goes_as_far_as_a_point_of_accuracy_pays_for():
+    rng = torch.Generator().manual_seed(0)
+    priors = torch.tensor([0.5, 0.3, 0.1, 0.04, 0.03, 0.01, 0.01, 0.01])
+    labels = torch.multinomial(priors, 3000, replacement=True, generator=rng)
+    rows = (torch.randn(3000, 8, generator=rng) + 1.5 * torch.eye(8)[labels] + priors.log()).softmax(dim=1)
+    lift = fit_lift(rows, labels)
+    lifted = (rows.log() + lift).softmax(dim=1)
+    assert lift.min() == 0.0
+    assert lift.argmin() == 0
+    truth = labels.numpy()
+    assert accuracy(lifted.numpy(), truth) >= accuracy(rows.numpy(), truth) - LIFT_GIVEN_UP
+    assert balanced_accuracy(lifted.numpy(), truth) > balanced_accuracy(rows.numpy(), truth) + 0.02
 
 
 def test_adjustment_never_gives_up_more_accuracy_than_stated():

@@ -76,6 +76,7 @@ def test_sixteen_bit_pictures_keep_their_tones(client: Client, tmp_path: Path) -
         ({"detector": "insightface"}, MISSING),
         ({"occlude": "a wall"}, "no occlusion"),
         ({"explain": "boredom"}, "no emotion to explain"),
+        ({"lift": "a little"}, "lift is true or false"),
     ],
     ids=[
         "no picture",
@@ -84,6 +85,7 @@ def test_sixteen_bit_pictures_keep_their_tones(client: Client, tmp_path: Path) -
         "detector not installed",
         "no cover",
         "no emotion",
+        "no operating point",
     ],
 )
 def test_errors_are_sentences(client: Client, changes: dict[str, Any], sentence: str) -> None:
@@ -115,7 +117,7 @@ def test_predict_is_the_only_public_endpoint(client: Client) -> None:
     assert list(info["named_endpoints"]) == ["/predict"]
     assert info["unnamed_endpoints"] == {}
     names = [p["parameter_name"] for p in info["named_endpoints"]["/predict"]["parameters"]]
-    assert names == ["image", "backbones", "detector", "occlude", "explain"]
+    assert names == ["image", "backbones", "detector", "occlude", "explain", "lift"]
 
 
 def test_uploads_are_deleted_when_their_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,6 +110,16 @@ def test_a_slow_method_reads_model_by_model_and_only_once(desk: Desk) -> None:
     assert [len(c.readings) for c in desk.sitting.comparisons] == [2, 2]
 
 
+def test_rare_emotions_are_lifted_wherever_the_picture_is_read(desk: Desk) -> None:
+    desk.example(0)
+    desk.values[desk.form.left.lift] = True
+    desk.run(desk.do.settings)
+    desk.run(desk.hide.opened)
+    assert desk.engine.lifts == [False, True, True]
+    assert desk.sitting.lift
+    assert desk.sitting.asked.lift
+
+
 def test_settings_read_again_only_when_there_is_a_picture(desk: Desk) -> None:
     desk.run(desk.do.settings)
     assert desk.engine.calls == 0
