@@ -22,6 +22,6 @@ def keep_freed_memory() -> bool:
         mallopt = ctypes.CDLL(None).mallopt
     except (AttributeError, OSError):  # another C library
         return False
+    # The first is refused by glibc before 2.35; the others alone would only do harm.
     options = ((M_MMAP_THRESHOLD, LARGE), (M_TRIM_THRESHOLD, LARGE), (M_TOP_PAD, PAD))
-    taken = [mallopt(option, value) == 1 for option, value in options]
-    return all(taken)
+    return all(mallopt(option, value) == 1 for option, value in options)

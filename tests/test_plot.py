@@ -13,6 +13,7 @@ from fer_space.commands import test as test_command
 from fer_space.commands.summary import as_markdown
 from fer_space.engine import Engine
 from fer_space.errors import InputError
+from fer_space.evaluation.ensemble import ensemble
 from fer_space.evaluation.face_plots import draw_sheet
 from fer_space.evaluation.predictions import Predictions
 from fer_space.registry import BACKBONES
@@ -249,7 +250,8 @@ def test_a_summary_compares_all_that_was_read(two_backbones: str, tmp_path: Path
 
     told = capsys.readouterr().out
     assert as_markdown(summary) in told
-    assert f"| tiny | 0.0 M | {models['tiny']['multiply_adds'] / 1e6:,.0f} M | 1 |" in told
+    assert f"| tiny | 0.0 M | {models['tiny']['multiply_adds'] / 1e6:,.0f} M | 1.0 |" in told
+    assert summary["command"].startswith("fer-space test --backbone all,ensemble --data folder:DIR")
     files = [tmp_path / "stored" / f"{name}-faces-test.parquet" for name in models]
     run("test", *files, "--summary", tmp_path / "again")
     again = json.loads((tmp_path / "again" / "results.json").read_text())
@@ -257,8 +259,27 @@ def test_a_summary_compares_all_that_was_read(two_backbones: str, tmp_path: Path
     assert [m["accuracy"] for m in again["models"].values()] == [m["accuracy"] for m in models.values()]
     capsys.readouterr()
     run("test", files[0], files[0], "--summary", tmp_path / "twice", status=2)
-    assert "none of them twice" in capsys.readouterr().err
+    assert "no name twice" in capsys.readouterr().err
     assert not (tmp_path / "twice").exists()
+    lifted = replace(Predictions.load(files[1]), about=replace(Predictions.load(files[1]).about, lift=True))
+    run("test", files[0], lifted.save(tmp_path / "lifted"), "--summary", tmp_path / "mixed", status=2)
+    assert "of several" in capsys.readouterr().err
+
+
+def test_a_summary_leaves_out_the_cost_of_what_is_not_here(
+    two_backbones: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    members = [lively(20, seed=1, backbone=name) for name in ("tiny", "far")]
+    files = [each.save(tmp_path) for each in (*members, ensemble(members))]
+    run("test", *files, "--summary", tmp_path / "out", "--json")
+    assert all(json.loads(line)["n"] == 20 for line in capsys.readouterr().out.splitlines())
+    summary = json.loads((tmp_path / "out" / "results.json").read_text())
+    assert "time" in summary["models"]["tiny"]
+    assert "time" not in summary["models"]["far"]
+    assert "time" not in summary["models"]["ensemble"]
+    assert "| far | – | – | – |" in as_markdown(summary)
+    run("test", files[1], "--summary", tmp_path / "alone")
+    assert not (tmp_path / "alone" / "cost.png").exists()
 
 
 @pytest.mark.parametrize("words", [["--backbone", "all,ensemble"], ["--backbone", "all", "--split", "valid"]])

@@ -11,13 +11,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("run", type=Path, metavar="RUN", help="folder that `fer-space train --out` wrote")
     parser.add_argument("folder", type=Path, nargs="?", default=WEIGHTS_DIR, help="default: weights/")
-    parser.add_argument(
-        "--check", default="", metavar="KIND:PATH", help="keep fp32 if fp16 moves accuracy on its valid faces"
+    storing = parser.add_mutually_exclusive_group()
+    storing.add_argument(
+        "--check",
+        default="",
+        metavar="KIND:PATH",
+        help="keep fp32 if fp16 moves accuracy on its valid faces by more than .05 point",
     )
     parser.add_argument(
         "--affect", default="", metavar="KIND:PATH", help="fit valence and arousal on its valid faces too"
     )
-    parser.add_argument("--full", action="store_true", help="keep fp32 instead of fp16")
+    storing.add_argument("--full", action="store_true", help="keep fp32 instead of fp16")
 
 
 def run(args: argparse.Namespace) -> int:
@@ -33,6 +37,6 @@ def run(args: argparse.Namespace) -> int:
     if effect := valid.get("half"):
         print(
             f"  valid accuracy in fp32 {effect['accuracy_full']:.2%}, in fp16 {effect['accuracy_half']:.2%}; "
-            f"{effect['changed_answers']} of {effect['n']} answers differ"
+            f"{effect['changed_answers']} of {effect['n']} answers differ; kept {effect['kept']}"
         )
     return 0

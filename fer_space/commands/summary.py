@@ -15,45 +15,48 @@ from fer_space.evaluation.metrics import DIGITS, confusion
 from fer_space.evaluation.overlap import Overlap, overlap
 from fer_space.evaluation.predictions import Predictions, require_same_faces, today
 from fer_space.evaluation.scoring import record_of
+from fer_space.weights import available
 
 REFERENCE = "efficientnet_lite0"
 Record = dict[str, Any]
 
 
-def write_summary(several: Sequence[Predictions], engine: Engine, folder: Path) -> Path:
-    """Write results.json, cost.png, confusions.png and overlap.png; returns the path of the first.
+def write_summary(several: Sequence[Predictions], engine: Engine, folder: Path, command: str) -> Record:
+    """Write results.json, cost.png, confusions.png and overlap.png; returns what is in the first.
 
     Args:
-        several: predictions of the same faces by backbones and, perhaps, by their ensembles.
-        engine: has the networks of the backbones, on the CPU.
+        several: predictions of the same faces, read in the same way, by backbones and, perhaps, by their
+            ensembles.
+        engine: has the networks of shipped backbones, on the CPU, whose cost is measured. What others cost,
+            and ensembles with them, is left out.
         folder: made if need be.
+        command: made the predictions; it is kept beside them.
 
     Raises:
-        InputError: no backbone among them, one twice, or not of the same faces.
+        InputError: no backbone among them, a name twice, or not of the same faces and setting.
     """
     backbones = [predictions for predictions in several if not predictions.about.members]
     names = [predictions.about.backbone for predictions in backbones]
-    if not names or len(set(names)) < len(names):
-        raise InputError("A summary needs predictions of one backbone or more, none of them twice.")
+    if not names or len({predictions.about.backbone for predictions in several}) < len(several):
+        raise InputError("A summary needs predictions of one backbone or more, and no name twice.")
+    if len(settings := {predictions.about.setting for predictions in several}) > 1:
+        raise InputError(f"A summary is of one setting; these are of several: {'; '.join(sorted(settings))}.")
     require_same_faces(several)
     found = overlap(backbones)
-    costs = costs_of(engine, names)
-    models = {predictions.about.backbone: _model(predictions, costs) for predictions in several}
-    about = several[0].about
-    data = f"--data {about.data}:DIR --split {about.split}"
+    costs = costs_of(engine, [name for name in names if name in available(engine.weights_dir)])
     summary = {
-        "measured_on": about.setting,
-        "command": f"fer-space test --backbone all,ensemble {data} --summary docs",
+        "measured_on": several[0].about.setting,
+        "command": command,
         "date": today(),
-        "time_reference": reference_of(names),
-        "models": models,
+        "time_reference": reference_of(list(costs)),
+        "models": {predictions.about.backbone: _model(predictions, costs) for predictions in several},
         "overlap": {"backbones": names, **_plain(found)},
     }
     folder.mkdir(parents=True, exist_ok=True)
-    path = folder / "results.json"
-    path.write_text(json.dumps(summary, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(summary, indent=1, ensure_ascii=False) + "\n"
+    (folder / "results.json").write_text(text, encoding="utf-8")
     draw(summary, found, folder)
-    return path
+    return summary
 
 
 def as_markdown(summary: Record) -> str:
@@ -67,7 +70,7 @@ def as_markdown(summary: Record) -> str:
     for name, model in sorted(summary["models"].items(), key=lambda item: -item[1]["accuracy"]):
         low, high = model["accuracy_interval"]
         cost = (
-            f"{model['parameters'] / 1e6:.1f} M | {model['multiply_adds'] / 1e6:,.0f} M | {model['time']:.2g}"
+            f"{model['parameters'] / 1e6:.1f} M | {model['multiply_adds'] / 1e6:,.0f} M | {model['time']:.1f}"
             if "time" in model
             else "– | – | –"
         )
@@ -79,15 +82,15 @@ def as_markdown(summary: Record) -> str:
 
 
 def reference_of(names: Sequence[str]) -> str:
-    """Whose time is 1: Lite0, or the first where it is missing."""
-    return REFERENCE if REFERENCE in names else names[0]
+    """Whose time is 1: Lite0, or the first where it is missing; "" where there is none."""
+    return REFERENCE if REFERENCE in names else next(iter(names), "")
 
 
 def costs_of(engine: Engine, names: Sequence[str]) -> dict[str, Record]:
     """Parameters, multiply-adds and time, as a multiple of the reference's, of each backbone."""
     networks = {name: Network(engine.network(name), engine.card(name).preprocess) for name in names}
     spent = milliseconds(networks)
-    base = spent[reference_of(names)]
+    base = spent.get(reference_of(names), 1.0)
     return {
         name: {
             "parameters": engine.card(name).parameters,
@@ -101,8 +104,9 @@ def costs_of(engine: Engine, names: Sequence[str]) -> dict[str, Record]:
 def _model(predictions: Predictions, costs: dict[str, Record]) -> Record:
     """Scores, cost and confusion; an ensemble costs as much as its members together."""
     members = predictions.about.members or (predictions.about.backbone,)
-    known = [costs[name] for name in members if name in costs]
-    cost = {key: round(sum(each[key] for each in known), 2) for key in known[0]} if known else {}
+    cost = {}
+    if costs.keys() >= set(members):
+        cost = {key: round(sum(costs[name][key] for name in members), 2) for key in costs[members[0]]}
     counts: NDArray[np.int64] = confusion(predictions.scored, predictions.labels)
     return {**record_of(predictions), **cost, "confusion": counts.tolist()}
 
@@ -130,7 +134,8 @@ def draw(summary: Record, found: Overlap, folder: Path) -> None:
         for name, model in summary["models"].items()
         if "time" in model
     }
-    zoo_plots.draw_cost(marks, summary["time_reference"], folder / "cost.png")
+    if marks:
+        zoo_plots.draw_cost(marks, summary["time_reference"], folder / "cost.png")
     counts = {name: np.array(model["confusion"]) for name, model in summary["models"].items()}
     zoo_plots.draw_confusions(counts, folder / "confusions.png")
     zoo_plots.draw_overlap(summary["overlap"]["backbones"], found, folder / "overlap.png")

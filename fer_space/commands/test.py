@@ -92,10 +92,9 @@ def run(args: argparse.Namespace) -> int:
     if args.summary is not None:
         from fer_space.commands.summary import as_markdown, write_summary
 
-        path = write_summary(several, Engine(device="cpu"), args.summary)
+        summary = write_summary(several, Engine(device="cpu"), args.summary, _summary_command(args, several))
         if not args.json:
-            print(as_markdown(json.loads(path.read_text(encoding="utf-8"))))
-        print(path)
+            print(as_markdown(summary))
     return 0
 
 
@@ -252,13 +251,25 @@ def record_result(about: About, record: dict[str, Any], source: str, folder: Pat
     `source` is the data as that command names it, its paths left out.
     """
     card = read_card(about.backbone, folder)
-    words = [f"fer-space test --backbone {about.backbone} --data {source} --split {about.split}"]
+    command = command_of(about, about.backbone, source, twins="twins" in record)
+    kept = {key: value for key, value in record.items() if key not in ("backbone", "data", "split")}
+    kept |= {"command": command, "date": today()}
+    updated = replace(card, results={**card.results, about.setting: kept})
+    paths_of(about.backbone, folder)[1].write_text(updated.to_json(), encoding="utf-8")
+
+
+def command_of(about: About, backbone: str, source: str, *, twins: bool) -> str:
+    """The command line that reads as `about` says; `source` is the data without its paths."""
+    words = [f"fer-space test --backbone {backbone} --data {source} --split {about.split}"]
     words += [f"--detect {about.detector}"] if about.detector else []
     words += [f"--occlude {about.occlusion}"] if about.occlusion else []
     words += [] if about.flip else ["--no-flip"]
     words += ["--lift"] if about.lift else []
-    words += ["--without-twins"] if "twins" in record else []
-    kept = {key: value for key, value in record.items() if key not in ("backbone", "data", "split")}
-    kept |= {"command": " ".join(words), "date": today()}
-    updated = replace(card, results={**card.results, about.setting: kept})
-    paths_of(about.backbone, folder)[1].write_text(updated.to_json(), encoding="utf-8")
+    return " ".join(words + (["--without-twins"] if twins else []))
+
+
+def _summary_command(args: argparse.Namespace, several: Sequence[Predictions]) -> str:
+    if args.stored:
+        return "fer-space test FILE.parquet … --summary DIR"
+    about, twins = several[0].about, args.without_twins
+    return command_of(about, args.backbone, without_paths(args.data), twins=twins) + " --summary DIR"

@@ -10,6 +10,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.evaluation.metrics import NO_ANSWER, answers
 from fer_space.evaluation.predictions import Predictions, require_same_faces
 
 
@@ -32,9 +33,10 @@ class Overlap(NamedTuple):
 def overlap(members: Sequence[Predictions]) -> Overlap:
     """Compare predictions of the same faces, N > 0; raises InputError when the faces differ."""
     require_same_faces(members)
-    answers = np.stack([np.where(m.answered, m.scored.argmax(axis=1), -1 - k) for k, m in enumerate(members)])
-    wrong = answers != members[0].labels
-    same = (answers[:, None] == answers[None]).mean(axis=2)
+    named = np.stack([answers(member.scored) for member in members])
+    wrong = named != members[0].labels
+    agree = (named[:, None] == named[None]) & (named != NO_ANSWER)
+    same = agree.mean(axis=2)
     np.fill_diagonal(same, 1.0)
     both = (wrong[:, None] & wrong[None]).sum(axis=2).astype(np.float64)
     errors = wrong.sum(axis=1, keepdims=True)

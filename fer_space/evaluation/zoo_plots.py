@@ -43,7 +43,7 @@ def draw_cost(marks: Mapping[str, Mark], reference: str, path: Path) -> None:
             color=colour,
             markersize=9,
             markeredgecolor="white",
-            label=f"{name}: {mark.accuracy:.1%}, {mark.time:.2g} ×",
+            label=f"{name}: {mark.accuracy:.1%}, {mark.time:.1f} ×",
         )
     axes.set_xscale("log", base=2)
     axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
@@ -90,8 +90,8 @@ def draw_overlap(names: Sequence[str], found: Overlap, path: Path) -> None:
         (left, found.same_answer, "same answer (% of all faces)", "Greens"),
         (right, found.shared_errors, "the row's errors that the column makes too (%)", "Oranges"),
     ):
-        rest = shares[~np.eye(len(names), dtype=bool)]
-        low, high = (float(np.nanmin(rest)), float(np.nanmax(rest))) if rest.size else (0.0, 1.0)
+        rest = shares[~np.eye(len(names), dtype=bool) & ~np.isnan(shares)]
+        low, high = (float(rest.min()), float(rest.max())) if rest.size else (0.0, 1.0)
         axes.imshow(shares, vmin=low - 0.05, vmax=high + 0.05, cmap=colours)
         axes.set_title(title, fontsize=10)
         axes.set_xticks(range(len(names)), names, rotation=40, ha="right", fontsize=9)

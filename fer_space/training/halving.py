@@ -24,7 +24,8 @@ def with_half_effect(card: Card, network: Backbone, data: str) -> tuple[Card, bo
         data: KIND:PATH.
 
     Returns:
-        The card with `results["valid"]["half"]`, and whether accuracy changes by no more than `LIMIT`.
+        The card with `results["valid"]["half"]`, and whether accuracy changes by no more than `LIMIT`, up or
+        down.
     """
     faces = LabelledPictures.read(open_data(data, "valid"), card.preprocess, 0)
     narrow = copy.deepcopy(network)
@@ -35,11 +36,12 @@ def with_half_effect(card: Card, network: Backbone, data: str) -> tuple[Card, bo
     )
     labels = torch.tensor([card.labels.index(e) if e in card.labels else -1 for e in EMOTIONS])[faces.labels]
     before, after = (float((answers == labels).double().mean()) for answers in (full, half))
-    effect = {
+    effect: dict[str, float | str] = {
         "n": len(labels),
         "accuracy_full": round(before, 5),
         "accuracy_half": round(after, 5),
         "changed_answers": int((full != half).sum()),
+        "kept": "fp16" if abs(after - before) <= LIMIT else "fp32",
     }
     valid = {**card.results.get("valid", {}), "half": effect}
-    return replace(card, results={**card.results, "valid": valid}), abs(after - before) <= LIMIT
+    return replace(card, results={**card.results, "valid": valid}), effect["kept"] == "fp16"

@@ -148,13 +148,12 @@ class Recipe:
             return tensor[rows]
 
         look, masks, upper = draw.look.map(pick), draw.masks.map(pick), draw.upper.map(pick)
-        pictures = train_set.pictures[draw.picks[rows]]
-        if self.config.upper:
-            pictures = self.upper.apply(pictures.float(), upper)
-        pictures = self.augment.apply(pictures, look, draw.size)
-        targets = draw.targets[rows]
+        targets, faces = draw.targets[rows], train_set.pictures[draw.picks[rows]]
+        pictures = self.augment.apply(faces, look, draw.size)
         if self.teaching:
             targets = self.teaching.apply(pictures, targets)
+        if self.config.upper:
+            pictures = self.augment.apply(self.upper.apply(faces.float(), upper), look, draw.size)
         if self.config.mask:
             whole = replace(masks, worn=masks.worn & ~upper.cut)  # a face that was cut has nothing to hide
             pictures = self.masking.apply(pictures, whole, look.affine)

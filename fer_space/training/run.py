@@ -4,6 +4,8 @@ import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
+
 from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
 from fer_space.errors import InputError
@@ -58,7 +60,7 @@ def run(
         raise InputError("--processes share a CPU. For several GPUs use “accelerate launch”.")
     start_network(config)  # what is wrong with --backbone or --init is said before the data is read
     guide_for(config)
-    teaching_for(config, place)
+    teaching_for(config, torch.device("cpu"))
     train_set, valid_set = read_pictures(config)
     if leads_launch():
         open_run(config, out, resume=resume)

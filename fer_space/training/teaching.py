@@ -1,8 +1,8 @@
 """Knowledge distillation: a part of every target is what trained networks say of the picture.
 
-Hinton et al. 2015, arXiv 1503.02531. The teachers read each augmented picture anew, the one that the student
-will see, as Beyer et al. 2022, arXiv 2106.05237, found best ("consistent teaching"); masks and mixing come
-later, so that a teacher reads the whole face and its answers are mixed like labels.
+Hinton et al. 2015, arXiv 1503.02531. The teachers read each augmented picture anew, as Beyer et al. 2022,
+arXiv 2106.05237, found best ("consistent teaching"), erased boxes included; what masks hide or `--upper` cuts
+off they still see, and their answers are mixed like labels.
 """
 
 from collections.abc import Sequence
@@ -25,9 +25,9 @@ class Teacher(NamedTuple):
     card: Card
 
     def read(self, pictures: Tensor) -> Tensor:
-        """Calibrated probabilities float32 (B, 8) of pictures (B, C, S, S) with values 0 to 255."""
+        """Pictures (B, C, S, S), values 0 to 255 -> calibrated probabilities float32 (B, 8) on the CPU."""
         logits = self.network(self.card.preprocess.see(pictures)).logits
-        return self.card.probabilities(logits).float()
+        return self.card.probabilities(logits.cpu()).float()
 
 
 @dataclass(frozen=True, eq=False)
@@ -44,10 +44,10 @@ class Teaching:
 
     @torch.no_grad()
     def apply(self, pictures: Tensor, targets: Tensor) -> Tensor:
-        """Pictures float (B, C, S, S), values 0 to 255, and targets (B, 8) -> targets float (B, 8)."""
+        """Pictures float (B, C, S, S), values 0 to 255, and targets (B, 8), on the CPU -> targets (B, 8)."""
         there = pictures.to(next(self.teachers[0].network.parameters()).device)
         said = torch.stack([teacher.read(there) for teacher in self.teachers]).mean(dim=0)
-        return torch.lerp(targets, said.to(targets.device), self.share)
+        return torch.lerp(targets, said, self.share)
 
 
 def load_teachers(names: str, device: torch.device) -> list[Teacher]:

@@ -1,9 +1,12 @@
+import pytest
 import torch
 from torch import nn
 from transformers import ViTConfig, ViTModel
 
 from fer_space.backbones.base import Backbone, PooledLinearHead
+from fer_space.evaluation import cost
 from fer_space.evaluation.cost import Network, milliseconds, multiply_adds
+from fer_space.inference import logits_of
 from fer_space.preprocess import Preprocess
 from tests.networks import lively_tiny
 
@@ -37,10 +40,17 @@ def test_attention_is_counted():
     assert multiply_adds(network) == embedding + projections + products + mlp + 8 * 8
 
 
-def test_times_are_of_one_core_and_leave_the_threads_as_they_were():
-    before = torch.get_num_threads()
+def test_times_are_of_one_core_and_leave_the_threads_as_they_were(monkeypatch: pytest.MonkeyPatch):
+    before, during = torch.get_num_threads(), []
+
+    def reading(*words: object) -> None:
+        during.append(torch.get_num_threads())
+        logits_of(*words)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(cost, "logits_of", reading)
     networks = {name: Network(lively_tiny(), PREPROCESS) for name in ("one", "two")}
     spent = milliseconds(networks)
     assert set(spent) == set(networks)
     assert all(time > 0.0 for time in spent.values())
     assert torch.get_num_threads() == before
+    assert set(during) == {1}

@@ -32,6 +32,16 @@ def test_a_missing_answer_is_an_error_that_agrees_with_nobody():
     assert np.isnan(found.shared_errors[2]).all()  # it makes no error that could be shared
 
 
+def test_an_emotion_that_the_data_lack_is_no_answer():
+    """As accuracy has it: nothing is left of the answer."""
+    seven = EMOTIONS[:-1]
+    sure = rows_of(["contempt"] * 4, 1.0)
+    found = overlap([predictions_of(LABELS, sure, backbone=b, data_classes=seven) for b in ("one", "two")])
+    assert found.all_right == 0.0
+    assert found.same_answer[0, 1] == 0.0
+    assert found.shared_errors[0, 1] == 1.0
+
+
 def test_the_faces_must_be_the_same():
     with pytest.raises(InputError, match="not of the same faces"):
         overlap([says("one", *LABELS), predictions_of(LABELS[:3], rows_of(LABELS[:3]))])

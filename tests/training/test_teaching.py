@@ -59,7 +59,7 @@ def test_seeing_a_gray_picture_does_not_depend_on_its_channels(seed: int, gray: 
 
 def test_teachers_read_the_whole_face_that_was_moved_and_their_answers_are_mixed(teachers: list[Teacher]):
     """Covering comes after them, mixing joins what they said."""
-    changes = {"mask": 1.0, "rotate": 20.0, "mix": "mixup", "mix_share": 1.0}
+    changes = {"mask": 1.0, "upper": 0.5, "rotate": 20.0, "mix": "mixup", "mix_share": 1.0}
     recipe = Recipe.of(config(**changes), None, Teaching(teachers, 1.0))
     draw = recipe.draw(FACES, torch.arange(8), 12, torch.Generator().manual_seed(4))
     made = recipe.batch(FACES, draw, PREPROCESS, lively_tiny(), Worker())
