@@ -97,6 +97,7 @@ def _theme() -> gr.themes.Base:
         body_background_fill="#f6f8fb",
         body_background_fill_dark="#0b1120",
         block_background_fill_dark="#172033",
+        block_info_text_color="*neutral_600",
         button_primary_background_fill="*primary_600",
         button_primary_background_fill_hover="*primary_700",
     )
