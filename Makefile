@@ -28,7 +28,6 @@ bench: .venv/tested
 evaluate: install
 	$(BIN)/fer-space test --backbone all,ensemble --data ferplus:$(FERPLUS) --split valid --weigh --fit-lift
 	$(BIN)/fer-space test --backbone all,ensemble --data ferplus:$(FERPLUS) --without-twins --record --summary docs
-	$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --lift --record
 	for kind in $(KINDS); do \
 		$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --occlude $$kind --record || exit; \
 	done

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from fer_space import cli
@@ -16,6 +17,7 @@ from fer_space.errors import InputError
 from fer_space.evaluation.ensemble import ensemble
 from fer_space.evaluation.face_plots import draw_sheet
 from fer_space.evaluation.predictions import Predictions
+from fer_space.evaluation.protocol import lifted
 from fer_space.registry import BACKBONES
 from fer_space.weights import Card, read_card
 from tests.evaluation.made import lively
@@ -207,7 +209,7 @@ def test_the_second_operating_point_is_fitted_kept_and_measured(
     two_backbones: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tiny_weights: tuple[Path, Card]
 ):
     folder, _ = tiny_weights
-    for name in ("record_lift", "record_result"):
+    for name in ("record_lift", "record_both"):
         record = getattr(test_command, name)
         monkeypatch.setattr(test_command, name, lambda *args, record=record: record(*args, folder=folder))
     (tmp_path / "faces" / "valid").mkdir()
@@ -225,6 +227,19 @@ def test_the_second_operating_point_is_fitted_kept_and_measured(
     assert result["accuracy"] == 0.0, "every face is contempt now"
     stored = Predictions.load(tmp_path / "stored" / "tiny-faces-valid-lifted.parquet")
     assert (stored.probabilities.argmax(axis=1) == 7).all()
+    (folder / "tiny.json").write_text(replace(card, results={}).to_json())
+    run("test", *words, "--record")
+    results = read_card("tiny", folder).results
+    assert list(results) == ["faces valid", "faces valid, rare emotions lifted"]
+    assert results["faces valid, rare emotions lifted"]["lift"]
+    run("test", *words, "--lift", "--out", tmp_path / "stored")
+    direct = Predictions.load(tmp_path / "stored" / "tiny-faces-valid-lifted.parquet").probabilities
+    logits = torch.randn(3, 8)
+    np.testing.assert_allclose(
+        card.probabilities(logits, lift=True),
+        lifted(replace(stored, probabilities=card.probabilities(logits).numpy()), card).probabilities,
+    )
+    assert direct.shape == (3, 8)
     for wrong in (["--lift", "--fit-lift"], ["--fit-lift", "--split", "test"]):
         assert cli.main(["test", *map(str, words), *wrong]) == 2
 

@@ -24,7 +24,7 @@ from fer_space.evaluation import ensemble
 from fer_space.evaluation.calibration import fit_lift
 from fer_space.evaluation.metrics import confusion
 from fer_space.evaluation.predictions import About, Predictions, today
-from fer_space.evaluation.protocol import predict_set, twin_mask
+from fer_space.evaluation.protocol import lifted, predict_set, twin_mask
 from fer_space.evaluation.scoring import record_of
 from fer_space.labels import EMOTIONS
 from fer_space.memory import keep_freed_memory
@@ -86,7 +86,7 @@ def run(args: argparse.Namespace) -> int:
             store(predictions, args.out)
         record = record_of(predictions)
         if args.record and predictions.about.backbone in BACKBONES:
-            record_result(predictions.about, record, without_paths(args.data))
+            record_both(predictions, record, without_paths(args.data))
         text = json.dumps(record, ensure_ascii=False) if args.json else as_text(predictions.about, record)
         print(text, flush=True)
     if args.summary is not None:
@@ -131,6 +131,8 @@ def read(args: argparse.Namespace) -> Iterator[Predictions]:
         predictions = _read_one(engine, name, faces, args)
         if args.fit_lift:
             record_lift(name, predictions)
+        if args.lift:
+            predictions = lifted(predictions, engine.card(name))
         members.append(replace(predictions, twin=twin))
         yield members[-1]
     if together:
@@ -149,7 +151,6 @@ def _read_one(engine: Engine, name: str, faces: FaceSet, args: argparse.Namespac
         args.detect,
         occlusion=args.occlude,
         mirror=not args.no_flip,
-        lift=args.lift,
         embed=args.embeddings,
     )
 
@@ -243,6 +244,18 @@ def record_lift(name: str, predictions: Predictions, folder: Path = WEIGHTS_DIR)
     by_column = dict(zip(np.sort(columns).tolist(), fit_lift(ordered, labels).tolist(), strict=True))
     card = replace(card, lift=tuple(round(by_column[column], 4) for column in columns))
     paths_of(name, folder)[1].write_text(card.to_json(), encoding="utf-8")
+
+
+def record_both(
+    predictions: Predictions, record: dict[str, Any], source: str, folder: Path = WEIGHTS_DIR
+) -> None:
+    """Put a measurement into the card and, if the faces were free, that of its second operating point."""
+    about = predictions.about
+    record_result(about, record, source, folder)
+    card = read_card(about.backbone, folder)
+    if card.lift and not about.lift and not about.occlusion:
+        other = lifted(predictions, card)
+        record_result(other.about, record_of(other), source, folder)
 
 
 def record_result(about: About, record: dict[str, Any], source: str, folder: Path = WEIGHTS_DIR) -> None:

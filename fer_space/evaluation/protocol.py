@@ -6,6 +6,7 @@ wrong.
 """
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -65,7 +66,6 @@ def predict_set(
     *,
     occlusion: str | None = None,
     mirror: bool = True,
-    lift: bool = False,
     embed: bool = False,
 ) -> Predictions:
     """Read every picture of a split with one backbone, calibrated as its card says.
@@ -78,7 +78,6 @@ def predict_set(
         occlusion: what covers every face, a name in `fer_space.occlusion.OCCLUSIONS`; by its landmarks where
             a detector gives them, else by those of an average face.
         mirror: whether each face is averaged with its mirror image.
-        lift: whether rare emotions are lifted, by the card's second operating point.
         embed: whether what the classifier reads is kept.
     """
     crops = face_crops(engine, faces, card.crop, detector, occlusion, card.crop_size)
@@ -91,7 +90,7 @@ def predict_set(
         readout = outputs_of(network, card.preprocess, pictures, mirror=mirror, embed=embed)
     probabilities = np.zeros((len(faces), len(EMOTIONS)))
     if readout is not None:
-        probabilities[found] = _over_emotions(card, readout, lift)
+        probabilities[found] = _over_emotions(card, readout)
     affect = readout.affect if readout is not None else None
     embeddings = readout.embeddings if readout is not None else None
     return Predictions(
@@ -104,7 +103,6 @@ def predict_set(
             model_classes=_in_order(card.labels),
             data_classes=_in_order(faces.classes),
             flip=mirror,
-            lift=lift,
             date=today(),
         ),
         files=faces.files,
@@ -116,16 +114,29 @@ def predict_set(
     )
 
 
+def lifted(predictions: Predictions, card: Card) -> Predictions:
+    """The same faces at the second operating point of the backbone's card, as `Card.probabilities` has it."""
+    factors = np.ones(len(EMOTIONS))
+    factors[[EMOTIONS.index(label) for label in card.labels]] = np.exp(card.lift or 0.0)
+    rows = predictions.probabilities * factors
+    total = rows.sum(axis=1, keepdims=True)
+    return replace(
+        predictions,
+        about=replace(predictions.about, lift=True),
+        probabilities=rows / np.where(total > 0.0, total, 1.0),
+    )
+
+
 def twin_mask(faces: FaceSet, others: FaceSet) -> NDArray[np.bool_]:
     """Which faces have a near-duplicate among `others`, bool (N,), looked for at 48 x 48 gray pixels."""
     mine, theirs = (np.stack([twin_view(s.read(i)) for i in range(len(s))]) for s in (faces, others))
     return twins(mine, theirs)
 
 
-def _over_emotions(card: Card, readout: Readout, lift: bool = False) -> NDArray[np.float64]:
+def _over_emotions(card: Card, readout: Readout) -> NDArray[np.float64]:
     probabilities = np.zeros((len(readout.logits), len(EMOTIONS)))
     columns = [EMOTIONS.index(label) for label in card.labels]
-    probabilities[:, columns] = card.probabilities(readout.logits, lift=lift).numpy()
+    probabilities[:, columns] = card.probabilities(readout.logits).numpy()
     return probabilities
 
 
