@@ -62,11 +62,13 @@ def draw_confusions(counts: Mapping[str, NDArray[np.int64]], path: Path) -> None
     figure = Figure(figsize=(2.9 * across + 0.6, 2.9 * down + 0.5), layout="constrained")
     panels = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     picture: Any = None
-    for axes, (title, count) in zip(panels.ravel(), counts.items(), strict=False):
+    for number, (title, count) in enumerate(counts.items()):
+        axes = panels.ravel()[number]
         shares = count / np.maximum(count.sum(axis=1, keepdims=True), 1)
         picture = axes.imshow(shares, vmin=0.0, vmax=1.0, cmap="Blues")
         axes.set_title(title, fontsize=10)
         axes.set_xticks(range(len(SHORT)), SHORT, rotation=90, fontsize=8)
+        axes.tick_params(labelbottom=number + across >= len(counts))  # nothing is below
         axes.set_yticks(range(len(SHORT)), SHORT, fontsize=8)
         for (row, column), share in np.ndenumerate(shares):
             if share >= 0.1:
@@ -98,5 +100,7 @@ def draw_overlap(names: Sequence[str], found: Overlap, path: Path) -> None:
         axes.set_yticks(range(len(names)), names, fontsize=9)
         for (row, column), share in np.ndenumerate(shares):
             if row != column and not np.isnan(share):
-                axes.text(column, row, f"{100 * share:.0f}", ha="center", va="center", fontsize=9, color=INK)
+                colour = "white" if share > low + 0.6 * (high - low) else INK
+                text = f"{100 * share:.0f}"
+                axes.text(column, row, text, ha="center", va="center", fontsize=9, color=colour)
     figure.savefig(path, dpi=DPI)
