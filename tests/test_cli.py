@@ -174,8 +174,8 @@ def test_measuring_writes_files_and_the_card(
     tiny_weights: tuple[Path, Card],
 ):
     folder, _ = tiny_weights
-    record_result = test_command.record_result
-    monkeypatch.setattr(test_command, "record_result", lambda *args: record_result(*args, folder=folder))
+    record_both = test_command.record_both
+    monkeypatch.setattr(test_command, "record_both", lambda *args: record_both(*args, folder=folder))
     for emotion in ("happy", "sad"):
         (tmp_path / "faces" / emotion).mkdir(parents=True)
         Image.new("RGB", (48, 48)).save(tmp_path / "faces" / emotion / "a.png")
