@@ -58,7 +58,8 @@ class LoadedBackbone:
         started = time.perf_counter()
         pictures = self.card.preprocess.reduce([crop.image_rgb for crop in crops])
         logits, affect, maps = self._outputs(pictures, method)
-        probabilities, lifted = self.card.probabilities(logits), self.card.probabilities(logits, lift=lift)
+        probabilities = self.card.probabilities(logits)
+        lifted = self.card.lifted(probabilities) if lift else probabilities
         ms = (time.perf_counter() - started) * 1000.0 / len(crops)
         readings = []
         for i, crop in enumerate(crops):

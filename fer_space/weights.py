@@ -91,13 +91,23 @@ class Card:
         """Side in pixels of the crops that are cut for it: 224, unless the network reads larger ones."""
         return max(CROP_SIZE, self.preprocess.native_size)
 
-    def probabilities(self, logits: torch.Tensor, *, lift: bool = False) -> torch.Tensor:
-        """Calibrated probabilities float64 (N, K) of logits (N, K); `lift` takes the second point."""
+    @property
+    def places(self) -> tuple[int, ...]:
+        """Where the labels have each of `EMOTIONS`; -1 for one that they lack."""
+        return tuple(self.labels.index(e) if e in self.labels else -1 for e in EMOTIONS)
+
+    def probabilities(self, logits: torch.Tensor) -> torch.Tensor:
+        """Calibrated probabilities float64 (N, K) of logits (N, K)."""
         bias = torch.tensor(self.bias, dtype=torch.float64, device=logits.device)
-        scaled = (logits.double() + bias) / self.temperature
-        if lift and self.lift:
-            scaled = scaled + torch.tensor(self.lift, dtype=torch.float64, device=logits.device)
-        return scaled.softmax(dim=1)
+        return ((logits.double() + bias) / self.temperature).softmax(dim=1)
+
+    def lifted(self, probabilities: torch.Tensor) -> torch.Tensor:
+        """Probabilities float64 (N, K) at the second operating point; rows of zeros stay so."""
+        if not self.lift:
+            return probabilities
+        raised = probabilities * torch.tensor(self.lift, dtype=torch.float64).exp()
+        total = raised.sum(dim=1, keepdim=True)
+        return raised / torch.where(total > 0.0, total, 1.0)
 
     def to_json(self) -> str:
         """The card as it is stored."""
@@ -198,6 +208,11 @@ def check_sha256(card: Card, path: Path) -> None:
     """Raise WeightsError unless a file is the one that its card describes."""
     if sha256_of(path) != card.sha256:
         raise WeightsError(f"{path.name} is damaged or is not the file that its card describes (sha256).")
+
+
+def save_card(card: Card, folder: Path = WEIGHTS_DIR) -> None:
+    """Write a card beside its weights."""
+    paths_of(card.name, folder)[1].write_text(card.to_json(), encoding="utf-8")
 
 
 def save_tensors(tensors: Mapping[str, torch.Tensor], path: Path, *, half: bool) -> str:

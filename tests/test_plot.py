@@ -234,9 +234,9 @@ def test_the_second_operating_point_is_fitted_kept_and_measured(
     assert results["faces valid, rare emotions lifted"]["lift"]
     run("test", *words, "--lift", "--out", tmp_path / "stored")
     direct = Predictions.load(tmp_path / "stored" / "tiny-faces-valid-lifted.parquet").probabilities
-    logits = torch.randn(3, 8)
+    logits, lift = torch.randn(3, 8), torch.tensor(card.lift, dtype=torch.float64)
     np.testing.assert_allclose(
-        card.probabilities(logits, lift=True),
+        ((logits.double() + torch.tensor(card.bias)) / card.temperature + lift).softmax(1),
         lifted(replace(stored, probabilities=card.probabilities(logits).numpy()), card).probabilities,
     )
     assert direct.shape == (3, 8)

@@ -30,7 +30,7 @@ from fer_space.labels import EMOTIONS
 from fer_space.memory import keep_freed_memory
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import BACKBONES, DETECTORS
-from fer_space.weights import WEIGHTS_DIR, paths_of, read_card
+from fer_space.weights import WEIGHTS_DIR, read_card, save_card
 
 # Options that say how pictures are read: of no use where predictions are stored already.
 OF_READING = (
@@ -228,8 +228,7 @@ def record_weights(names: Sequence[str], weights: Sequence[float], folder: Path 
     """Put into each shipped backbone's card how much it counts in the weighted mean."""
     for name, weight in zip(names, weights, strict=True):
         if name in BACKBONES:
-            card = replace(read_card(name, folder), weight=round(weight, 4))
-            paths_of(name, folder)[1].write_text(card.to_json(), encoding="utf-8")
+            save_card(replace(read_card(name, folder), weight=round(weight, 4)), folder)
 
 
 def record_lift(name: str, predictions: Predictions, folder: Path = WEIGHTS_DIR) -> None:
@@ -238,12 +237,11 @@ def record_lift(name: str, predictions: Predictions, folder: Path = WEIGHTS_DIR)
         return
     card = read_card(name, folder)
     columns = [EMOTIONS.index(label) for label in card.labels]
-    known = np.isin(predictions.labels, columns) & predictions.answered
-    labels = torch.from_numpy(np.searchsorted(np.sort(columns), predictions.labels[known]))
-    ordered = torch.from_numpy(predictions.probabilities[known][:, np.sort(columns)])
-    by_column = dict(zip(np.sort(columns).tolist(), fit_lift(ordered, labels).tolist(), strict=True))
-    card = replace(card, lift=tuple(round(by_column[column], 4) for column in columns))
-    paths_of(name, folder)[1].write_text(card.to_json(), encoding="utf-8")
+    labels = np.array(card.places)[predictions.labels]
+    known = (labels >= 0) & predictions.answered
+    rows = torch.from_numpy(predictions.probabilities[known][:, columns])
+    lift = fit_lift(rows, torch.from_numpy(labels[known])).tolist()
+    save_card(replace(card, lift=tuple(round(value, 4) for value in lift)), folder)
 
 
 def record_both(
@@ -267,8 +265,7 @@ def record_result(about: About, record: dict[str, Any], source: str, folder: Pat
     command = command_of(about, about.backbone, source, twins="twins" in record)
     kept = {key: value for key, value in record.items() if key not in ("backbone", "data", "split")}
     kept |= {"command": command, "date": today()}
-    updated = replace(card, results={**card.results, about.setting: kept})
-    paths_of(about.backbone, folder)[1].write_text(updated.to_json(), encoding="utf-8")
+    save_card(replace(card, results={**card.results, about.setting: kept}), folder)
 
 
 def command_of(about: About, backbone: str, source: str, *, twins: bool) -> str:

@@ -57,10 +57,8 @@ class About:
     @property
     def stem(self) -> str:
         """Stem of the file's name: BACKBONE-DATA-SPLIT, then what else applies (occlusion, noflip, …)."""
-        settings = (
-            *(self.detector, self.occlusion),
-            *(None if self.flip else "noflip", "lifted" if self.lift else None),
-        )
+        flip, lift = None if self.flip else "noflip", "lifted" if self.lift else None
+        settings = (self.detector, self.occlusion, flip, lift)
         backbone = file_name_of(self.backbone)
         return "-".join(part for part in (backbone, self.data, self.split, *settings) if part)
 

@@ -115,16 +115,10 @@ def predict_set(
 
 
 def lifted(predictions: Predictions, card: Card) -> Predictions:
-    """The same faces at the second operating point of the backbone's card, as `Card.probabilities` has it."""
-    factors = np.ones(len(EMOTIONS))
-    factors[[EMOTIONS.index(label) for label in card.labels]] = np.exp(card.lift or 0.0)
-    rows = predictions.probabilities * factors
-    total = rows.sum(axis=1, keepdims=True)
-    return replace(
-        predictions,
-        about=replace(predictions.about, lift=True),
-        probabilities=rows / np.where(total > 0.0, total, 1.0),
-    )
+    """The same faces at the second operating point of the backbone's card, see `Card.lifted`."""
+    columns, rows = [EMOTIONS.index(label) for label in card.labels], predictions.probabilities.copy()
+    rows[:, columns] = card.lifted(torch.from_numpy(rows[:, columns])).numpy()
+    return replace(predictions, about=replace(predictions.about, lift=True), probabilities=rows)
 
 
 def twin_mask(faces: FaceSet, others: FaceSet) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ from fer_space.training.config import TrainConfig
 from fer_space.training.finish import finished_network
 from fer_space.training.halving import with_half_effect
 from fer_space.training.pictures import LabelledPictures
-from fer_space.weights import Card, paths_of, save_tensors
+from fer_space.weights import Card, paths_of, save_card, save_tensors
 
 
 def export(run: Path, folder: Path, *, half: bool = True, check: str = "", affect: str = "") -> Card:
@@ -44,9 +44,9 @@ def export(run: Path, folder: Path, *, half: bool = True, check: str = "", affec
     if half and check:
         card, half = with_half_effect(card, network, check)
     folder.mkdir(parents=True, exist_ok=True)
-    target, card_path = paths_of(card.name, folder)
+    target, _ = paths_of(card.name, folder)
     card = replace(card, sha256=save_tensors(network.state_dict(), target, half=half))
-    card_path.write_text(card.to_json(), encoding="utf-8")
+    save_card(card, folder)
     return card
 
 

@@ -8,7 +8,6 @@ import torch
 from fer_space.backbones.base import Backbone
 from fer_space.data import open_data
 from fer_space.inference import logits_of
-from fer_space.labels import EMOTIONS
 from fer_space.training.pictures import LabelledPictures
 from fer_space.weights import Card, stored
 
@@ -27,14 +26,14 @@ def with_half_effect(card: Card, network: Backbone, data: str) -> tuple[Card, bo
         The card with `results["valid"]["half"]`, and whether accuracy changes by no more than `LIMIT`, up or
         down.
     """
-    faces = LabelledPictures.read(open_data(data, "valid"), card.preprocess, 0)
+    faces = LabelledPictures.read(open_data(data, "valid"), card.preprocess)
     narrow = copy.deepcopy(network)
     narrow.load_state_dict(stored(network.state_dict(), half=True))
     full, half = (
         card.probabilities(logits_of(net, card.preprocess, faces.pictures)).argmax(dim=1)
         for net in (network, narrow)
     )
-    labels = torch.tensor([card.labels.index(e) if e in card.labels else -1 for e in EMOTIONS])[faces.labels]
+    labels = torch.tensor(card.places)[faces.labels]
     before, after = (float((answers == labels).double().mean()) for answers in (full, half))
     effect: dict[str, float | str] = {
         "n": len(labels),

@@ -149,11 +149,11 @@ class Recipe:
 
         look, masks, upper = draw.look.map(pick), draw.masks.map(pick), draw.upper.map(pick)
         targets, faces = draw.targets[rows], train_set.pictures[draw.picks[rows]]
-        pictures = self.augment.apply(faces, look, draw.size)
+        shown = self.upper.apply(faces.float(), upper) if self.config.upper else faces
+        pictures = self.augment.apply(shown, look, draw.size)
         if self.teaching:
-            targets = self.teaching.apply(pictures, targets)
-        if self.config.upper:
-            pictures = self.augment.apply(self.upper.apply(faces.float(), upper), look, draw.size)
+            uncut = self.augment.apply(faces, look, draw.size) if self.config.upper else pictures
+            targets = self.teaching.apply(uncut, targets)
         if self.config.mask:
             whole = replace(masks, worn=masks.worn & ~upper.cut)  # a face that was cut has nothing to hide
             pictures = self.masking.apply(pictures, whole, look.affine)
