@@ -83,7 +83,9 @@ class TrainConfig:
         accumulate: batches whose gradients are averaged into one step.
         init: "imagenet", "none", the path of a .safetensors file to start from, or "matching:" and the path
             of a related network's file, of which every tensor with the same name and shape is taken, or
-            "official:" and the path of a checkpoint of the paper's authors, converted to .safetensors.
+            "grown:" and the path of a smaller relative's file, whose answers the network starts with
+            (`fer_space.training.growing`), or "official:" and the path of a checkpoint of the paper's
+            authors, converted to .safetensors.
         processes: worker processes of one thread each that share every batch; they see their own
             batch statistics, so their number belongs to the run.
         seed: of everything random.

@@ -1,11 +1,13 @@
 """What a run starts from: its folder, its network, its preprocessing, the guide of its mix."""
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
+from torch import Tensor
 
 from fer_space.backbones.base import Backbone
 from fer_space.errors import InputError
@@ -13,12 +15,14 @@ from fer_space.labels import EMOTIONS
 from fer_space.preprocess import Preprocess
 from fer_space.registry import BackboneSpec, backbone_spec
 from fer_space.training.config import TrainConfig
+from fer_space.training.growing import grown
 from fer_space.training.mixing import MIXES
 from fer_space.training.recipe import Guide
 from fer_space.training.teaching import Teaching, load_teachers
 from fer_space.weights import load_backbone, read_card
 
 AFFECT = "head.affect."
+GROWN = "grown:"
 MATCHING = "matching:"
 OFFICIAL = "official:"
 
@@ -63,6 +67,8 @@ def initialise(backbone: Backbone, spec: BackboneSpec, init: str) -> None:
         try:
             if init.startswith(MATCHING):
                 _fill_matching(backbone, init.removeprefix(MATCHING))
+            elif init.startswith(GROWN):
+                _fill_grown(backbone, init.removeprefix(GROWN))
             else:
                 _fill(backbone, init)
         except (OSError, RuntimeError, SafetensorError) as error:
@@ -70,10 +76,19 @@ def initialise(backbone: Backbone, spec: BackboneSpec, init: str) -> None:
 
 
 def _fill(backbone: Backbone, init: str) -> None:
-    own, tensors = backbone.state_dict(), load_file(init)
-    given = {name: tensor for name, tensor in tensors.items() if name in own or not name.startswith(AFFECT)}
+    own = backbone.state_dict()
     start = {name: tensor for name, tensor in own.items() if name.startswith(AFFECT)}
-    backbone.load_state_dict(start | given)
+    backbone.load_state_dict(start | _tensors(init, own))
+
+
+def _fill_grown(backbone: Backbone, init: str) -> None:
+    own = backbone.state_dict()
+    backbone.load_state_dict(grown(own, _tensors(init, own)))
+
+
+def _tensors(path: str, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """The tensors of a file, without a valence and arousal that the network `own` has no place for."""
+    return {n: t for n, t in load_file(path).items() if n in own or not n.startswith(AFFECT)}
 
 
 def _fill_matching(backbone: Backbone, init: str) -> None:
