@@ -6,6 +6,7 @@ them again (beta), each view now beside the weighted mean of all. A rank-biased 
 more than the whole face.
 """
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -37,26 +38,27 @@ MARGIN = 0.02
 FINER = 4  # cells of a map of the face for each cell of a view
 
 
-class Views(nn.Module):
-    """Pictures float (B, 3, S, S) -> their six views, each resized to S, float (B, 6 * 3, S, S)."""
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """Cut every box out, bilinearly, and stack the views in the channels."""
-        return torch.cat([_crop(pictures, box) for box in BOXES_XYXY[:-1]] + [pictures], dim=1)
-
-
-class EachView(nn.Module):
-    """A network applied to each view: features float (B, 6 * C, h, w) -> (B, 6 * C', h', w')."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
+class EachView(nn.Sequential):
+    """Layers applied to each view: features float (B, 6 * C, h, w) -> (B, 6 * C', h', w')."""
 
     def forward(self, features: Tensor) -> Tensor:
-        """All views go through the network as one batch."""
+        """All views go through the layers as one batch."""
         views = torch.unflatten(features, 1, (VIEWS, -1)).flatten(0, 1)
-        views = views.contiguous(memory_format=torch.channels_last)
-        return torch.unflatten(self.network(views), 0, (-1, VIEWS)).flatten(1, 2)
+        seen: Tensor = super().forward(views.contiguous(memory_format=torch.channels_last))  # type: ignore[no-untyped-call]
+        return torch.unflatten(seen, 0, (-1, VIEWS)).flatten(1, 2)
+
+
+class RegionBody(EachView):
+    """Layers applied to the six views of pictures float (B, 3, S, S)."""
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """Cut the views out, then read each."""
+        return super().forward(region_views(pictures))
+
+
+def region_views(pictures: Tensor) -> Tensor:
+    """Pictures float (B, 3, S, S) -> their six views, each resized to S: float (B, 6 * 3, S, S)."""
+    return torch.cat([_crop(pictures, box) for box in BOXES_XYXY[:-1]] + [pictures], dim=1)
 
 
 def weighted_mean(values: Tensor, weights: Tensor) -> Tensor:
@@ -125,17 +127,20 @@ class RanHead(Head):
 
 
 class Ran(Backbone):
-    """Six views, one ResNet-18, two attention poolings."""
+    """Six views, one ResNet-18, two attention poolings.
+
+    The tensors of the body have the names that they have in DAN, so `--init matching:` finds them.
+    """
 
     def __init__(self, num_classes: int, affect: bool) -> None:
-        body = nn.Sequential(Views(), EachView(resnet18_body()))
+        body = RegionBody(OrderedDict(resnet18_body().named_children()))
         super().__init__(body, RanHead(num_classes, affect))
 
     def for_reading(self) -> Backbone:
         """Divided before the last stage, where the map of a view has twice as many cells a side."""
-        resnet = self.body[1].network  # type: ignore[index]
-        body = nn.Sequential(Views(), EachView(resnet[:-1]))
-        return Backbone(body, DeferredHead(EachView(resnet[-1]), self.head)).train(self.training)
+        *early, (_, last) = self.body.named_children()
+        body = RegionBody(OrderedDict(early))
+        return Backbone(body, DeferredHead(EachView(last), self.head)).train(self.training)
 
 
 def build_ran(num_classes: int, affect: bool = False) -> Ran:
@@ -167,7 +172,7 @@ def load_official(backbone: Ran, path: Path, labels: Sequence[str] = EMOTIONS) -
 def _our_name(name: str) -> str:
     """The name here of a tensor of the official network; names that it does not know stay as they are."""
     if inside := body_name(name):
-        return f"body.1.network.{inside}"
+        return f"body.{inside}"
     for theirs, part in (("alpha.0.", "head.alpha."), ("beta.0.", "head.beta."), ("fc.", "head.classifier.")):
         if name.startswith(theirs):
             return part + name.removeprefix(theirs)

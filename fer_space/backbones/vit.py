@@ -3,8 +3,7 @@
 Dosovitskiy et al. 2021, arXiv 2010.11929, section 3.1, "hybrid architecture": tokens are the cells of a
 convolutional feature map instead of raw patches. Few faces teach a transformer better so (Xiao et al. 2021,
 arXiv 2106.14881). Width and heads are those of DeiT-Ti (Touvron et al. 2021, arXiv 2012.12877), with fewer
-blocks. The prediction reads the mean of the tokens, so the tokens before the last block are a feature map
-like any other.
+blocks. The prediction reads the mean of the tokens.
 """
 
 from typing import Any
@@ -13,7 +12,7 @@ import timm
 from torch import Tensor, nn
 from transformers import ViTConfig, ViTModel
 
-from fer_space.backbones.base import Backbone, Head, Output, kept_outputs, zero_linear
+from fer_space.backbones.base import Backbone, DeferredHead, Head, Output, kept_outputs, zero_linear
 
 STEM = "tf_efficientnet_lite0"
 STAGES = 3  # of the stem; they end at an eighth of the picture's side
@@ -23,11 +22,44 @@ WIDTH = 192
 BLOCKS = 6
 
 
+class Stem(nn.Module):
+    """Pictures float (B, 3, S, S) -> cells float (B, 40, S/8, S/8)."""
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """The last of the stem's maps."""
+        cells: Tensor
+        (cells,) = self.network(pictures)
+        return cells
+
+
+class Encoder(nn.Module):
+    """Cells float (B, 40, h, w) -> tokens of all blocks but the last, float (B, 192, h, w).
+
+    The class token, which nothing reads in the end, gives the blocks a place to gather what belongs to the
+    whole face; it is left out of the features. Position embeddings are interpolated where h is not 12.
+    """
+
+    def __init__(self, embeddings: nn.Module, blocks: nn.ModuleList) -> None:
+        super().__init__()
+        self.embeddings = embeddings
+        self.blocks = blocks
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """The tokens of the cells, laid out as a map."""
+        tokens = self.embeddings(cells, interpolate_pos_encoding=cells.shape[2] != CELLS)
+        for block in self.blocks:
+            tokens = block(tokens)
+        features: Tensor = tokens[:, 1:].transpose(1, 2).unflatten(2, tuple(cells.shape[2:]))
+        return features
+
+
 class VitBody(nn.Module):
     """Pictures float (B, 3, S, S) -> tokens of all blocks but the last, float (B, 192, S/8, S/8).
 
-    The class token, which nothing reads in the end, gives the blocks a place to gather what belongs to the
-    whole face; it is left out of the features. Position embeddings are interpolated for other sizes than 96.
     The stem's tensors have the names that they have in EfficientNet-Lite0, so `--init matching:` finds them.
     """
 
@@ -40,13 +72,17 @@ class VitBody(nn.Module):
         self.blocks = model.layers[:-1]
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """The tokens of the cells, laid out as a map."""
-        (cells,) = self.network(pictures)
-        tokens = self.embeddings(cells, interpolate_pos_encoding=cells.shape[2] != CELLS)
-        for block in self.blocks:
-            tokens = block(tokens)
-        features: Tensor = tokens[:, 1:].transpose(1, 2).unflatten(2, tuple(cells.shape[2:]))
+        """Stem, then encoder."""
+        features: Tensor = self.encoder()(self.stem()(pictures))
         return features
+
+    def stem(self) -> Stem:
+        """The convolutions; it shares the weights."""
+        return Stem(self.network)
+
+    def encoder(self) -> Encoder:
+        """The transformer blocks; it shares the weights."""
+        return Encoder(self.embeddings, self.blocks)
 
 
 class VitHead(Head):
@@ -76,7 +112,20 @@ class VitHead(Head):
         return Output(self.classifier(embedding), affect, embedding)
 
 
-def build_vit(num_classes: int, affect: bool = False) -> Backbone:
+class Vit(Backbone):
+    """Stem and encoder; the last block belongs to the head."""
+
+    def for_reading(self) -> Backbone:
+        """Divided behind the stem: the blocks carry what they see from token to token.
+
+        Maps of the last tokens are no better than random ones, maps of the stem's cells are
+        (`benchmarks/faithfulness.py`).
+        """
+        body: Any = self.body
+        return Backbone(body.stem(), DeferredHead(body.encoder(), self.head)).train(self.training)
+
+
+def build_vit(num_classes: int, affect: bool = False) -> Vit:
     """Build the untrained network from its configuration alone; its classifier starts at zero."""
     config = ViTConfig(
         hidden_size=WIDTH,
@@ -90,4 +139,5 @@ def build_vit(num_classes: int, affect: bool = False) -> Backbone:
         layer_norm_eps=1e-6,
     )
     model = ViTModel(config, add_pooling_layer=False)
-    return Backbone(VitBody(model), VitHead(model, num_classes, affect))
+    model.set_attn_implementation("eager")  # fused attention cannot batch the gradients of all classes
+    return Vit(VitBody(model), VitHead(model, num_classes, affect))

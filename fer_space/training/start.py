@@ -22,6 +22,7 @@ from fer_space.training.teaching import Teaching, load_teachers
 from fer_space.weights import load_backbone, read_card
 
 AFFECT = "head.affect."
+BODY = "body."
 GROWN = "grown:"
 MATCHING = "matching:"
 OFFICIAL = "official:"
@@ -94,8 +95,8 @@ def _tensors(path: str, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def _fill_matching(backbone: Backbone, init: str) -> None:
     own = backbone.state_dict()
     given = {n: t for n, t in load_file(init).items() if n in own and own[n].shape == t.shape}
-    if not given:
-        raise RuntimeError("no tensor agrees")
+    if not any(name.startswith(BODY) for name in given):
+        raise RuntimeError("no tensor of the body agrees")
     backbone.load_state_dict(own | given)
 
 

@@ -4,14 +4,15 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
+from torch import nn
 
 from fer_space.backbones.ran import (
     BOXES_XYXY,
     RanHead,
-    Views,
     build_ran,
     load_official,
     rank_biased_loss,
+    region_views,
     weighted_mean,
 )
 from fer_space.errors import InputError
@@ -25,7 +26,7 @@ SHARES = (torch.arange(32) + 0.5) / 32
 
 def test_each_view_shows_its_box():
     row, column = SHARES.expand(32, 32), SHARES[:, None].expand(32, 32)
-    views = Views()(torch.stack([row, column, row])[None]).view(6, 3, 32, 32)
+    views = region_views(torch.stack([row, column, row])[None]).view(6, 3, 32, 32)
     for view, (x0, y0, x1, y1) in zip(views, BOXES_XYXY, strict=True):
         torch.testing.assert_close(view[0], (x0 + (x1 - x0) * SHARES).expand(32, 32), atol=0.01, rtol=0)
         torch.testing.assert_close(
@@ -35,7 +36,7 @@ def test_each_view_shows_its_box():
 
 def test_the_last_view_is_the_face_itself():
     pictures = torch.randn(2, 3, 16, 16)
-    assert torch.equal(Views()(pictures)[:, -3:], pictures)
+    assert torch.equal(region_views(pictures)[:, -3:], pictures)
 
 
 def test_weighted_mean_by_hand():
@@ -71,7 +72,7 @@ def test_six_views_go_through_one_network():
     pictures = torch.randn(2, 3, 64, 64)
     features = backbone.eval().body(pictures)
     assert features.shape == (2, 6 * 512, 2, 2)
-    alone = backbone.body[1].network(pictures)
+    alone = nn.Sequential(*backbone.body.children())(pictures)
     torch.testing.assert_close(features[:, 5 * 512 :], alone)
     assert torch.equal(backbone.head(features).logits, torch.zeros(2, 8))
     assert backbone.parameter_count() < 11.3e6
@@ -115,7 +116,7 @@ def test_official_checkpoint(prefix: str, tmp_path: Path):
     source = build_ran(8).eval()
     torch.nn.init.normal_(source.head.classifier.weight)
     names = {
-        "body.1.network.": "",
+        "body.": "",
         "head.alpha.": "alpha.0.",
         "head.beta.": "beta.0.",
         "head.classifier.": "fc.",
