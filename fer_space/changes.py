@@ -1,5 +1,6 @@
 """What a covered face changes: frozen dataclasses like those of `fer_space.types`."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -70,6 +71,13 @@ class Covered:
     def most_moved(self) -> Change:
         """The change with the largest shift."""
         return max(self.changes, key=lambda change: change.shift)
+
+
+def covered_faces(
+    before: Sequence[Comparison], after: Sequence[Comparison], kind: str
+) -> tuple[Covered, ...]:
+    """The faces of a picture, read free and covered in the same order."""
+    return tuple(Covered(*pair, kind) for pair in zip(before, after, strict=True))
 
 
 @dataclass(frozen=True, eq=False)

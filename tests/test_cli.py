@@ -12,6 +12,9 @@ from fer_space import cli
 from fer_space.commands import models, predict
 from fer_space.commands import test as test_command
 from fer_space.engine import Engine
+from fer_space.explaining import METHODS
+from fer_space.occlusion import OCCLUSIONS
+from fer_space.registry import DETECTORS
 from fer_space.types import Face
 from fer_space.weights import Card, read_card
 
@@ -206,6 +209,8 @@ def test_models_lists_what_is_known(
     out = capsys.readouterr().out
     assert "no weights here" in out
     assert "to get them: fer-space fetch enet_b2_8" in out
+    for name in (*DETECTORS, *METHODS, *OCCLUSIONS):
+        assert f"  {name}: " in out
 
 
 def test_covered_results_have_a_table_of_their_own():

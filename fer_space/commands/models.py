@@ -1,10 +1,14 @@
-"""`fer-space models`: every backbone of the registry, every outside model, and what is known of them."""
+"""`fer-space models`: every backbone of the registry, every outside model, and what is known of them.
+
+Below them everything else that a command or the page lets one choose: detectors, kinds of map, covers.
+"""
 
 import argparse
 import json
 from dataclasses import asdict
 from typing import Any
 
+from fer_space.explaining import METHODS
 from fer_space.loading import card_of, readable
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.outside.names import known
@@ -30,10 +34,20 @@ def run(args: argparse.Namespace) -> int:
         record = describe(name, name in here)
         print(json.dumps(record, ensure_ascii=False) if args.json else as_text(record))
     if not args.json:
-        print("\nface detectors")
-        for spec in DETECTORS.values():
-            print(f"  {spec.name}: {spec.licence}" + (f" (opt-in: {spec.opt_in})" if spec.opt_in else ""))
+        print(choices())
     return 0
+
+
+def choices() -> str:
+    """Detectors, kinds of map and covers, by the names that commands take, for a person."""
+    lines = ["", "face detectors"]
+    for spec in DETECTORS.values():
+        lines.append(f"  {spec.name}: {spec.licence}" + (f" (opt-in: {spec.opt_in})" if spec.opt_in else ""))
+    lines += ["", "kinds of map"]
+    lines += [f"  {name}: {method.does} ({method.paper})" for name, method in METHODS.items()]
+    lines += ["", "covers"]
+    lines += [f"  {name}: hides {cover.covers}" for name, cover in OCCLUSIONS.items()]
+    return "\n".join(lines)
 
 
 def describe(name: str, here: bool) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.alignment import maps_to_photo
-from fer_space.changes import Change, Covered
+from fer_space.changes import Change, Covered, covered_faces
 from fer_space.commands.options import add_device, backbone_names
 from fer_space.covering import Cover
 from fer_space.engine import Engine
@@ -100,7 +100,7 @@ def _predict(
     else:
         cover, faces = Cover(args.occlude), [comparison.face for comparison in free]
         hidden = engine.compare(image_rgb, faces=faces, cover=cover, **how)
-        covered = [Covered(*pair, args.occlude) for pair in zip(free, hidden, strict=True)]
+        covered = covered_faces(free, hidden, args.occlude)
         record, text = (
             covered_record(source, size_wh, covered, args.explain or ""),
             describe_covered(source, covered),
@@ -119,7 +119,7 @@ def describe(name: str, comparisons: list[Comparison]) -> str:
     return "\n".join(lines)
 
 
-def describe_covered(name: str, covered: list[Covered]) -> str:
+def describe_covered(name: str, covered: Sequence[Covered]) -> str:
     """The same, and below each answer what it becomes when the face is covered."""
     lines = [_found(name, len(covered))]
     for number, face in enumerate(covered, start=1):

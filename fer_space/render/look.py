@@ -15,6 +15,7 @@ class Look:
         colour: "#rrggbb" that marks its card and its dot.
         parameters: how many numbers it learned.
         accuracy: on the test faces of FERPlus, in [0, 1], or None where it was not measured.
+        lifted: the same at the second operating point, rare emotions lifted.
         licence: what one may do with it.
     """
 
@@ -22,6 +23,7 @@ class Look:
     colour: str
     parameters: int
     accuracy: float | None = None
+    lifted: float | None = None
     licence: str = ""
 
     @property

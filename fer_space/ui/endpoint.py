@@ -5,7 +5,7 @@ from typing import Any
 
 import gradio as gr
 
-from fer_space.changes import Covered
+from fer_space.changes import covered_faces
 from fer_space.covering import Cover
 from fer_space.errors import FerSpaceError, InputError, UnknownNameError
 from fer_space.imaging import decode_image
@@ -94,6 +94,4 @@ def _record(
         return comparison_record("upload", size_wh, free, target)
     faces = [comparison.face for comparison in free]
     hidden = compare(picture, backbones=backbones, faces=faces, cover=Cover(occlude), lift=lift)
-    pairs = zip(free, hidden, strict=True)
-    covered = [Covered(before, after, occlude) for before, after in pairs]
-    return covered_record("upload", size_wh, covered, target)
+    return covered_record("upload", size_wh, covered_faces(free, hidden, occlude), target)

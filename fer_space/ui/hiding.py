@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.changes import Covered, Sensitivity
+from fer_space.changes import Covered, Sensitivity, covered_faces
 from fer_space.covering import Cover
 from fer_space.errors import FerSpaceError
 from fer_space.imaging import resize
@@ -57,7 +57,8 @@ def cover_faces(
         after = read_faces(compare, image, sitting.asked, sitting.faces, cover, each)
     except FerSpaceError as error:
         return replace(hiding, covered=(), problem=str(error))
-    return replace(hiding, covered=_pairs(sitting, after, cover.kind), photo_uri=photo, problem="")
+    covered = covered_faces(sitting.comparisons, after, cover.kind)
+    return replace(hiding, covered=covered, photo_uri=photo, problem="")
 
 
 def read_painted(
@@ -76,7 +77,7 @@ def read_painted(
         after = read_faces(compare, painted, sitting.asked, sitting.faces, each=each)
     except FerSpaceError as error:
         return replace(hiding, covered=(), problem=str(error))
-    covered = _pairs(sitting, after, PAINTED)
+    covered = covered_faces(sitting.comparisons, after, PAINTED)
     return replace(hiding, covered=covered, photo_uri=data_uri(shrink(painted)), problem="")
 
 
@@ -117,8 +118,3 @@ def lay_over(image_rgb: Image, strokes_rgba: NDArray[np.uint8], window: Window) 
         share = alpha[row, :, None].astype(np.float32) / 255.0
         under[row] = (under[row] * (1 - share) + colours[row] * share).round().astype(np.uint8)
     return painted
-
-
-def _pairs(sitting: Sitting, after: Sequence[Comparison], kind: str) -> tuple[Covered, ...]:
-    pairs = zip(sitting.comparisons, after, strict=True)
-    return tuple(Covered(before, covered, kind) for before, covered in pairs)

@@ -82,8 +82,9 @@ def _scene(engine: "Engine") -> Scene:
 
 
 def _look(name: str, card: Card) -> Look:
-    accuracy = card.results.get(setting_of("ferplus", "test"), {}).get("accuracy")
-    return Look(card.title, look_up(name).colour, card.parameters, accuracy, card.licence)
+    settings = (setting_of("ferplus", "test", lift=lift) for lift in (False, True))
+    plain, lifted = (card.results.get(setting, {}).get("accuracy") for setting in settings)
+    return Look(card.title, look_up(name).colour, card.parameters, plain, lifted, card.licence)
 
 
 def _theme() -> gr.themes.Base:

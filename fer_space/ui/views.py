@@ -146,4 +146,7 @@ def _models(scene: Scene) -> str:
 
 
 def _measured(look: Look) -> str:
-    return "" if look.accuracy is None else f" · right on {percent_exact(look.accuracy)} of FERPlus test"
+    if look.accuracy is None:
+        return ""
+    lifted = "" if look.lifted is None else f" ({percent_exact(look.lifted)} with rare emotions lifted)"
+    return f" · right on {percent_exact(look.accuracy)} of FERPlus test{lifted}"

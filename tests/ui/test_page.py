@@ -10,9 +10,11 @@ import pytest
 
 from fer_space.explaining import METHODS
 from fer_space.registry import DETECTORS
+from fer_space.render import Look, MapView
 from fer_space.ui.intake import examples_html, load_examples
 from fer_space.ui.page import build_page
 from fer_space.ui.sitting import NO_BACKBONE, NO_FACE, NO_PICTURE, Asked, Sitting, read_picture
+from fer_space.ui.views import Scene, results_view
 from tests.toys import MISSING, ToyEngine
 from tests.ui.conftest import EXAMPLES
 from tests.ui.desk import TWO, Desk, click
@@ -244,3 +246,20 @@ def test_a_repeated_name_is_read_once_and_weights_stay(desk: Desk, method: str) 
     sitting = desk.example(0)
     assert [p.backbone for p in sitting.shown.predictions] == TWO
     assert sitting.shown.weights == (0.75, 0.25)
+
+
+@pytest.mark.parametrize(
+    ("accuracy", "lifted", "words"),
+    [
+        (None, None, "parameters</small>"),
+        (0.863, None, "right on 86.3 % of FERPlus test</small>"),
+        (0.863, 0.851, "86.3 % of FERPlus test (85.1 % with rare emotions lifted)</small>"),
+    ],
+    ids=["not measured", "one point", "two points"],
+)
+def test_a_waiting_model_says_how_often_it_is_right(
+    accuracy: float | None, lifted: float | None, words: str
+) -> None:
+    looks = {"toy": Look("Toy", "#2563eb", 1_000_000, accuracy, lifted)}
+    html = results_view(Sitting(), Scene(looks, {}), MapView())
+    assert words in html.replace("\u202f", " ")
