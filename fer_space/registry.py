@@ -53,7 +53,10 @@ class BackboneSpec:
     def load_imagenet(self, backbone: "Backbone") -> None:
         """Fill the body with ImageNet weights; raises InputError when there are none for it."""
         if not self.imagenet:
-            raise InputError(f"There are no ImageNet weights for {self.name}: use --init none.")
+            raise InputError(
+                f"There are no ImageNet weights for {self.name}: start from a relative's file "
+                "(--init matching:FILE, grown:FILE) or from nothing (--init none)."
+            )
         _resolve(self.imagenet)(backbone)
 
     def load_official(self, backbone: "Backbone", path: Path) -> None:

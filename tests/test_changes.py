@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fer_space.changes import Change, Covered, Sensitivity
+from fer_space.changes import Change, Covered, Sensitivity, covered_faces
 from fer_space.types import Comparison, Face
 from tests.toys import toy_prediction, toy_reading
 
@@ -46,6 +46,15 @@ def test_a_covered_face_counts_who_keeps_and_who_moves_most() -> None:
     covered = Covered(before, after, "scarf")
     assert [change.backbone for change in covered.kept] == ["toy_lite"]
     assert covered.most_moved.backbone == "toy_dan"
+
+
+def test_faces_are_paired_in_their_order() -> None:
+    happy, sad = (Comparison(FACE, (_reading(answer),)) for answer in (HAPPY, SAD))
+    first, second = covered_faces([happy, sad], [sad, sad], "scarf")
+    assert (first.before, first.after, first.kind) == (happy, sad, "scarf")
+    assert (second.before, second.after) == (sad, sad)
+    with pytest.raises(ValueError, match="shorter"):
+        covered_faces([happy, sad], [sad], "scarf")
 
 
 @pytest.mark.parametrize("worth", [np.zeros(9), np.full((3, 3), np.inf), np.full((3, 3), np.nan)])

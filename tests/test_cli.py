@@ -2,6 +2,7 @@ import json
 import subprocess
 import sys
 import time
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 from PIL import Image
 
 from fer_space import cli
-from fer_space.commands import models, predict
+from fer_space.commands import models, predict, train
 from fer_space.commands import test as test_command
 from fer_space.engine import Engine
 from fer_space.explaining import METHODS
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import DETECTORS
+from fer_space.training.config import TrainConfig
 from fer_space.types import Face
 from fer_space.weights import Card, read_card
 
@@ -223,6 +225,15 @@ def test_covered_results_have_a_table_of_their_own():
     assert first.count("| tiny |") == 1
     assert "| tiny | 80.0 / 60.0 | – | – | – | 50.0 / 40.0 |" in second
     assert "untrained" not in second
+
+
+def test_every_option_of_training_says_what_it_means(capsys: pytest.CaptureFixture[str]):
+    assert set(train.meanings()) == {field.name for field in fields(TrainConfig)}
+    with pytest.raises(SystemExit):
+        cli.main(["train", "--help"])
+    words = " ".join(capsys.readouterr().out.split())
+    assert "--ema-decay EMA_DECAY of the averaged weights that are validated" in words
+    assert "switches them off (default: 0.998)" in words
 
 
 def test_help_is_quick_and_loads_nothing_heavy():

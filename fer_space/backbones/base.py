@@ -1,9 +1,9 @@
 """A backbone is a body and a head.
 
-The **body** turns pictures into a feature map: nearly all the arithmetic, never a gradient when
-reading. The **head** turns features into logits: small and differentiable. So one forward of the
-body gives the probabilities and, by a gradient through the head alone, the attention maps of every
-emotion (`fer_space.gradcam`). What differs between the heads of papers, an auxiliary loss or the way a map
+The **body** turns pictures into a feature map: most of the arithmetic, never a gradient when reading (but for
+the ViT, see there). The **head** turns features into logits and is differentiable. So one forward of the body
+gives the probabilities and, by a gradient through the head alone, the attention maps of every emotion
+(`fer_space.gradcam`). What differs between the heads of papers, an auxiliary loss or the way a map
 finds its place on the face, is a method that they override.
 """
 
@@ -103,8 +103,9 @@ class Backbone(nn.Module):
     def for_reading(self) -> "Backbone":
         """The same network, divided where attention maps are sharpest; it shares the weights.
 
-        Training divides body and head where their learning rates differ, at the last feature map. A
-        family whose last map is too coarse to point at a mouth divides earlier for reading.
+        Training divides body and head where their learning rates differ, at the last feature map. A family
+        whose last map is too coarse to point at a mouth, or whose cells have ceased to be places, divides
+        earlier for reading.
         """
         return self
 

@@ -138,9 +138,9 @@ class Ran(Backbone):
 
     def for_reading(self) -> Backbone:
         """Divided before the last stage, where the map of a view has twice as many cells a side."""
-        *early, (_, last) = self.body.named_children()
-        body = RegionBody(OrderedDict(early))
-        return Backbone(body, DeferredHead(EachView(last), self.head)).train(self.training)
+        assert isinstance(self.body, RegionBody)
+        head = DeferredHead(EachView(self.body[-1]), self.head)
+        return Backbone(self.body[:-1], head).train(self.training)
 
 
 def build_ran(num_classes: int, affect: bool = False) -> Ran:

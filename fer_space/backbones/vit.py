@@ -22,39 +22,17 @@ WIDTH = 192
 BLOCKS = 6
 
 
-class Stem(nn.Module):
-    """Pictures float (B, 3, S, S) -> cells float (B, 40, S/8, S/8)."""
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-
-    def forward(self, pictures: Tensor) -> Tensor:
-        """The last of the stem's maps."""
-        cells: Tensor
-        (cells,) = self.network(pictures)
-        return cells
-
-
-class Encoder(nn.Module):
-    """Cells float (B, 40, h, w) -> tokens of all blocks but the last, float (B, 192, h, w).
+def encode(embeddings: nn.Module, blocks: nn.ModuleList, cells: Tensor) -> Tensor:
+    """Cells float (B, 40, h, w) -> what the blocks make of them, laid out as a map float (B, 192, h, w).
 
     The class token, which nothing reads in the end, gives the blocks a place to gather what belongs to the
-    whole face; it is left out of the features. Position embeddings are interpolated where h is not 12.
+    whole face; it is left out of the map. Position embeddings are interpolated where h is not 12.
     """
-
-    def __init__(self, embeddings: nn.Module, blocks: nn.ModuleList) -> None:
-        super().__init__()
-        self.embeddings = embeddings
-        self.blocks = blocks
-
-    def forward(self, cells: Tensor) -> Tensor:
-        """The tokens of the cells, laid out as a map."""
-        tokens = self.embeddings(cells, interpolate_pos_encoding=cells.shape[2] != CELLS)
-        for block in self.blocks:
-            tokens = block(tokens)
-        features: Tensor = tokens[:, 1:].transpose(1, 2).unflatten(2, tuple(cells.shape[2:]))
-        return features
+    tokens = embeddings(cells, interpolate_pos_encoding=cells.shape[2] != CELLS)
+    for block in blocks:
+        tokens = block(tokens)
+    features: Tensor = tokens[:, 1:].transpose(1, 2).unflatten(2, tuple(cells.shape[2:]))
+    return features
 
 
 class VitBody(nn.Module):
@@ -72,17 +50,36 @@ class VitBody(nn.Module):
         self.blocks = model.layers[:-1]
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """Stem, then encoder."""
-        features: Tensor = self.encoder()(self.stem()(pictures))
-        return features
+        """The tokens of the cells."""
+        (cells,) = self.network(pictures)
+        return encode(self.embeddings, self.blocks, cells)
 
-    def stem(self) -> Stem:
-        """The convolutions; it shares the weights."""
-        return Stem(self.network)
 
-    def encoder(self) -> Encoder:
-        """The transformer blocks; it shares the weights."""
-        return Encoder(self.embeddings, self.blocks)
+class Stem(nn.Module):
+    """The convolutions of a body: pictures float (B, 3, S, S) -> cells float (B, 40, S/8, S/8)."""
+
+    def __init__(self, body: VitBody) -> None:
+        super().__init__()
+        self.network = body.network
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """The last of the maps."""
+        cells: Tensor
+        (cells,) = self.network(pictures)
+        return cells
+
+
+class Encoder(nn.Module):
+    """The rest of a body: cells float (B, 40, h, w) -> tokens float (B, 192, h, w)."""
+
+    def __init__(self, body: VitBody) -> None:
+        super().__init__()
+        self.embeddings = body.embeddings
+        self.blocks = body.blocks
+
+    def forward(self, cells: Tensor) -> Tensor:
+        """The tokens of the cells."""
+        return encode(self.embeddings, self.blocks, cells)
 
 
 class VitHead(Head):
@@ -113,16 +110,16 @@ class VitHead(Head):
 
 
 class Vit(Backbone):
-    """Stem and encoder; the last block belongs to the head."""
+    """A hybrid ViT that is divided elsewhere for reading than for training."""
 
     def for_reading(self) -> Backbone:
-        """Divided behind the stem: the blocks carry what they see from token to token.
+        """Divided behind the stem, whose cells still are places: blocks carry what they see to other tokens.
 
-        Maps of the last tokens are no better than random ones, maps of the stem's cells are
-        (`benchmarks/faithfulness.py`).
+        So the head is most of the network. Maps of the last tokens were no better than random ones.
         """
-        body: Any = self.body
-        return Backbone(body.stem(), DeferredHead(body.encoder(), self.head)).train(self.training)
+        assert isinstance(self.body, VitBody)
+        head = DeferredHead(Encoder(self.body), self.head)
+        return Backbone(Stem(self.body), head).train(self.training)
 
 
 def build_vit(num_classes: int, affect: bool = False) -> Vit:

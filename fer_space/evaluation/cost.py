@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import NamedTuple
 
 import torch
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 
 from fer_space.backbones.base import Backbone
@@ -37,8 +36,7 @@ class Network(NamedTuple):
 def multiply_adds(network: Network) -> int:
     """Multiplications with additions in convolutions, linear layers and attention, for one face read once."""
     inputs = network.preprocess.normalise(network.face())
-    # of the ways to compute attention only the plain one is counted
-    with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
+    with FlopCounterMode(display=False) as counter:
         network.backbone(inputs)
     return int(counter.get_total_flops()) // 2
 

@@ -53,22 +53,37 @@ class TrainConfig:
         data: KIND:PATH of the training data; its valid split chooses the epoch.
         target: what the targets hold (`fer_space.data.ferplus.collect_ferplus`).
         second_label: share of FER-2013's own label in the targets of FERPlus; the votes have the rest.
-        epochs, batch_size: length of the run and pictures in a step.
+        epochs: length of the run.
+        batch_size: pictures in a step.
         size: side in pixels of the network's input; 0 takes the registry's.
-        early_size, early_epochs: the first epochs may run on smaller pictures, which costs less
-            (progressive learning, Tan & Le 2021, arXiv 2104.00298).
-        native_size, gray: see `fer_space.preprocess.Preprocess`.
-        optimizer, schedule, lr_body, lr_head, weight_decay, warmup: `warmup` is the share of all
-            steps in which the rate rises; SGD uses Nesterov momentum .9.
+        early_size: of the first epochs, which cost less on smaller pictures (progressive learning, Tan & Le
+            2021, arXiv 2104.00298).
+        early_epochs: how many those are.
+        native_size: side in pixels that faces are reduced to before they are enlarged to `size`.
+        gray: whether faces lose their colours.
+        optimizer: AdamW, or SGD with Nesterov momentum .9.
+        schedule: of the rates, see `fer_space.training.optim.build_schedule`.
+        lr_body: highest learning rate of the body.
+        lr_head: highest learning rate of the head.
+        weight_decay: of all weights but biases and norms.
+        warmup: share of all steps in which the rates rise.
         label_smoothing: share of the target spread evenly over all emotions.
         ema_decay: of the averaged weights that are validated and shipped; 0 switches them off.
-        rotate, zoom, shift, brightness, contrast, flip, erase: augmentation, see `augment.Augment`.
+        rotate: augmentation: largest angle in degrees.
+        zoom: augmentation: largest change of size, as a share.
+        shift: augmentation: largest shift, as a share of the side.
+        brightness: augmentation: largest change, as a share.
+        contrast: augmentation: largest change, as a share.
+        flip: augmentation: share of pictures that are mirrored.
+        erase: augmentation: share of pictures in which a box is erased.
         mix: how two pictures and their targets become one (`fer_space.training.mixing`).
         mix_share: share of the pictures that are mixed; the papers of mixup and SnapMix mix all of them.
         guide: backbone in the folder of weights whose attention Attentive CutMix follows.
-        teachers: backbones in the folder of weights, with commas between them, whose mean answer has
-            `teacher_share` of every target (`fer_space.training.teaching`); nothing for none.
-        mask, upper: share of faces that wear a mask, or show only what one leaves free (`masking`).
+        teachers: backbones in the folder of weights, with commas between them, whose mean answer is a part of
+            every target (`fer_space.training.teaching`); nothing for none.
+        teacher_share: how large that part is.
+        mask: share of faces that wear a mask (`fer_space.training.masking`).
+        upper: share of faces that show only what a mask leaves free.
         loss: see `fer_space.training.losses`.
         focal_gamma: exponent of the focal loss.
         margin: LDAM's largest, in logits. The paper's .5 on cosines times 30 is 15; our logits are none.

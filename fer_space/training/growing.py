@@ -5,37 +5,53 @@ to its residual. Wider: new channels start as in any new network, and what was t
 yet. (The paper copies old channels and halves what reads them; twins like that need noise to grow apart.)
 """
 
+import re
 from collections.abc import Mapping
 
 from torch import Tensor
 
-LAST_NORM = ".bn3.weight"  # of an inverted residual block, as timm names it
+# of an inverted residual block behind the first of its stage, as timm names its tensors
+BLOCK = re.compile(r"(.+\.blocks\.\d+\.[1-9]\d*\.)")
+LAST_NORM = "bn3.weight"
+HEAD = "head."
+AFFECT = "head.affect."
 
 
 def grown(own: Mapping[str, Tensor], smaller: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a larger network that answers what the smaller one does.
-
-    The networks must be inverted residual ones of timm, read in evaluation mode; only blocks with a residual
-    may be new.
+    """The tensors of a larger network that answers what the smaller one does, in evaluation mode.
 
     Args:
-        own: name -> tensor of the larger network, freshly initialised.
-        smaller: name -> tensor of the smaller one, every one of them present in the larger, with as many
-            dimensions and no side longer than there.
+        own: name -> tensor of the larger network, freshly initialised: inverted residual blocks of timm.
+        smaller: name -> tensor of the smaller one. What it lacks are whole blocks with a residual, and
+            perhaps valence and arousal; what it has lies in the larger one, with fewer channels or as many.
 
-    Raises RuntimeError when a tensor of the smaller network does not fit into the larger.
+    Raises ValueError, with the tensor's name, when one does not fit the other.
     """
     for name, tensor in smaller.items():
-        if name not in own or not _fits(tensor, own[name]):
-            raise RuntimeError(f"{name} does not fit")
+        if name not in own or not _fits(name, tensor, own[name]):
+            raise ValueError(f"{name} does not fit")
+    for name in own.keys() - smaller.keys():
+        if not name.startswith(AFFECT) and not _in_new_block(name, own, smaller):
+            raise ValueError(f"{name} is missing")
     return {name: _grow(name, fresh, smaller.get(name)) for name, fresh in own.items()}
 
 
-def _fits(tensor: Tensor, room: Tensor) -> bool:
-    """Whether a tensor is the corner of `room`; filters must agree in size, only channels grow."""
-    sides = list(zip(tensor.shape, room.shape, strict=False))
+def _fits(name: str, tensor: Tensor, room: Tensor) -> bool:
+    """Whether channels alone grow: neither the sides of filters nor the classes of the head."""
+    if tensor.dim() != room.dim():
+        return False
+    grows = [False, True] if name.startswith(HEAD) else [True, True]
+    may = (*grows, *[False] * tensor.dim())
+    return all(a == b or (free and a < b) for a, b, free in zip(tensor.shape, room.shape, may, strict=False))
+
+
+def _in_new_block(name: str, own: Mapping[str, Tensor], smaller: Mapping[str, Tensor]) -> bool:
+    """Whether a tensor is of a block that can be silenced and of which the smaller network has nothing."""
+    found = BLOCK.match(name)
     return (
-        tensor.dim() == room.dim() and all(a <= b for a, b in sides[:2]) and all(a == b for a, b in sides[2:])
+        found is not None
+        and f"{found[1]}{LAST_NORM}" in own
+        and not any(other.startswith(found[1]) for other in smaller)
     )
 
 

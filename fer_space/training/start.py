@@ -15,13 +15,12 @@ from fer_space.labels import EMOTIONS
 from fer_space.preprocess import Preprocess
 from fer_space.registry import BackboneSpec, backbone_spec
 from fer_space.training.config import TrainConfig
-from fer_space.training.growing import grown
+from fer_space.training.growing import AFFECT, grown
 from fer_space.training.mixing import MIXES
 from fer_space.training.recipe import Guide
 from fer_space.training.teaching import Teaching, load_teachers
 from fer_space.weights import load_backbone, read_card
 
-AFFECT = "head.affect."
 BODY = "body."
 GROWN = "grown:"
 MATCHING = "matching:"
@@ -66,38 +65,37 @@ def initialise(backbone: Backbone, spec: BackboneSpec, init: str) -> None:
         spec.load_official(backbone, Path(init.removeprefix(OFFICIAL)))
     elif init != "none":
         try:
-            if init.startswith(MATCHING):
-                _fill_matching(backbone, init.removeprefix(MATCHING))
-            elif init.startswith(GROWN):
-                _fill_grown(backbone, init.removeprefix(GROWN))
-            else:
-                _fill(backbone, init)
-        except (OSError, RuntimeError, SafetensorError) as error:
+            backbone.load_state_dict(_given(backbone.state_dict(), init))
+        except ValueError as error:
+            raise InputError(f"--init: {init} is no start for {spec.name}: {error}.") from error
+        except RuntimeError as error:
             raise InputError(f"--init: {init} does not hold the weights of {spec.name}.") from error
 
 
-def _fill(backbone: Backbone, init: str) -> None:
-    own = backbone.state_dict()
-    start = {name: tensor for name, tensor in own.items() if name.startswith(AFFECT)}
-    backbone.load_state_dict(start | _tensors(init, own))
+def _given(own: Mapping[str, Tensor], init: str) -> dict[str, Tensor]:
+    """All tensors of a network, as a file gives them; ValueError when they are of no use to it."""
+    tensors = _read(init.removeprefix(GROWN).removeprefix(MATCHING))
+    tensors = {name: t for name, t in tensors.items() if name in own or not name.startswith(AFFECT)}
+    if init.startswith(GROWN):
+        return grown(own, tensors)
+    if init.startswith(MATCHING):
+        return {**own, **_matching(own, tensors)}
+    return {**{name: tensor for name, tensor in own.items() if name.startswith(AFFECT)}, **tensors}
 
 
-def _fill_grown(backbone: Backbone, init: str) -> None:
-    own = backbone.state_dict()
-    backbone.load_state_dict(grown(own, _tensors(init, own)))
+def _read(path: str) -> dict[str, Tensor]:
+    try:
+        return load_file(path)
+    except (OSError, SafetensorError) as error:
+        raise InputError(f"--init: {path} cannot be read as a .safetensors file.") from error
 
 
-def _tensors(path: str, own: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The tensors of a file, without a valence and arousal that the network `own` has no place for."""
-    return {n: t for n, t in load_file(path).items() if n in own or not n.startswith(AFFECT)}
-
-
-def _fill_matching(backbone: Backbone, init: str) -> None:
-    own = backbone.state_dict()
-    given = {n: t for n, t in load_file(init).items() if n in own and own[n].shape == t.shape}
-    if not any(name.startswith(BODY) for name in given):
-        raise RuntimeError("no tensor of the body agrees")
-    backbone.load_state_dict(own | given)
+def _matching(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """What agrees in name and shape. Biases and counters agree between strangers, filters do not."""
+    same = {name: t for name, t in tensors.items() if name in own and own[name].shape == t.shape}
+    if not any(name.startswith(BODY) and tensor.dim() > 1 for name, tensor in same.items()):
+        raise ValueError("no filter of the body agrees in name and shape")
+    return same
 
 
 def guide_for(config: TrainConfig) -> Guide | None:

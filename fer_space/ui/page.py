@@ -77,14 +77,22 @@ def serving_options() -> dict[str, Any]:
 
 def _scene(engine: "Engine") -> Scene:
     cards = {name: engine.card(name) for name in engine.backbones}
-    looks = {name: _look(name, card) for name, card in cards.items()}
+    looks = {name: look_of(name, card) for name, card in cards.items()}
     return Scene(looks, CIRCUMPLEX, robustness_view(cards, looks))
 
 
-def _look(name: str, card: Card) -> Look:
+def look_of(name: str, card: Card) -> Look:
+    """How a backbone is shown, and how often it is right at its two operating points."""
     settings = (setting_of("ferplus", "test", lift=lift) for lift in (False, True))
     plain, lifted = (card.results.get(setting, {}).get("accuracy") for setting in settings)
-    return Look(card.title, look_up(name).colour, card.parameters, plain, lifted, card.licence)
+    return Look(
+        title=card.title,
+        colour=look_up(name).colour,
+        parameters=card.parameters,
+        accuracy=plain,
+        lifted=lifted,
+        licence=card.licence,
+    )
 
 
 def _theme() -> gr.themes.Base:

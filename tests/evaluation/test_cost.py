@@ -23,6 +23,7 @@ class Attending(nn.Module):
         )
         config.patch_size = 4
         self.vit = ViTModel(config, add_pooling_layer=False)
+        self.vit.set_attn_implementation("eager")
 
     def forward(self, pictures: torch.Tensor) -> torch.Tensor:
         tokens: torch.Tensor = self.vit(pictures).last_hidden_state[:, 1:]

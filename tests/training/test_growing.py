@@ -4,11 +4,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from safetensors.torch import load_file, save_file
+from safetensors.torch import save_file
 from torch import nn
 
 from fer_space.backbones.base import Backbone
-from fer_space.backbones.efficientnet import build_b2, build_b3, build_mobilenet_v2
+from fer_space.backbones.efficientnet import build_b2, build_b3
 from fer_space.errors import InputError
 from fer_space.registry import BACKBONES
 from fer_space.training.growing import grown
@@ -66,22 +66,55 @@ def test_what_is_new_learns(b2_file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "shape", [(3, 2), (2, 3), (1,), (2, 2, 1)], ids=["more rows", "more columns", "a vector", "a filter"]
+    ("shape", "name"),
+    [
+        ((3, 2), "weight"),
+        ((2, 3), "weight"),
+        ((1,), "weight"),
+        ((2, 2, 1), "weight"),
+        ((1, 2), "head.classifier.weight"),
+    ],
+    ids=["more rows", "more columns", "a vector", "a filter", "fewer classes"],
 )
-def test_a_tensor_that_does_not_fit_is_refused(shape: tuple[int, ...]) -> None:
-    """Only channels grow, and never down."""
-    with pytest.raises(RuntimeError, match="weight does not fit"):
-        grown({"weight": torch.zeros(2, 2)}, {"weight": torch.zeros(shape)})
+def test_a_tensor_that_does_not_fit_is_refused(shape: tuple[int, ...], name: str) -> None:
+    """Only channels grow, and never down; a class less would move the others to wrong rows."""
+    with pytest.raises(ValueError, match="weight does not fit"):
+        grown({name: torch.zeros(2, 2)}, {name: torch.zeros(shape)})
 
 
-def test_a_stranger_is_refused_in_a_sentence(b2_file: Path) -> None:
-    """The larger network cannot shrink, and MobileNet-v2 is not EfficientNet."""
-    with pytest.raises(InputError, match="does not hold the weights of mobilenet_v2"):
-        initialise(build_mobilenet_v2(8), BACKBONES["mobilenet_v2"], f"grown:{b2_file}")
+@pytest.mark.parametrize(
+    ("small", "large"),
+    [
+        ("efficientnet_lite0", "efficientnet_b2"),
+        ("efficientnet_b2", "mobilenet_v2"),
+        ("efficientnet_lite0", "efficientnet_b3"),
+    ],
+    ids=["gates are missing", "it cannot shrink", "both"],
+)
+def test_a_stranger_is_refused_in_a_sentence(small: str, large: str, tmp_path: Path) -> None:
+    """What would not be the same function is no start."""
+    path = tmp_path / "small.safetensors"
+    save_file(BACKBONES[small].build(8).state_dict(), path)
+    with pytest.raises(InputError, match=f"is no start for {large}: .+ (does not fit|is missing)"):
+        initialise(BACKBONES[large].build(8), BACKBONES[large], f"grown:{path}")
 
 
-def test_the_shipped_b2_grows() -> None:
-    """Its file fits, half precision and all."""
-    tensors = load_file("weights/efficientnet_b2.safetensors")
+def test_a_part_of_a_file_is_refused(b2: Backbone) -> None:
+    """A block's first tensor alone is no block, and nothing is no network."""
+    own = build_b3(8).state_dict()
+    part = {name: t for name, t in b2.state_dict().items() if "affect" not in name}
+    assert grown(own, part)
+    with pytest.raises(ValueError, match=r"blocks\.2\.2\.conv_dw\.weight is missing"):
+        grown(own, {name: t for name, t in part.items() if "blocks.2.2.conv_dw.weight" not in name})
+    with pytest.raises(ValueError, match="is missing"):
+        grown(own, {})
+
+
+def test_valence_and_arousal_grow_with_the_emotions(b2: Backbone) -> None:
+    """New inputs are not read yet, rows stay."""
+    given = b2.state_dict()
     own = build_b3(8, affect=True).state_dict()
-    assert grown(own, tensors)["head.classifier.weight"].shape == (8, 1536)
+    own["head.affect.weight"].normal_()
+    weight = grown(own, given)["head.affect.weight"]
+    assert torch.equal(weight[:, :1408], given["head.affect.weight"])
+    assert not weight[:, 1408:].any()

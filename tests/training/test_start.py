@@ -32,9 +32,17 @@ def test_matching_takes_what_relatives_share(name: str, relative: str, part: str
         assert torch.equal(tensor, given[key]), key
 
 
-def test_matching_refuses_a_stranger(tmp_path: Path):
-    """A classifier's bias fits every head; that alone is no start."""
+@pytest.mark.parametrize(("name", "stranger"), [("ran", "vgg16"), ("efficientnet_b3", "efficientnet_lite0")])
+def test_matching_refuses_a_stranger(name: str, stranger: str, tmp_path: Path):
+    """A classifier's bias fits every head, a norm's counter every norm; that alone is no start."""
+    path = tmp_path / "stranger.safetensors"
+    save_file(BACKBONES[stranger].build(8).state_dict(), path)
+    with pytest.raises(InputError, match=f"no start for {name}: no filter of the body agrees"):
+        initialise(BACKBONES[name].build(8), BACKBONES[name], f"matching:{path}")
+
+
+def test_a_file_of_another_network_is_refused(tmp_path: Path):
     path = tmp_path / "vgg16.safetensors"
     save_file(BACKBONES["vgg16"].build(8).state_dict(), path)
     with pytest.raises(InputError, match="does not hold the weights of ran"):
-        initialise(BACKBONES["ran"].build(8), BACKBONES["ran"], f"matching:{path}")
+        initialise(BACKBONES["ran"].build(8), BACKBONES["ran"], str(path))

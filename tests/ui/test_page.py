@@ -1,5 +1,6 @@
 """The handlers of the Compare tab with the toy engine: no server, no browser."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,9 +13,10 @@ from fer_space.explaining import METHODS
 from fer_space.registry import DETECTORS
 from fer_space.render import Look, MapView
 from fer_space.ui.intake import examples_html, load_examples
-from fer_space.ui.page import build_page
+from fer_space.ui.page import build_page, look_of
 from fer_space.ui.sitting import NO_BACKBONE, NO_FACE, NO_PICTURE, Asked, Sitting, read_picture
 from fer_space.ui.views import Scene, results_view
+from fer_space.weights import Card
 from tests.toys import MISSING, ToyEngine
 from tests.ui.conftest import EXAMPLES
 from tests.ui.desk import TWO, Desk, click
@@ -246,6 +248,15 @@ def test_a_repeated_name_is_read_once_and_weights_stay(desk: Desk, method: str) 
     sitting = desk.example(0)
     assert [p.backbone for p in sitting.shown.predictions] == TWO
     assert sitting.shown.weights == (0.75, 0.25)
+
+
+def test_a_look_tells_the_operating_points_apart(tiny_weights: tuple[Path, Card]) -> None:
+    _, card = tiny_weights
+    bare = look_of("tiny", card)
+    assert (bare.accuracy, bare.lifted) == (None, None)
+    results = {"ferplus test": {"accuracy": 0.9}, "ferplus test, rare emotions lifted": {"accuracy": 0.8}}
+    look = look_of("tiny", replace(card, results=results))
+    assert (look.title, look.accuracy, look.lifted) == (card.title, 0.9, 0.8)
 
 
 @pytest.mark.parametrize(
