@@ -128,13 +128,26 @@ def command_of(config: TrainConfig, out: str = "RUN") -> str:
     defaults = TrainConfig(backbone=config.backbone, data=config.data).to_dict()
     changed = {key: value for key, value in config.to_dict().items() if value != defaults[key]}
     words += [_option(key.replace("_", "-"), value) for key, value in changed.items()]
-    parent = Path(config.init).parent
-    if not (parent / "config.json").is_file():
-        return " ".join(words)
-    before = TrainConfig.from_dict(json.loads((parent / "config.json").read_text(encoding="utf-8")))
-    epochs = len((parent / "history.csv").read_text(encoding="utf-8").splitlines()) - 1
-    stopped = f" --stop-after {epochs}" if epochs < before.epochs else ""
-    return command_of(before, str(parent)) + stopped + " && " + " ".join(words)
+    return " && ".join([*_earlier(config.init, config.backbone), " ".join(words)])
+
+
+def _earlier(init: str, backbone: str) -> list[str]:
+    """The commands behind a file that a run starts from: of a run's folder, or of an exported network.
+
+    An exported network of another name is named by its file alone; one of the same name the run may replace.
+    """
+    run, card = Path(init).parent / "config.json", Path(init).with_suffix(".json")
+    if run.is_file():
+        before = TrainConfig.from_dict(json.loads(run.read_text(encoding="utf-8")))
+        epochs = len((run.parent / "history.csv").read_text(encoding="utf-8").splitlines()) - 1
+        stopped = f" --stop-after {epochs}" if epochs < before.epochs else ""
+        return [command_of(before, str(run.parent)) + stopped]
+    if not card.is_file():
+        return []
+    exported = json.loads(card.read_text(encoding="utf-8"))
+    if exported["name"] != backbone:
+        return []
+    return [exported["command"], f"fer-space export {exported['command'].split('--out ')[-1].split()[0]}"]
 
 
 def _option(name: str, value: object) -> str:

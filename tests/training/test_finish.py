@@ -1,5 +1,6 @@
 """From a finished run to weights: what the card says and what is exported."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -71,3 +72,13 @@ def test_command_names_what_differs_from_the_defaults(
     both = command_of(replace(config, init="warm/best.safetensors"))
     assert " --out warm " in both
     assert f" --stop-after 2 && {words} --init warm/best.safetensors" in both
+
+
+@pytest.mark.parametrize(("name", "named"), [("tiny", True), ("other", False)])
+def test_command_names_how_the_network_came_about_that_it_replaces(name: str, named: bool, tmp_path: Path):
+    first = "fer-space train --out runs/a --epochs 1"
+    (tmp_path / "tiny.json").write_text(json.dumps({"name": name, "command": first}))
+    config = TrainConfig(backbone="tiny", data="ferplus:/x", init=str(tmp_path / "tiny.safetensors"))
+    said = command_of(config)
+    last = f"fer-space train --backbone tiny --data ferplus:DIR --out RUN --init {config.init}"
+    assert said == (f"{first} && fer-space export runs/a && {last}" if named else last)
