@@ -136,7 +136,7 @@ BACKBONES: dict[str, BackboneSpec] = {
             title="EfficientNet-B3",
             target="fer_space.backbones.efficientnet:build_b3",
             input_size=96,
-            colour="#475569",
+            colour="#64748b",
         ),
         BackboneSpec(
             name="dan",
