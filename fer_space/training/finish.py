@@ -16,7 +16,7 @@ from torch import Tensor
 from fer_space.alignment import CropRule
 from fer_space.backbones.base import Backbone
 from fer_space.data import split_data, without_paths
-from fer_space.errors import InputError
+from fer_space.errors import InputError, WeightsError
 from fer_space.evaluation.calibration import fit_adjustment, fit_temperature
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy, ece
 from fer_space.inference import logits_of
@@ -25,7 +25,7 @@ from fer_space.registry import backbone_spec
 from fer_space.training.config import TrainConfig
 from fer_space.training.pictures import LabelledPictures
 from fer_space.training.start import empty_network, preprocess_for
-from fer_space.weights import Card, sha256_of
+from fer_space.weights import Card, read_card, sha256_of
 
 CROPPED = "crops are aligned by dlib's 68-point predictor, whose training set excludes commercial use."
 TERMS = {
@@ -136,18 +136,19 @@ def _earlier(init: str, backbone: str) -> list[str]:
 
     An exported network of another name is named by its file alone; one of the same name the run may replace.
     """
-    run, card = Path(init).parent / "config.json", Path(init).with_suffix(".json")
+    run = Path(init).parent / "config.json"
     if run.is_file():
         before = TrainConfig.from_dict(json.loads(run.read_text(encoding="utf-8")))
         epochs = len((run.parent / "history.csv").read_text(encoding="utf-8").splitlines()) - 1
         stopped = f" --stop-after {epochs}" if epochs < before.epochs else ""
         return [command_of(before, str(run.parent)) + stopped]
-    if not card.is_file():
+    if Path(init).stem != backbone:
         return []
-    exported = json.loads(card.read_text(encoding="utf-8"))
-    if exported["name"] != backbone:
+    try:
+        command = read_card(backbone, Path(init).parent).command
+    except WeightsError:
         return []
-    return [exported["command"], f"fer-space export {exported['command'].split('--out ')[-1].split()[0]}"]
+    return [command, f"fer-space export {command.split('--out ')[-1].split()[0]}"]
 
 
 def _option(name: str, value: object) -> str:

@@ -1,6 +1,5 @@
 """From a finished run to weights: what the card says and what is exported."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +14,7 @@ from fer_space.training.config import TrainConfig
 from fer_space.training.exporting import export
 from fer_space.training.finish import command_of, licence_of, write_card
 from fer_space.training.start import open_run
-from fer_space.weights import load_backbone
+from fer_space.weights import Card, load_backbone
 from tests.networks import striped_faces
 from tests.training.test_loop import CONFIG, run, task_of, tiny_network
 
@@ -74,11 +73,18 @@ def test_command_names_what_differs_from_the_defaults(
     assert f" --stop-after 2 && {words} --init warm/best.safetensors" in both
 
 
-@pytest.mark.parametrize(("name", "named"), [("tiny", True), ("other", False)])
-def test_command_names_how_the_network_came_about_that_it_replaces(name: str, named: bool, tmp_path: Path):
+@pytest.mark.parametrize(
+    ("name", "card", "named"),
+    [("tiny", None, True), ("other", None, False), ("tiny", "{}", False)],
+    ids=["the same", "another", "a card that says nothing"],
+)
+def test_command_names_how_the_network_came_about_that_it_replaces(
+    name: str, card: str | None, named: bool, tiny_weights: tuple[Path, Card]
+):
+    folder, exported = tiny_weights
     first = "fer-space train --out runs/a --epochs 1"
-    (tmp_path / "tiny.json").write_text(json.dumps({"name": name, "command": first}))
-    config = TrainConfig(backbone="tiny", data="ferplus:/x", init=str(tmp_path / "tiny.safetensors"))
+    (folder / f"{name}.json").write_text(card or replace(exported, command=first).to_json())
+    config = TrainConfig(backbone="tiny", data="ferplus:/x", init=str(folder / f"{name}.safetensors"))
     said = command_of(config)
     last = f"fer-space train --backbone tiny --data ferplus:DIR --out RUN --init {config.init}"
     assert said == (f"{first} && fer-space export runs/a && {last}" if named else last)
