@@ -7,7 +7,7 @@ unpickled.
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,6 +153,17 @@ def setting_of(
     parts += [f"occluded: {occlusion}"] if occlusion else []
     parts += [] if flip else ["without flip"]
     return ", ".join(parts + (["rare emotions lifted"] if lift else []))
+
+
+def robustness_of(results: Mapping[str, Any], covers: Iterable[str]) -> dict[str | None, dict[str, Any]]:
+    """What was measured of FERPlus test faces, by what covered them; None, the free face, comes first.
+
+    Args:
+        results: as in `Card.results`.
+        covers: names of the occlusions to look for; those that were not measured are left out.
+    """
+    settings = {cover: setting_of("ferplus", "test", occlusion=cover) for cover in (None, *covers)}
+    return {cover: results[setting] for cover, setting in settings.items() if setting in results}
 
 
 def paths_of(name: str, folder: Path = WEIGHTS_DIR) -> tuple[Path, Path]:

@@ -7,7 +7,16 @@ import torch
 from safetensors.torch import load_file
 
 from fer_space.errors import UnknownNameError, WeightsError
-from fer_space.weights import Card, available, load_backbone, paths_of, read_card, save_tensors
+from fer_space.weights import (
+    Card,
+    available,
+    load_backbone,
+    paths_of,
+    read_card,
+    robustness_of,
+    save_tensors,
+    setting_of,
+)
 from tests.networks import lively_tiny, write_weights
 
 
@@ -90,3 +99,14 @@ def test_text_that_is_no_card(tiny_weights: tuple[Path, Card]):
     paths_of("tiny", folder)[1].write_text("not json")
     with pytest.raises(WeightsError, match=r"tiny\.json"):
         read_card("tiny", folder)
+
+
+def test_robustness_is_the_free_face_and_the_covers_that_were_measured():
+    results = {
+        setting_of("ferplus", "test", occlusion="kn95"): {"accuracy": 0.5},
+        setting_of("ferplus", "test"): {"accuracy": 0.8},
+        setting_of("ferplus", "test", lift=True): {"accuracy": 0.7},
+        setting_of("rafdb", "test", occlusion="surgical"): {"accuracy": 0.6},
+    }
+    found = robustness_of(results, ["surgical", "kn95"])
+    assert list(found.items()) == [(None, {"accuracy": 0.8}), ("kn95", {"accuracy": 0.5})]

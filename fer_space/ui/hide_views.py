@@ -18,7 +18,7 @@ from fer_space.ui.easel import easel_html, slider_html
 from fer_space.ui.hiding import PAINTED, Hiding, window_of
 from fer_space.ui.sitting import Sitting
 from fer_space.ui.views import Scene, problem_html, which_html
-from fer_space.weights import Card, setting_of
+from fer_space.weights import Card, robustness_of
 
 _WAITING = "Compare a picture first; then cover its faces here and see which models keep their answer."
 _FREE = "Free face"
@@ -90,11 +90,11 @@ def robustness_view(cards: Mapping[str, Card], looks: Mapping[str, Look]) -> str
 
 def _measured(card: Card) -> dict[str, dict[str, float]]:
     """By condition, the free face first, the scores on FERPlus test faces; no free face, nothing."""
-    settings = {_FREE: setting_of("ferplus", "test")}
-    settings |= {o.title: setting_of("ferplus", "test", occlusion=name) for name, o in OCCLUSIONS.items()}
-    measured = {
-        condition: {metric: card.results[setting][metric] for metric in ("accuracy", "macro_f1")}
-        for condition, setting in settings.items()
-        if setting in card.results
+    measured = robustness_of(card.results, OCCLUSIONS)
+    if None not in measured:
+        return {}
+    titles = {None: _FREE} | {name: occlusion.title for name, occlusion in OCCLUSIONS.items()}
+    return {
+        titles[cover]: {metric: scores[metric] for metric in ("accuracy", "macro_f1")}
+        for cover, scores in measured.items()
     }
-    return measured if _FREE in measured else {}
