@@ -45,8 +45,8 @@ def sources(predictions: Sequence[Prediction]) -> str:
 
 
 def model_html(number: int, prediction: Prediction, look: Look, mixed: bool) -> str:
-    """Build the head of a table's row: dot, title, and where the numbers come from if models differ."""
-    source = f" <small>{_SOURCES[prediction.va_source]}</small>" if mixed else ""
+    """Build the head of a table's row: dot, title, and if models differ "derived" or "predicted"."""
+    source = f" <small>{_SOURCES[prediction.va_source].split()[0]}</small>" if mixed else ""
     return f'<th scope="row">{chip_html(number, look)}{escape(look.title)}{source}</th>'
 
 

@@ -28,8 +28,8 @@ def robustness_html(rows: Sequence[Row], looks: Mapping[str, Look]) -> str:
     bodies = "".join(_body(measured, looks[backbone], conditions) for backbone, measured in rows)
     return (
         '<div class="fer-scroll" role="region" tabindex="0" aria-label="Scores on covered test faces">'
-        f'<table class="fer-robustness"><caption>{_CAPTION}</caption><thead><tr><th scope="col">Model</th>'
-        f'<th scope="col">Score</th>{heads}</tr></thead>{bodies}</table></div>'
+        f'<table class="fer-robustness"><caption><span>{_CAPTION}</span></caption><thead><tr>'
+        f'<th scope="col">Model</th><th scope="col">Score</th>{heads}</tr></thead>{bodies}</table></div>'
     )
 
 

@@ -27,8 +27,8 @@ from fer_space.ui.sitting import Sitting
 
 _GUIDE = {
     "Maps": "colour the parts of the face that speak for an emotion, model by model.",
-    "Bars": "are probabilities, calibrated on the faces of FERPlus: of a hundred of those read with 80 %, "
-    "about eighty are right; on other photos fewer.",
+    "Bars": "are probabilities, calibrated on the faces of FERPlus: of a hundred of those read with "
+    "80\u00a0%, about eighty are right; on other photos fewer.",
     "Valence and arousal": "place the same answer between unpleasant and pleasant, calm and excited.",
 }
 _WELCOME = "Upload a picture, take one, paste one, or start with an example."
