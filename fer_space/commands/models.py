@@ -102,12 +102,12 @@ def _scores_table(records: list[dict[str, Any]]) -> str:
 
 def _robustness_table(records: list[dict[str, Any]]) -> str:
     """One row a backbone, one column an occlusion: accuracy and macro-F1 on FERPlus test faces."""
-    covers = {None: "free"} | {kind: kind for kind in OCCLUSIONS}
-    lines = [f"| accuracy / macro-F1 | {' | '.join(covers.values())} |", f"|---|{'---:|' * len(covers)}"]
+    columns = ("free", *OCCLUSIONS)
+    lines = [f"| accuracy / macro-F1 | {' | '.join(columns)} |", f"|---|{'---:|' * len(columns)}"]
     for record in records:
         scores = robustness_of(record.get("results", {}), OCCLUSIONS)
         if scores:
-            cells = (_pair(scores.get(cover)) for cover in covers)
+            cells = (_pair(scores.get(cover)) for cover in (None, *OCCLUSIONS))
             lines.append(f"| {record['backbone']} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -7,9 +7,9 @@ from fer_space.render.look import Look, signed
 from fer_space.render.plane import chip_html, dot_svg, plane_svg, position
 from fer_space.types import Prediction, VASource
 
-_SOURCES: dict[VASource, str] = {
-    "circumplex": "derived from the probabilities",
-    "head": "predicted by a head",
+_SOURCES: dict[VASource, tuple[str, str]] = {
+    "circumplex": ("derived", "from the probabilities"),
+    "head": ("predicted", "by a head"),
 }
 
 
@@ -39,14 +39,14 @@ def circumplex_html(
 
 def sources(predictions: Sequence[Prediction]) -> str:
     """Say where valence and arousal come from, and their scale."""
-    used = {_SOURCES[prediction.va_source] for prediction in predictions}
+    used = {" ".join(_SOURCES[prediction.va_source]) for prediction in predictions}
     sentence = " or ".join(sorted(used))
     return f"{sentence.capitalize()}; −1 to +1"
 
 
 def model_html(number: int, prediction: Prediction, look: Look, mixed: bool) -> str:
     """Build the head of a table's row: dot, title, and if models differ "derived" or "predicted"."""
-    source = f" <small>{_SOURCES[prediction.va_source].split()[0]}</small>" if mixed else ""
+    source = f" <small>{_SOURCES[prediction.va_source][0]}</small>" if mixed else ""
     return f'<th scope="row">{chip_html(number, look)}{escape(look.title)}{source}</th>'
 
 
