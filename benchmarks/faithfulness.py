@@ -19,8 +19,8 @@ from fer_space.data import open_data, without_paths
 from fer_space.engine import Engine
 from fer_space.evaluation.faithfulness import Curves, area, centre_blob, compare, random_maps, trace
 from fer_space.evaluation.predictions import today
-from fer_space.explaining import METHODS, explain
-from fer_space.gradcam import METHOD
+from fer_space.explain.gradcam import METHOD
+from fer_space.explain.library import METHODS, explain
 from fer_space.inference import outputs_of
 
 BATCH = 64

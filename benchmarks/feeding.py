@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 
-from fer_space.labels import EMOTIONS
+from fer_space.emotions import EMOTIONS
 from fer_space.training.config import TrainConfig
 from fer_space.training.parallel import Worker
 from fer_space.training.pictures import LabelledPictures

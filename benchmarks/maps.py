@@ -17,14 +17,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from fer_space.alignment import CropRule, crop_face
 from fer_space.backbones.base import Backbone
+from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
-from fer_space.imaging import decode_image
 from fer_space.inference import outputs_of, read_with_maps
-from fer_space.labels import EMOTIONS
-from fer_space.preprocess import Preprocess
 from fer_space.registry import BACKBONES
+from fer_space.vision.alignment import CropRule, crop_face
+from fer_space.vision.imaging import decode_image
+from fer_space.vision.preprocess import Preprocess
 
 Image = NDArray[np.uint8]
 

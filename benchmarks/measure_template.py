@@ -19,13 +19,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.alignment import CropRule, crop_face, eyes_and_mouth, invert
 from fer_space.detectors.landmarks import Landmarker
 from fer_space.detectors.libfacedetection import LibFaceDetection
 from fer_space.detectors.pipeline import find_faces
-from fer_space.imaging import decode_image, resize
 from fer_space.occlusion.average import MIRROR
 from fer_space.types import Face
+from fer_space.vision.alignment import CropRule, crop_face, eyes_and_mouth, invert
+from fer_space.vision.imaging import decode_image, resize
 
 FERPLUS_PICTURES = 3000
 FERPLUS_SIDE = 192

@@ -18,23 +18,23 @@ import torch
 from numpy.typing import NDArray
 
 from fer_space.affect import circumplex
-from fer_space.alignment import crop_face
 from fer_space.backbones.base import Backbone
 from fer_space.changes import Sensitivity
-from fer_space.covering import Cover
 from fer_space.detectors.base import Detector
 from fer_space.detectors.landmarks import Landmarker
 from fer_space.detectors.pipeline import find_faces
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import WeightsError
-from fer_space.explaining import explain
-from fer_space.gradcam import METHOD
+from fer_space.explain.gradcam import METHOD
+from fer_space.explain.library import explain
+from fer_space.explain.sensitivity import CELLS, patched
+from fer_space.external.heads import OutsideNetwork
 from fer_space.inference import outputs_of, read_with_maps, resolve_device
-from fer_space.labels import EMOTIONS
 from fer_space.loading import card_of, load_network, readable
-from fer_space.outside.heads import OutsideNetwork
+from fer_space.occlusion.cover import Cover
 from fer_space.registry import DEFAULT_DETECTOR, detector_spec, look_up
-from fer_space.sensitivity import CELLS, patched
 from fer_space.types import Comparison, Explanation, Face, FaceCrop, Prediction, Reading, VASource
+from fer_space.vision.alignment import crop_face
 from fer_space.weights import WEIGHTS_DIR, Card
 
 Image = NDArray[np.uint8]
@@ -49,7 +49,7 @@ class LoadedBackbone:
     network: Backbone
 
     def read(self, crops: Sequence[FaceCrop], method: str = METHOD, lift: bool = False) -> list[Reading]:
-        """Read all crops in one batch; `method` is a name in `fer_space.explaining.METHODS`.
+        """Read all crops in one batch; `method` is a name in `fer_space.explain.library.METHODS`.
 
         With `lift` the emotions are those of the card's second operating point; valence and arousal stay.
 
@@ -82,7 +82,7 @@ class LoadedBackbone:
         return crop_face(image_rgb, face, self.card.crop, self.card.crop_size)
 
     def sensitivity(self, crop: FaceCrop) -> Sensitivity:
-        """Read a crop with a patch at every place (`fer_space.sensitivity`), all in one batch."""
+        """Read a crop with a patch at every place (`fer_space.explain.sensitivity`), all in one batch."""
         crops = [crop.image_rgb, *patched(crop.image_rgb)]
         pictures = self.card.preprocess.reduce(crops)
         logits = outputs_of(self.network, self.card.preprocess, pictures).logits
@@ -183,7 +183,7 @@ class Engine:
             detector: finds the faces, unless `faces` are given.
             faces: faces of this picture that are known already.
             cover: covers every face after it was found, so that it tries the backbones and not the detector.
-            method: of the attention maps, a name in `fer_space.explaining.METHODS`.
+            method: of the attention maps, a name in `fer_space.explain.library.METHODS`.
             lift: whether rare emotions are lifted, by the second operating point of each card.
 
         Returns:

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from fer_space.backbones.base import Backbone, Output
 from fer_space.errors import InputError
-from fer_space.gradcam import attend
-from fer_space.preprocess import Preprocess
+from fer_space.explain.gradcam import attend
+from fer_space.vision.preprocess import Preprocess
 
 DEVICES = ("auto", "cpu", "cuda", "mps")
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from fer_space.backbones.base import Backbone
 from fer_space.errors import WeightsError
-from fer_space.outside.cache import receipt_of
-from fer_space.outside.names import present
-from fer_space.outside.own import ONNX, OwnSpec, name_taken
-from fer_space.outside.specs import OutsideSpec
+from fer_space.external.cache import receipt_of
+from fer_space.external.names import present
+from fer_space.external.own import ONNX, OwnSpec, name_taken
+from fer_space.external.specs import OutsideSpec
 from fer_space.registry import BACKBONES, BackboneSpec, look_up
 from fer_space.weights import (
     WEIGHTS_DIR,
@@ -28,7 +28,7 @@ from fer_space.weights import (
 def readable(folder: Path = WEIGHTS_DIR) -> tuple[str, ...]:
     """Names of all that can read faces now: shipped, then fetched, then the user's own.
 
-    Raises InputError when the user's own folder is not as `fer_space.outside.own` wants it.
+    Raises InputError when the user's own folder is not as `fer_space.external.own` wants it.
     """
     others = present()
     for name in others:
@@ -94,10 +94,10 @@ def _outside(spec: OutsideSpec) -> Backbone:
     if spec.sha256 and spec.sha256 != receipt.weights_sha256:
         raise WeightsError(f"{spec.name} is not the file that this version knows: fetch it again.")
     if spec.kind == "hub":
-        from fer_space.outside.hub_network import load_hub
+        from fer_space.external.hub_network import load_hub
 
         return load_hub(next(iter(paths.values())).parent, len(spec.labels))
-    from fer_space.outside.onnx_network import load_onnx
+    from fer_space.external.onnx_network import load_onnx
 
     (path,) = paths.values()
     return load_onnx(path, len(spec.labels), spec.affect, spec.preprocess.input_size)
@@ -108,7 +108,7 @@ def _own(spec: OwnSpec, card: Card) -> Backbone:
         if card.architecture != ONNX:
             raise WeightsError(f"{spec.weights.name} needs a card whose architecture is “{ONNX}”.")
         check_sha256(card, spec.weights)
-        from fer_space.outside.onnx_network import load_onnx
+        from fer_space.external.onnx_network import load_onnx
 
         return load_onnx(spec.weights, len(card.labels), card.affect, card.preprocess.input_size)
     known = {backbone.target: backbone for backbone in BACKBONES.values()}

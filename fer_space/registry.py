@@ -16,8 +16,8 @@ from fer_space.errors import InputError, UnknownNameError
 if TYPE_CHECKING:
     from fer_space.backbones.base import Backbone
     from fer_space.detectors.base import Detector
-    from fer_space.outside.own import OwnSpec
-    from fer_space.outside.specs import OutsideSpec
+    from fer_space.external.own import OwnSpec
+    from fer_space.external.specs import OutsideSpec
 
 DEFAULT_DETECTOR = "libfacedetection"
 
@@ -195,7 +195,7 @@ def look_up(name: str) -> "BackboneSpec | OutsideSpec | OwnSpec":
 
     Each kind has `name`, `title` and `colour`. Raises UnknownNameError with the names that exist.
     """
-    from fer_space.outside.names import known  # brings torch, which listing the names of backbones need not
+    from fer_space.external.names import known  # brings torch, which listing the names of backbones need not
 
     if name in BACKBONES:
         return BACKBONES[name]

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.labels import EMOTIONS
+from fer_space.emotions import EMOTIONS
 
 VASource = Literal["head", "circumplex"]
 

@@ -16,13 +16,13 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
-from fer_space.alignment import CropRule
 from fer_space.backbones.base import Backbone
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import WeightsError
-from fer_space.hashing import sha256_of as sha256_of
-from fer_space.labels import EMOTIONS
-from fer_space.preprocess import Preprocess
+from fer_space.files import sha256_of as sha256_of
 from fer_space.registry import BACKBONES, BackboneSpec, backbone_spec, look_up
+from fer_space.vision.alignment import CropRule
+from fer_space.vision.preprocess import Preprocess
 
 CROP_SIZE = 224
 WEIGHTS_DIR = Path(os.environ.get("FER_SPACE_WEIGHTS", Path(__file__).parent.parent / "weights"))

@@ -7,7 +7,7 @@ import pytest
 from huggingface_hub import constants
 from hypothesis import settings
 
-from fer_space.outside.own import FOLDER_VARIABLE
+from fer_space.external.own import FOLDER_VARIABLE
 from fer_space.registry import BACKBONES
 from fer_space.weights import Card
 from tests.networks import TINY, lively_tiny, write_weights

@@ -6,12 +6,12 @@ import numpy as np
 import torch
 from torch import nn
 
-from fer_space.alignment import CropRule
 from fer_space.backbones.base import Backbone, PooledLinearHead
-from fer_space.labels import EMOTIONS
-from fer_space.preprocess import Preprocess
+from fer_space.emotions import EMOTIONS
 from fer_space.registry import BackboneSpec
 from fer_space.training.pictures import LabelledPictures
+from fer_space.vision.alignment import CropRule
+from fer_space.vision.preprocess import Preprocess
 from fer_space.weights import Card, paths_of, save_tensors
 
 TINY = BackboneSpec("tiny", "Tiny", "tests.networks:build_tiny", 16, "#111111")

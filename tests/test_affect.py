@@ -3,7 +3,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_space.affect import CIRCUMPLEX, circumplex
-from fer_space.labels import EMOTIONS
+from fer_space.emotions import EMOTIONS
 
 
 def test_every_emotion_has_its_place():

@@ -13,7 +13,7 @@ from fer_space import cli
 from fer_space.commands import models, predict, train
 from fer_space.commands import test as test_command
 from fer_space.engine import Engine
-from fer_space.explaining import METHODS
+from fer_space.explain.library import METHODS
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import DETECTORS
 from fer_space.training.config import TrainConfig

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from fer_space import engine as engine_module
+from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
 from fer_space.errors import UnknownNameError, WeightsError
-from fer_space.labels import EMOTIONS
 from fer_space.types import Face
 from fer_space.weights import Card
 

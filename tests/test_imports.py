@@ -7,59 +7,38 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "fer_space"
 
-BASE = {"errors", "labels", "types", "changes", "hashing"}
-CORE = BASE | {"imaging", "alignment", "preprocess"}
-NETWORKS = CORE | {"backbones", "detectors", "outside", "registry"}
-ENGINE = NETWORKS | {
-    "weights",
-    "loading",
-    "affect",
-    "gradcam",
-    "inference",
-    "occlusion",
-    "sensitivity",
-    "covering",
-    "explaining",
-}
-READING = {"fetching", "sources"}
-SHOWING = BASE | {"render", "report"}
+BASE = {"errors", "emotions", "types", "changes", "files"}
+CORE = BASE | {"vision"}
+NETWORKS = CORE | {"backbones", "detectors", "external", "registry"}
+ENGINE = NETWORKS | {"weights", "loading", "affect", "explain", "inference", "occlusion"}
+SHOWING = BASE | {"render"}
 
 ALLOWED: dict[str, set[str]] = {
     "errors": set(),
-    "labels": {"errors"},
-    "hashing": set(),
+    "emotions": {"errors"},
+    "files": set(),
     "memory": set(),
-    "types": {"labels"},
+    "types": {"emotions"},
     "changes": {"types"},
-    "imaging": BASE,
-    "fetching": BASE | {"imaging"},
-    "sources": BASE | {"imaging", "fetching"},
-    "alignment": BASE | {"imaging"},
-    "occlusion": BASE | {"imaging", "alignment", "occlusion"},
-    "preprocess": BASE | {"imaging"},
+    "vision": BASE | {"vision"},
+    "sources": BASE | {"vision", "sources"},
+    "occlusion": BASE | {"vision", "occlusion"},
     "backbones": CORE | {"backbones"},
     "detectors": CORE | {"detectors"},
-    "outside": CORE | {"backbones", "outside"},
-    "registry": BASE | {"backbones", "detectors", "outside"},
+    "external": CORE | {"backbones", "external"},
+    "registry": BASE | {"backbones", "detectors", "external"},
     "affect": BASE,
-    "gradcam": CORE | {"backbones"},
-    "inference": CORE | {"backbones", "gradcam"},
-    "explaining": CORE | {"backbones", "gradcam", "inference"},
-    "sensitivity": BASE,
-    "covering": BASE | {"alignment", "occlusion"},
+    "inference": CORE | {"backbones", "explain"},
+    "explain": CORE | {"backbones", "explain", "inference"},
     "weights": NETWORKS,
     "loading": NETWORKS | {"weights"},
     "engine": ENGINE,
     "render": BASE | {"render"},
-    "report": BASE,
-    "data": CORE | READING | {"data"},
+    "data": CORE | {"sources", "data"},
     "training": ENGINE | {"data", "training", "evaluation", "memory"},
     "evaluation": ENGINE | {"engine", "data", "evaluation"},
     "ui": ENGINE | SHOWING | {"engine", "ui"},
-    "commands": ENGINE
-    | SHOWING
-    | READING
-    | {"engine", "data", "training", "evaluation", "memory", "commands"},
+    "commands": ENGINE | SHOWING | {"sources", "engine", "data", "training", "evaluation", "memory", "commands"},
     "cli": {"errors"},
 }
 

@@ -3,7 +3,7 @@ import torch
 
 from fer_space.errors import InputError
 from fer_space.inference import logits_of, read_with_maps, resolve_device
-from fer_space.preprocess import Preprocess
+from fer_space.vision.preprocess import Preprocess
 from tests.networks import lively_tiny
 
 RULE = Preprocess(16, 12, gray=True)

@@ -11,7 +11,7 @@ from PIL import Image
 from fer_space import cli
 from fer_space.data import collect, open_data
 from fer_space.data.twins import THRESHOLD
-from fer_space.labels import EMOTIONS
+from fer_space.emotions import EMOTIONS
 from tests.data.making import fer_csv, picture, png, text
 from tests.data.test_fer2013 import ROWS, make_folders
 from tests.data.test_sets import make_affectnet, make_ck_sequences, make_rafdb, make_voc

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from fer_space import render
-from fer_space.labels import EMOTIONS
+from fer_space.emotions import EMOTIONS
 from fer_space.render import Look, MapView
 from fer_space.render.look import count, duration, percent, signed
 from fer_space.types import Comparison, Face

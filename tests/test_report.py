@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_space.changes import Covered
-from fer_space.report import comparison_record, covered_record
+from fer_space.render.record import comparison_record, covered_record
 from fer_space.types import Comparison, Face
 from tests.toys import toy_prediction, toy_reading
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fer_space.emotions import EMOTIONS, canonical
 from fer_space.errors import DataError
-from fer_space.labels import EMOTIONS, canonical
 from fer_space.types import Comparison, Explanation, Face, FaceCrop, Prediction, Reading
 
 FACE = Face((0, 0, 10, 10), 0.9)

@@ -3,7 +3,7 @@
 The **body** turns pictures into a feature map: most of the arithmetic, never a gradient when reading (but for
 the ViT, see there). The **head** turns features into logits and is differentiable. So one forward of the body
 gives the probabilities and, by a gradient through the head alone, the attention maps of every emotion
-(`fer_space.gradcam`). What differs between the heads of papers, an auxiliary loss or the way a map
+(`fer_space.explain.gradcam`). What differs between the heads of papers, an auxiliary loss or the way a map
 finds its place on the face, is a method that they override.
 """
 

@@ -23,7 +23,7 @@ from fer_space.backbones.resnet import (
     read_checkpoint,
     resnet18_body,
 )
-from fer_space.labels import EMOTIONS
+from fer_space.emotions import EMOTIONS
 
 BOXES_XYXY = (  # in shares of the picture's side; the whole face comes last
     (0.125, 0.25, 0.875, 1.0),

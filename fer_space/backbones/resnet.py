@@ -12,8 +12,8 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.labels import EMOTIONS
 
 CHANNELS = 512
 CHILDREN = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")

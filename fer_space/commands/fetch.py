@@ -3,8 +3,8 @@
 import argparse
 
 from fer_space.detectors.insightface_scrfd import fetch_pack
-from fer_space.outside.fetch import fetch
-from fer_space.outside.specs import HUB, MANIFEST
+from fer_space.external.fetch import fetch
+from fer_space.external.specs import HUB, MANIFEST
 
 DETECTOR = "insightface"
 

@@ -17,8 +17,8 @@ from tqdm import tqdm
 
 from fer_space.data.collection import Row, hash_share
 from fer_space.engine import Engine
-from fer_space.imaging import encode_png, resize
 from fer_space.occlusion import SURGICAL_BLUE, draw_mask
+from fer_space.vision.imaging import encode_png, resize
 
 COLOURS = (SURGICAL_BLUE, (240, 240, 238), (38, 38, 42), (196, 216, 190), (228, 190, 196), (92, 104, 128))
 SMALLEST = 192  # pixels: faces of smaller pictures are looked for in an enlarged copy

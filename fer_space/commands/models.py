@@ -8,11 +8,11 @@ import json
 from dataclasses import asdict
 from typing import Any
 
-from fer_space.explaining import METHODS
+from fer_space.explain.library import METHODS
+from fer_space.external.names import known
+from fer_space.external.specs import OutsideSpec
 from fer_space.loading import card_of, readable
 from fer_space.occlusion import OCCLUSIONS
-from fer_space.outside.names import known
-from fer_space.outside.specs import OutsideSpec
 from fer_space.registry import BACKBONES, DETECTORS, look_up
 from fer_space.weights import robustness_of
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from fer_space.data import collect, split_data
 from fer_space.data.faceset import SPLITS
 from fer_space.data.joining import join
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.labels import EMOTIONS
 from fer_space.training.config import TrainConfig
 
 if TYPE_CHECKING:

@@ -18,6 +18,7 @@ import torch
 from fer_space.commands.options import add_device, backbone_names
 from fer_space.data import open_data, without_paths
 from fer_space.data.faceset import SPLITS, FaceSet
+from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
 from fer_space.errors import InputError
 from fer_space.evaluation import ensemble
@@ -26,7 +27,6 @@ from fer_space.evaluation.metrics import confusion
 from fer_space.evaluation.predictions import About, Predictions, today
 from fer_space.evaluation.protocol import lifted, predict_set, twin_mask
 from fer_space.evaluation.scoring import record_of
-from fer_space.labels import EMOTIONS
 from fer_space.memory import keep_freed_memory
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import BACKBONES, DETECTORS

@@ -32,8 +32,8 @@ from fer_space.data.collection import (
 )
 from fer_space.data.faceset import SPLITS
 from fer_space.data.files import pictures_in
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError
-from fer_space.labels import EMOTIONS
 
 ORDER = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
 NO_EMOTION = {8: "none", 9: "uncertain", 10: "no face"}

@@ -21,8 +21,8 @@ from pathlib import Path
 
 from fer_space.data.collection import Collection, Gathering, Row, existing_folder, three_way_split
 from fer_space.data.files import pictures_in, sub_folders
+from fer_space.emotions import EMOTIONS, canonical
 from fer_space.errors import DataError
-from fer_space.labels import EMOTIONS, canonical
 
 CODES = ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
 PEAK_FRAMES = 3

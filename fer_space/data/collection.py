@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from fer_space.data.faceset import SPLITS, Box, Dropped, FaceSet, decode_face, nothing_left, one_hot
 from fer_space.data.survey import readable
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, UnknownNameError
-from fer_space.labels import EMOTIONS
 
 NO_AFFECT = (math.nan, math.nan)
 SEVEN = EMOTIONS[:-1]  # the basic emotions and neutral: most sets know no contempt

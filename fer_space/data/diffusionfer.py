@@ -18,8 +18,8 @@ from pathlib import Path
 from fer_space.data.collection import SEVEN, Collection, Gathering, Row, hash_share, valid_affect
 from fer_space.data.faceset import SPLITS
 from fer_space.data.files import parse_number, parse_table, read_archive
+from fer_space.emotions import EMOTIONS, canonical
 from fer_space.errors import DataError
-from fer_space.labels import EMOTIONS, canonical
 
 
 def collect_diffusionfer(folder: Path) -> Collection:

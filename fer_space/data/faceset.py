@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, ImageError
-from fer_space.imaging import decode_image
-from fer_space.labels import EMOTIONS
+from fer_space.vision.imaging import decode_image
 
 SPLITS = ("train", "valid", "test")
 

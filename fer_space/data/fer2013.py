@@ -22,8 +22,8 @@ from fer_space.data.collection import SEVEN, Collection, Gathering, Row
 from fer_space.data.faceset import SPLITS, Dropped
 from fer_space.data.fer_faces import Faces, load_faces, load_unnamed
 from fer_space.data.files import parse_table, read_text
+from fer_space.emotions import EMOTIONS, canonical
 from fer_space.errors import DataError
-from fer_space.labels import EMOTIONS, canonical
 
 LABELS = "fer2013_labels.csv"
 

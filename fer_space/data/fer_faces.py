@@ -28,9 +28,9 @@ from numpy.typing import NDArray
 from fer_space.data.collection import Source
 from fer_space.data.faceset import Dropped
 from fer_space.data.files import Cells, is_picture, parse_lines, parse_table, read_archive, read_text
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError
-from fer_space.imaging import encode_png
-from fer_space.labels import EMOTIONS
+from fer_space.vision.imaging import encode_png
 
 FOLDERS = {"train": "FER2013Train", "valid": "FER2013Valid", "test": "FER2013Test"}
 USAGES = {"Training": "train", "PublicTest": "valid", "PrivateTest": "test"}

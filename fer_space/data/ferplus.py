@@ -18,8 +18,8 @@ from fer_space.data.collection import Collection, Gathering, Row
 from fer_space.data.faceset import SPLITS, Dropped, one_hot
 from fer_space.data.fer2013 import fer2013_labels
 from fer_space.data.fer_faces import Faces, load_faces
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, InputError, UnknownNameError
-from fer_space.labels import EMOTIONS
 
 TargetMode = Literal["majority", "pld", "cel", "multi"]
 TARGET_MODES: tuple[str, ...] = get_args(TargetMode)

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fer_space.errors import DataError
-from fer_space.sources import PICTURE_SUFFIXES
+from fer_space.sources.files import PICTURE_SUFFIXES
 
 Cells = dict[str, str] | DataError  # a row of a table: what its columns hold, or why it cannot be read
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from fer_space.data.collection import Collection, Row
 from fer_space.data.faceset import SPLITS, Dropped, FaceSet
 from fer_space.data.survey import fingerprint, sift
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import UnknownNameError
-from fer_space.labels import EMOTIONS
 
 LEAK = "the same picture is in {}"
 

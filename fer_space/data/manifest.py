@@ -9,8 +9,8 @@ from pathlib import Path
 from fer_space.data.collection import Collection, Row
 from fer_space.data.faceset import Dropped
 from fer_space.data.tables import BOX_COLUMNS, MANIFEST
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError
-from fer_space.labels import EMOTIONS
 
 
 def write_manifest(collection: Collection, folder: Path) -> Path:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fer_space.data.collection import SEVEN, Collection, Gathering, Row, existing_folder, held_out_split
 from fer_space.data.files import read_text
-from fer_space.labels import EMOTIONS
+from fer_space.emotions import EMOTIONS
 
 CODES = dict(enumerate(("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"), start=1))
 

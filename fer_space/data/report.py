@@ -12,7 +12,7 @@ from fer_space.data.collection import Collection, Row
 from fer_space.data.faceset import SPLITS
 from fer_space.data.survey import same
 from fer_space.data.twins import THRESHOLD, count_twins
-from fer_space.labels import EMOTIONS
+from fer_space.emotions import EMOTIONS
 
 NO_SPLIT = "no split"
 

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from fer_space.data.collection import SEVEN, Collection, Gathering, Row, existing_folder, hash_share
 from fer_space.data.files import pictures_in, sub_folders
+from fer_space.emotions import EMOTIONS, canonical
 from fer_space.errors import DataError
-from fer_space.labels import EMOTIONS, canonical
 
 
 def collect_sfew(folder: Path) -> Collection:

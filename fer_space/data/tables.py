@@ -14,7 +14,7 @@
     left, top, right, bottom  the face in pixels of the picture; blank: the whole picture
 
 A row is one line of the file. A file called manifest.csv gives its folder's name to the set. Emotions may
-go by their usual synonyms (`fer_space.labels.SYNONYMS`). `fer-space prepare` writes such a file for every
+go by their usual synonyms (`fer_space.emotions.SYNONYMS`). `fer-space prepare` writes such a file for every
 data set that it knows.
 """
 
@@ -24,8 +24,8 @@ from pathlib import Path
 from fer_space.data.collection import Collection, Gathering, Row, valid_affect
 from fer_space.data.faceset import SPLITS, Box
 from fer_space.data.files import count_files, is_picture, parse_number, parse_table, read_text, visible
+from fer_space.emotions import EMOTIONS, SYNONYMS, canonical
 from fer_space.errors import DataError
-from fer_space.labels import EMOTIONS, SYNONYMS, canonical
 
 MANIFEST = "manifest.csv"
 BOX_COLUMNS = ("left", "top", "right", "bottom")

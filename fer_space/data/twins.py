@@ -10,7 +10,7 @@ by a factor of about twenty. Mirrored copies are not looked for.
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.preprocess import Preprocess
+from fer_space.vision.preprocess import Preprocess
 
 VIEW = Preprocess(input_size=48, native_size=48, gray=True)  # faces of FERPlus have 48 pixels
 THRESHOLD = 0.995

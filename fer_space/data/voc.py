@@ -16,8 +16,8 @@ from xml.etree import ElementTree
 from fer_space.data.collection import Collection, Gathering, Row, existing_folder, three_way_split
 from fer_space.data.files import pictures_in, read_text
 from fer_space.data.tables import checked_box
+from fer_space.emotions import EMOTIONS, canonical
 from fer_space.errors import DataError
-from fer_space.labels import EMOTIONS, canonical
 
 FIVE = ("neutral", "happiness", "surprise", "sadness", "anger")
 LISTS = {"train": "train", "val": "valid", "test": "test"}

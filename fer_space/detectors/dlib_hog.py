@@ -10,8 +10,8 @@ import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.imaging import resize
 from fer_space.types import Face
+from fer_space.vision.imaging import resize
 
 WORKING_SIDE = 640
 MAX_GROWTH = 2.0

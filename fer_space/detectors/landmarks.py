@@ -16,10 +16,10 @@ import dlib
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.alignment import eyes_and_mouth, invert
 from fer_space.errors import MissingDependencyError
-from fer_space.imaging import warp
 from fer_space.types import Face
+from fer_space.vision.alignment import eyes_and_mouth, invert
+from fer_space.vision.imaging import warp
 
 UPRIGHT_DEGREES = 8.0  # a face that tilts more is turned upright and fitted again
 MAX_FITS = 4

@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.errors import MissingDependencyError
-from fer_space.imaging import resize
 from fer_space.types import Face
+from fer_space.vision.imaging import resize
 
 MAX_SIDE = 640
 MIN_CONFIDENCE = 50

@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from fer_space.detectors.base import Detector
 from fer_space.detectors.landmarks import Landmarker
-from fer_space.imaging import pad, resize
 from fer_space.types import Face
+from fer_space.vision.imaging import pad, resize
 
 MAX_FACES = 32
 MIN_FACE_SIDE = 8.0  # pixels; below it there is nothing to read

@@ -19,8 +19,8 @@ from collections.abc import Collection
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError
-from fer_space.labels import EMOTIONS
 
 
 def on_data_classes(probabilities: NDArray[np.float64], classes: Collection[str]) -> NDArray[np.float64]:

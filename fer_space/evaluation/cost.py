@@ -14,7 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from fer_space.backbones.base import Backbone
 from fer_space.inference import logits_of
-from fer_space.preprocess import Preprocess
+from fer_space.vision.preprocess import Preprocess
 
 ROUNDS = 15
 UNMEASURED = 3

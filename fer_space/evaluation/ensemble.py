@@ -12,9 +12,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
 from fer_space.evaluation.predictions import Predictions, require_same_faces
-from fer_space.labels import EMOTIONS
 from fer_space.types import Comparison, Face, FaceCrop, Prediction, Reading
 
 NAME = "ensemble"

@@ -7,8 +7,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
+from fer_space.emotions import EMOTIONS
 from fer_space.evaluation.plots import COLOURS, DPI, INK, MARKERS, tidy
-from fer_space.labels import EMOTIONS
 
 LONG_TAIL = 20  # from this ratio of the commonest to the rarest emotion on, counts are drawn on a log axis
 

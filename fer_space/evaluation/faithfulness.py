@@ -20,7 +20,7 @@ from fer_space.evaluation.metrics import DIGITS
 Read = Callable[[Tensor], Tensor]  # pictures uint8 (N, C, H, W) -> probabilities float64 (N, K)
 STEPS = 10
 RESAMPLES = 2000
-_BLUR = 0.12  # of the hidden face, in parts of its side, as in fer_space.sensitivity
+_BLUR = 0.12  # of the hidden face, in parts of its side, as in fer_space.explain.sensitivity
 _BLOB = 0.25  # standard deviation of the centre blob, in parts of the side
 _ROUGH = 4  # cells a side of a random map before it is enlarged
 

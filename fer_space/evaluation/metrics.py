@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, f1_score
 
-from fer_space.labels import EMOTIONS
+from fer_space.emotions import EMOTIONS
 
 Floats = NDArray[np.floating[Any]]
 Labels = NDArray[np.int64]

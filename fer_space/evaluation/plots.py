@@ -10,8 +10,8 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 from numpy.typing import NDArray
 
+from fer_space.emotions import EMOTIONS
 from fer_space.evaluation.metrics import Reliability
-from fer_space.labels import EMOTIONS
 
 DPI = 130
 INK, FAINT = "#1f2937", "#d1d5db"

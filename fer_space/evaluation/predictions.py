@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
 from fer_space.evaluation.classes import known_to, on_data_classes
-from fer_space.labels import EMOTIONS
 from fer_space.registry import file_name_of
 from fer_space.weights import setting_of
 

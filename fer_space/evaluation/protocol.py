@@ -13,14 +13,14 @@ import torch
 from numpy.typing import NDArray
 from tqdm import tqdm
 
-from fer_space.alignment import CropRule, crop_face, landmarks_in_crop
 from fer_space.data.faceset import FaceSet
 from fer_space.data.twins import twin_view, twins
+from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
 from fer_space.evaluation.predictions import About, Predictions, today
 from fer_space.inference import Readout, outputs_of
-from fer_space.labels import EMOTIONS
 from fer_space.occlusion import occlude
+from fer_space.vision.alignment import CropRule, crop_face, landmarks_in_crop
 from fer_space.weights import Card
 
 Picture = NDArray[np.uint8]

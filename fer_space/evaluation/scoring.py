@@ -7,11 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.affect import circumplex
+from fer_space.emotions import EMOTIONS
 from fer_space.evaluation.affect_metrics import ccc, complete, pearson, rmse
 from fer_space.evaluation.classes import absences, known_to
 from fer_space.evaluation.metrics import DIGITS, accuracy, score
 from fer_space.evaluation.predictions import Predictions
-from fer_space.labels import EMOTIONS
 
 AFFECT = ("valence", "arousal")
 

@@ -9,9 +9,9 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, PercentFormatter
 from numpy.typing import NDArray
 
+from fer_space.emotions import EMOTIONS
 from fer_space.evaluation.overlap import Overlap
 from fer_space.evaluation.plots import COLOURS, DPI, INK, MARKERS, tidy
-from fer_space.labels import EMOTIONS
 
 ACROSS = 4  # panels a row
 SHORT = tuple(name[:3] for name in EMOTIONS)

@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.imaging import resize
 from fer_space.occlusion.pose import Points, Pose
+from fer_space.vision.imaging import resize
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]

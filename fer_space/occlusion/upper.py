@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from fer_space.imaging import resize
 from fer_space.occlusion.layers import Image
 from fer_space.occlusion.pose import Landmarks, checked
+from fer_space.vision.imaging import resize
 
 UPPER_SHARE = 0.52  # of a crop's height lies above point 29 of the average face
 

@@ -2,7 +2,7 @@
 
 from html import escape
 
-from fer_space.labels import EMOTIONS
+from fer_space.emotions import EMOTIONS
 from fer_space.render.look import percent
 from fer_space.types import Prediction
 

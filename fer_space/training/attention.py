@@ -1,6 +1,6 @@
 """Attention maps that steer mixing: of the network in training, or of a trained one.
 
-All come from `fer_space.gradcam.attend`, the code behind the maps of the app. Maps are float (B, h, w) with
+All come from `fer_space.explain.gradcam.attend`, the code behind the maps of the app. Maps are float (B, h, w) with
 values of at least 0; a map that is 0 everywhere or not finite is called empty.
 """
 
@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fer_space.backbones.base import Backbone
-from fer_space.gradcam import attend
-from fer_space.preprocess import Preprocess
+from fer_space.explain.gradcam import attend
+from fer_space.vision.preprocess import Preprocess
 
 NOISE = 1e-5  # a map that varies by less than this share of its peak is flat but for rounding
 

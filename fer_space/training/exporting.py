@@ -9,8 +9,8 @@ from pathlib import Path
 
 from fer_space.backbones.base import Backbone
 from fer_space.data import open_data, without_paths
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.labels import EMOTIONS
 from fer_space.training.affect_head import fit_affect, with_affect
 from fer_space.training.config import TrainConfig
 from fer_space.training.finish import finished_network

@@ -13,18 +13,18 @@ from numpy.typing import NDArray
 from safetensors.torch import load_file
 from torch import Tensor
 
-from fer_space.alignment import CropRule
 from fer_space.backbones.base import Backbone
 from fer_space.data import split_data, without_paths
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError, WeightsError
 from fer_space.evaluation.calibration import fit_adjustment, fit_temperature
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy, ece
 from fer_space.inference import logits_of
-from fer_space.labels import EMOTIONS
 from fer_space.registry import backbone_spec
 from fer_space.training.config import TrainConfig
 from fer_space.training.pictures import LabelledPictures
 from fer_space.training.start import empty_network, preprocess_for
+from fer_space.vision.alignment import CropRule
 from fer_space.weights import Card, read_card, sha256_of
 
 CROPPED = "crops are aligned by dlib's 68-point predictor, whose training set excludes commercial use."

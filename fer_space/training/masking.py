@@ -53,7 +53,7 @@ class Masking:
         rotate: largest turn against the template, in degrees.
         zoom, shift: largest change of scale (share), and largest move in parts of the side.
         native_size: pixels a side in which the mask is drawn before it is enlarged: those of the faces, so
-            that its edge is as soft as theirs (`fer_space.preprocess.Preprocess`).
+            that its edge is as soft as theirs (`fer_space.vision.preprocess.Preprocess`).
     """
 
     share: float

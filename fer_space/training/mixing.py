@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from fer_space.explaining import GRID, to_grid, top_cells
+from fer_space.explain.library import GRID, to_grid, top_cells
 from fer_space.training.attention import percent_map
 
 Needs = Literal["", "own", "guide"]

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from fer_space.data.faceset import FaceSet
-from fer_space.preprocess import Preprocess
+from fer_space.vision.preprocess import Preprocess
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from fer_space.backbones.base import Backbone
-from fer_space.preprocess import Preprocess
 from fer_space.training.attention import guide_maps
 from fer_space.training.augment import Augment, Draw
 from fer_space.training.config import TrainConfig
@@ -21,6 +20,7 @@ from fer_space.training.mixing import MIXES, Mix, MixDraw
 from fer_space.training.parallel import Worker
 from fer_space.training.pictures import LabelledPictures
 from fer_space.training.teaching import Teaching
+from fer_space.vision.preprocess import Preprocess
 
 
 @dataclass(frozen=True, eq=False)

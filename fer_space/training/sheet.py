@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from fer_space.labels import EMOTIONS
+from fer_space.emotions import EMOTIONS
 from fer_space.training.config import TrainConfig
 from fer_space.training.parallel import Worker
 from fer_space.training.pictures import LabelledPictures

@@ -10,15 +10,15 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fer_space.backbones.base import Backbone
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.labels import EMOTIONS
-from fer_space.preprocess import Preprocess
 from fer_space.registry import BackboneSpec, backbone_spec
 from fer_space.training.config import TrainConfig
 from fer_space.training.growing import AFFECT, grown
 from fer_space.training.mixing import MIXES
 from fer_space.training.recipe import Guide
 from fer_space.training.teaching import Teaching, load_teachers
+from fer_space.vision.preprocess import Preprocess
 from fer_space.weights import load_backbone, read_card
 
 BODY = "body."

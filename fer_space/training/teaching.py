@@ -13,8 +13,8 @@ import torch
 from torch import Tensor
 
 from fer_space.backbones.base import Backbone
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.labels import EMOTIONS
 from fer_space.weights import Card, load_backbone, read_card
 
 

@@ -2,9 +2,9 @@
 
 import gradio as gr
 
-from fer_space.explaining import METHODS
-from fer_space.gradcam import METHOD
-from fer_space.labels import EMOTIONS
+from fer_space.emotions import EMOTIONS
+from fer_space.explain.gradcam import METHOD
+from fer_space.explain.library import METHODS
 from fer_space.render import OPACITY, MapView
 from fer_space.types import CONSENSUS, PREDICTED
 from fer_space.ui.forms import Maps

@@ -6,7 +6,7 @@ from typing import Any
 
 import gradio as gr
 
-from fer_space.covering import Cover
+from fer_space.occlusion.cover import Cover
 from fer_space.render import MapView
 from fer_space.types import Face
 from fer_space.ui.hiding import Hiding

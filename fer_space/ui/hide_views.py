@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from fer_space.explaining import attentive_cells
+from fer_space.explain.library import attentive_cells
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.render import (
     Look,

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fer_space.errors import ImageError, InputError
-from fer_space.imaging import decode_image
 from fer_space.render import data_uri, shrink
+from fer_space.vision.imaging import decode_image
 
 _THUMB = 160
 _LOST = "The picture did not arrive. Please choose it again."

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 import gradio as gr
 
 from fer_space.affect import CIRCUMPLEX
-from fer_space.imaging import MAX_BYTES
 from fer_space.registry import look_up
 from fer_space.render import Look
 from fer_space.ui.endpoint import predict_endpoint
@@ -17,6 +16,7 @@ from fer_space.ui.intake import load_examples
 from fer_space.ui.sitting import Compare
 from fer_space.ui.tabs import Runs, tabs
 from fer_space.ui.views import Scene
+from fer_space.vision.imaging import MAX_BYTES
 from fer_space.weights import Card, setting_of
 
 if TYPE_CHECKING:

@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from html import escape
 
-from fer_space.alignment import maps_to_photo
-from fer_space.explaining import attentive_cells
-from fer_space.imaging import scaling
+from fer_space.explain.library import attentive_cells
 from fer_space.render import (
     Look,
     MapView,
@@ -24,6 +22,8 @@ from fer_space.render import (
 )
 from fer_space.types import Face, FaceCrop
 from fer_space.ui.sitting import Sitting
+from fer_space.vision.alignment import maps_to_photo
+from fer_space.vision.imaging import scaling
 
 _GUIDE = {
     "Maps": "colour the parts of the face that speak for an emotion, model by model.",

@@ -17,8 +17,8 @@ from fer_space.backbones.dan import (
     load_official,
     partition_loss,
 )
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.labels import EMOTIONS
 from fer_space.registry import BACKBONES
 from fer_space.training.start import initialise
 

@@ -44,7 +44,7 @@ def test_imagenet_weights_know_a_cat_from_a_cup():
 
     from skimage import data
 
-    from fer_space.preprocess import Preprocess
+    from fer_space.vision.preprocess import Preprocess
 
     backbone = build_lite0(1000).eval()
     load_imagenet(backbone)

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from fer_space.backbones.base import Backbone
-from fer_space.gradcam import attend
+from fer_space.explain.gradcam import attend
 from fer_space.registry import BACKBONES
 
 SIDE = 48

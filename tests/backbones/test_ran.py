@@ -15,9 +15,9 @@ from fer_space.backbones.ran import (
     region_views,
     weighted_mean,
 )
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.gradcam import attend
-from fer_space.labels import EMOTIONS
+from fer_space.explain.gradcam import attend
 from fer_space.registry import BACKBONES
 from fer_space.training.start import initialise
 

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fer_space.data import collect, open_data
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, InputError
-from fer_space.labels import EMOTIONS
 from tests.data.making import fer_csv, pixels, png, text
 
 NEUTRAL = [9, 0, 0, 1, 0, 0, 0, 0, 0, 0]

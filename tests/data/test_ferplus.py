@@ -11,8 +11,8 @@ from PIL import Image
 
 from fer_space.data import ferplus, open_data
 from fer_space.data.ferplus import TARGET_MODES, accept
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, UnknownNameError
-from fer_space.labels import EMOTIONS
 
 # neutral, happiness, surprise, sadness, anger, disgust, fear, contempt, unknown, not a face
 CLEAR = [9, 0, 0, 1, 0, 0, 0, 0, 0, 0]

@@ -4,8 +4,8 @@ import pytest
 
 from fer_space.data import open_data, split_data
 from fer_space.data.faceset import Dropped
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, InputError, UnknownNameError
-from fer_space.labels import EMOTIONS
 from tests.data.making import picture
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from fer_space.data import collect, open_data
 from fer_space.data.collection import Collection
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError
-from fer_space.labels import EMOTIONS
 from tests.data.making import affectnet_face, picture, pixels, text, voc_xml
 
 SEVEN = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")

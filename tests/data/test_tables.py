@@ -9,8 +9,8 @@ from PIL import Image
 
 from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, InputError, UnknownNameError
-from fer_space.labels import EMOTIONS
 
 
 def read_folder(folder: Path, split: str) -> FaceSet:

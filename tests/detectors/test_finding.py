@@ -13,13 +13,13 @@ import pytest
 from matplotlib.cbook import get_sample_data
 from skimage.data import astronaut
 
-from fer_space.alignment import eyes_and_mouth
 from fer_space.detectors.base import Detector
 from fer_space.detectors.landmarks import Landmarker
 from fer_space.detectors.pipeline import MAX_FACES, find_faces
-from fer_space.imaging import decode_image, resize
 from fer_space.registry import DETECTORS
 from fer_space.types import Face
+from fer_space.vision.alignment import eyes_and_mouth
+from fer_space.vision.imaging import decode_image, resize
 
 STATM = Path("/proc/self/statm")
 TINY_SHAPES = [(1, 1, 3), (3, 2000, 3), (2000, 3, 3), (1, 640, 3), (17, 16, 3)]

@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 
+from fer_space.emotions import EMOTIONS
 from fer_space.evaluation.predictions import About, Predictions
-from fer_space.labels import EMOTIONS
 
 
 def rows_of(answers: Sequence[str], confidence: float = 0.8, classes: Sequence[str] = EMOTIONS) -> np.ndarray:

@@ -4,10 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError
 from fer_space.evaluation.classes import absences, known_to, on_data_classes
 from fer_space.evaluation.scoring import record_of
-from fer_space.labels import EMOTIONS
 from tests.evaluation.made import predictions_of, rows_of
 
 SEVEN = EMOTIONS[:-1]

@@ -3,10 +3,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
 from fer_space.evaluation.comparing import differences_from
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy
-from fer_space.labels import EMOTIONS
 from tests.evaluation.made import lively, predictions_of, rows_of
 
 

@@ -1,11 +1,11 @@
 import numpy as np
 import pytest
 
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
 from fer_space.evaluation.ensemble import ensemble, fit_weights
 from fer_space.evaluation.predictions import Predictions
 from fer_space.evaluation.scoring import record_of
-from fer_space.labels import EMOTIONS
 from tests.evaluation.made import predictions_of, rows_of
 
 SEVEN = EMOTIONS[:-1]

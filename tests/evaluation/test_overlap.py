@@ -3,10 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
 from fer_space.evaluation.overlap import overlap
 from fer_space.evaluation.predictions import Predictions
-from fer_space.labels import EMOTIONS
 from tests.evaluation.made import predictions_of, rows_of
 
 LABELS = ["neutral", "happiness", "fear", "anger"]

@@ -4,10 +4,10 @@ import numpy as np
 import pandas
 import pytest
 
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
 from fer_space.evaluation.predictions import Predictions, require_same_faces
 from fer_space.evaluation.scoring import record_of
-from fer_space.labels import EMOTIONS
 from tests.evaluation.made import lively, predictions_of, rows_of
 
 SEVEN = EMOTIONS[:-1]

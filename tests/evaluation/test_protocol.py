@@ -5,15 +5,15 @@ import numpy as np
 import pytest
 import torch
 
-from fer_space.alignment import CropRule, crop_face
 from fer_space.data.faceset import FaceSet, one_hot
+from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
 from fer_space.evaluation.protocol import face_crops, predict_set, read_crops, twin_mask
 from fer_space.evaluation.scoring import record_of
-from fer_space.imaging import encode_png
-from fer_space.labels import EMOTIONS
 from fer_space.occlusion import draw_mask, occlude
 from fer_space.types import Face
+from fer_space.vision.alignment import CropRule, crop_face
+from fer_space.vision.imaging import encode_png
 from fer_space.weights import Card
 from tests.occlusion.faces import landmarks_at
 

@@ -14,10 +14,10 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_space.alignment import CropRule, crop_face
-from fer_space.imaging import decode_image, encode_png, resize
 from fer_space.occlusion import OCCLUSIONS, occlude
 from fer_space.types import Face
+from fer_space.vision.alignment import CropRule, crop_face
+from fer_space.vision.imaging import decode_image, encode_png, resize
 from tests.occlusion.faces import landmarks_at
 
 ROOT = Path(__file__).parent.parent

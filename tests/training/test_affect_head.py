@@ -6,16 +6,16 @@ import pytest
 import torch
 
 from fer_space import cli
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
 from fer_space.inference import outputs_of
-from fer_space.labels import EMOTIONS
-from fer_space.preprocess import Preprocess
 from fer_space.registry import BACKBONES
 from fer_space.training import exporting
 from fer_space.training.affect_head import fit_affect, with_affect
 from fer_space.training.exporting import export
 from fer_space.training.losses import concordance
 from fer_space.training.pictures import LabelledPictures
+from fer_space.vision.preprocess import Preprocess
 from fer_space.weights import load_backbone
 from tests.networks import lively_tiny, striped_faces
 from tests.training.test_run import write_folder

@@ -4,9 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fer_space.gradcam import attend
-from fer_space.preprocess import Preprocess
+from fer_space.explain.gradcam import attend
 from fer_space.training.attention import class_maps, guide_maps, percent_map
+from fer_space.vision.preprocess import Preprocess
 from tests.networks import lively_tiny
 
 

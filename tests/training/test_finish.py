@@ -7,8 +7,8 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.labels import EMOTIONS
 from fer_space.training import loop
 from fer_space.training.config import TrainConfig
 from fer_space.training.exporting import export

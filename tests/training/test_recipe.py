@@ -3,12 +3,12 @@ from dataclasses import replace
 import pytest
 import torch
 
-from fer_space.labels import EMOTIONS
-from fer_space.preprocess import Preprocess
+from fer_space.emotions import EMOTIONS
 from fer_space.training.config import TrainConfig
 from fer_space.training.parallel import Worker
 from fer_space.training.recipe import Batch, Guide, Recipe
 from fer_space.training.sheet import STEPS, STILL, sheet_rows
+from fer_space.vision.preprocess import Preprocess
 from tests.networks import lively_tiny, striped_faces
 
 PREPROCESS = Preprocess(12, 12, gray=True)

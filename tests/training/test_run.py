@@ -14,11 +14,11 @@ import torch
 from safetensors.torch import load_file
 
 from fer_space import cli
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.imaging import encode_png
-from fer_space.labels import EMOTIONS
 from fer_space.training.parallel import run_workers
 from fer_space.training.run import read_pictures, run
+from fer_space.vision.imaging import encode_png
 from tests.networks import striped_faces
 from tests.training.test_loop import CONFIG, Share
 

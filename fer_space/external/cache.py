@@ -1,0 +1,128 @@
+"""Which outside models are here: a receipt for each lies in the Hub cache's place for files of libraries.
+
+Models of the Hub lie where every program finds them, in the Hub cache itself. A receipt says which commit was
+fetched and what each file's sha256 was, so that a later change is noticed.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from huggingface_hub import constants
+
+from fer_space.errors import MissingDependencyError, WeightsError
+from fer_space.external.specs import OutsideSpec
+from fer_space.files import sha256_of
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What was fetched.
+
+    Attributes:
+        spec: of the model, complete.
+        folder: where the files lie, in parts of `hub_cache()` for a repository and of `home()` for a file.
+        sha256: hexadecimal, by file name.
+        date: of the fetch, "2026-11-25".
+    """
+
+    spec: OutsideSpec
+    folder: str
+    sha256: Mapping[str, str]
+    date: str
+
+    @property
+    def paths(self) -> dict[str, Path]:
+        """Where each file is, by its name."""
+        base = (hub_cache() if self.spec.kind == "hub" else home()) / self.folder
+        return {name: base / name for name in self.sha256}
+
+    @property
+    def weights_sha256(self) -> str:
+        """The sha256 of the file with the weights."""
+        return next(sha256 for name, sha256 in self.sha256.items() if not name.endswith(".json"))
+
+    def is_here(self) -> bool:
+        """Whether every file is there; what is in them is looked at by `verified`."""
+        return all(path.is_file() for path in self.paths.values())
+
+    def verified(self) -> dict[str, Path]:
+        """Paths of the files, each of them as it was fetched.
+
+        Raises:
+            MissingDependencyError: a file is gone.
+            WeightsError: a file has changed.
+        """
+        for name, path in self.paths.items():
+            if not path.is_file():
+                raise not_fetched(self.spec)
+            if sha256_of(path) != self.sha256[name]:
+                raise WeightsError(
+                    f"{name} of {self.spec.name} has changed since it was fetched (sha256): delete {path} and"
+                    f" run `fer-space fetch {self.spec.name}` again."
+                )
+        return self.paths
+
+    def write(self) -> None:
+        """Put the receipt into `home()`."""
+        values = {
+            "spec": self.spec.to_values(),
+            "folder": self.folder,
+            "sha256": dict(self.sha256),
+            "date": self.date,
+        }
+        path = receipt_path(self.spec.name)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def home() -> Path:
+    """The folder of receipts and single files."""
+    return Path(constants.HF_ASSETS_CACHE) / "fer-space"
+
+
+def hub_cache() -> Path:
+    """The folder of the Hub cache."""
+    return Path(constants.HF_HUB_CACHE)
+
+
+def stem_of(name: str) -> str:
+    """A model's name as it can stand in a file's name."""
+    return name.replace(":", "--").replace("/", "--")
+
+
+def receipt_path(name: str) -> Path:
+    """Where the receipt of a model is or would be."""
+    return home() / f"{stem_of(name)}.json"
+
+
+def read_receipt(path: Path) -> Receipt | None:
+    """Read a receipt; one that is not there or cannot be read counts as none, and fetching writes it anew."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        spec = OutsideSpec.from_values(values["spec"])
+        return Receipt(spec, values["folder"], dict(values["sha256"]), values["date"])
+    except (OSError, KeyError, TypeError, ValueError, WeightsError):
+        return None
+
+
+def receipts() -> dict[str, Receipt]:
+    """The receipts of all models whose files are here, by the models' names, in alphabetical order."""
+    found = (read_receipt(path) for path in sorted(home().glob("*.json")))
+    return {receipt.spec.name: receipt for receipt in found if receipt is not None and receipt.is_here()}
+
+
+def receipt_of(spec: OutsideSpec) -> Receipt:
+    """The receipt of a model; raises MissingDependencyError when the model was not fetched."""
+    receipt = read_receipt(receipt_path(spec.name))
+    if receipt is None or not receipt.is_here():
+        raise not_fetched(spec)
+    return receipt
+
+
+def not_fetched(spec: OutsideSpec) -> MissingDependencyError:
+    """The error for a model that is not here, with the remedy."""
+    return MissingDependencyError(
+        f"{spec.name} is not here: `fer-space fetch {spec.name}` downloads it. Licence: {spec.licence}"
+    )

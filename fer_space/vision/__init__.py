@@ -1,0 +1,1 @@
+"""Pictures in: decode, align, crop, and bring to a network's input."""
