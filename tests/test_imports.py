@@ -38,7 +38,9 @@ ALLOWED: dict[str, set[str]] = {
     "training": ENGINE | {"data", "training", "evaluation", "memory"},
     "evaluation": ENGINE | {"engine", "data", "evaluation"},
     "ui": ENGINE | SHOWING | {"engine", "ui"},
-    "commands": ENGINE | SHOWING | {"sources", "engine", "data", "training", "evaluation", "memory", "commands"},
+    "commands": ENGINE
+    | SHOWING
+    | {"sources", "engine", "data", "training", "evaluation", "memory", "commands"},
     "cli": {"errors"},
 }
 

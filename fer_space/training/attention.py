@@ -1,6 +1,7 @@
 """Attention maps that steer mixing: of the network in training, or of a trained one.
 
-All come from `fer_space.explain.gradcam.attend`, the code behind the maps of the app. Maps are float (B, h, w) with
+All come from `fer_space.explain.gradcam.attend`, the code behind the maps of the app. Maps are float
+(B, h, w) with
 values of at least 0; a map that is 0 everywhere or not finite is called empty.
 """
 

@@ -19,8 +19,8 @@ from fer_space.explain.gradcam import scaled
 from fer_space.explain.library import METHODS, attentive_cells, explain, to_grid, top_cells
 from fer_space.inference import features_of, read_with_maps
 from fer_space.vision.preprocess import Preprocess
+from tests.explain.test_gradcam import Logits
 from tests.networks import lively_tiny
-from tests.test_gradcam import Logits
 
 PREPROCESS = Preprocess(16, 16, gray=False)
 LIBRARY = {

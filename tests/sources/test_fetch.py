@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from fer_space import fetching
 from fer_space.errors import SourceError
+from fer_space.sources import fetch as fetching
 from fer_space.sources.fetch import FetchPolicy, fetch_url, is_public
 
 BODY = b"the picture"

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from fer_space import sources
 from fer_space.errors import SourceError
+from fer_space.sources import files as sources
 from fer_space.sources.files import read_source
 
 BODY = b"the picture"

@@ -14,8 +14,8 @@ from matplotlib.cbook import get_sample_data
 from PIL import Image, ImageFile
 from skimage.data import astronaut
 
-from fer_space import imaging
 from fer_space.errors import ImageError
+from fer_space.vision import imaging
 from fer_space.vision.imaging import decode_image, encode_png, pad, resize, scaling, warp
 
 RED_AND_BLUE = Image.fromarray(np.array([[[255, 0, 0], [0, 0, 255]]], dtype=np.uint8))
