@@ -70,10 +70,11 @@ def calibrated(
     """The card of a trained network: bias, temperature and validation scores as the app will read faces.
 
     `priors` float (K,) is the share of each emotion at `columns` in the training targets. Validation faces
-    that show another emotion take no part.
+    that show another emotion take no part, nor do those of another set than the first.
     """
     backbone, preprocess = finished_network(config, columns, out), preprocess_for(config)
-    shown = torch.isin(valid_set.labels, torch.tensor(columns))
+    first = next(n for n in range(len(valid_set.members)) if valid_set.of_member(n).any())
+    shown = torch.isin(valid_set.labels, torch.tensor(columns)) & valid_set.of_member(first)
     if not shown.any():
         raise InputError("No validation face shows an emotion that was trained: nothing can be calibrated.")
     labels = torch.searchsorted(torch.tensor(columns), valid_set.labels[shown])

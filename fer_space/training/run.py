@@ -17,6 +17,7 @@ from fer_space.training.loop import train
 from fer_space.training.parallel import Worker, launched_size, leads_launch, leave, run_workers
 from fer_space.training.pictures import LabelledPictures
 from fer_space.training.recipe import Recipe
+from fer_space.training.sampling import times_shown
 from fer_space.training.start import guide_for, open_run, preprocess_for, start_network, teaching_for
 from fer_space.training.step import Task
 
@@ -36,7 +37,7 @@ class Job:
         """Train a network of this worker's own."""
         keep_freed_memory()
         config = self.config
-        recipe = Recipe.of(config, guide_for(config), teaching_for(config, worker.device))
+        recipe = Recipe.of(config, guide_for(config, worker.device), teaching_for(config, worker.device))
         task = Task(config, self.train_set, self.valid_set, recipe, worker)
         train(task, start_network(config), self.out, resume=self.resume, stop_after=self.stop_after)
 
@@ -56,10 +57,13 @@ def run(
     if launched_size():
         config = replace(config, processes=launched_size())
     place = resolve_device(device)
+    if place.type == "cuda":
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
+        torch.backends.cudnn.benchmark = True
     if config.processes > 1 and not launched_size() and place.type != "cpu":
         raise InputError("--processes share a CPU. For several GPUs use “accelerate launch”.")
     start_network(config)  # what is wrong with --backbone or --init is said before the data is read
-    guide_for(config)
+    guide_for(config, torch.device("cpu"))
     teaching_for(config, torch.device("cpu"))
     train_set, valid_set = read_pictures(config)
     if leads_launch():
@@ -81,6 +85,7 @@ def read_pictures(config: TrainConfig) -> tuple[LabelledPictures, LabelledPictur
         valid_set.say_dropped()
         say_shared(train_set, valid_set)
     read = [LabelledPictures.read(faces, preprocess, config.limit) for faces in (train_set, valid_set)]
+    times_shown(read[0], config.sampling)  # names a set that is not there
     if min(len(pictures) for pictures in read) < config.processes:
         raise InputError(f"{config.data} has fewer pictures in a split than the run has processes.")
     if config.affect_weight and not read[0].affect.isfinite().any():
