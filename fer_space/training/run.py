@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
+from torch import Tensor
 
 from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
@@ -20,6 +21,8 @@ from fer_space.training.recipe import Recipe
 from fer_space.training.sampling import times_shown
 from fer_space.training.start import guide_for, open_run, preprocess_for, start_network, teaching_for
 from fer_space.training.step import Task
+
+EXAMPLES = 512
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +42,14 @@ class Job:
         config = self.config
         recipe = Recipe.of(config, guide_for(config, worker.device), teaching_for(config, worker.device))
         task = Task(config, self.train_set, self.valid_set, recipe, worker)
-        train(task, start_network(config), self.out, resume=self.resume, stop_after=self.stop_after)
+        network = start_network(config, self.example_faces())
+        train(task, network, self.out, resume=self.resume, stop_after=self.stop_after)
+
+    def example_faces(self) -> Tensor:
+        """Training faces from all over the set, normalised float (N, 3, S, S), by which norms are put back."""
+        count = min(len(self.train_set), EXAMPLES)
+        rows = torch.arange(count) * len(self.train_set) // count
+        return preprocess_for(self.config).normalise(self.train_set.pictures[rows])
 
 
 def run(
