@@ -1,5 +1,6 @@
 """A network of a few hundred weights, a folder of weights for it, and faces that it can learn."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -32,10 +33,8 @@ def lively_tiny(seed: int = 0) -> Backbone:
     return backbone.eval().requires_grad_(False)
 
 
-def write_weights(folder: Path, backbone: Backbone, *, half: bool = False) -> Card:
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors, card_path = paths_of("tiny", folder)
-    card = Card(
+def tiny_card() -> Card:
+    return Card(
         name="tiny",
         architecture=TINY.target,
         labels=EMOTIONS,
@@ -43,11 +42,21 @@ def write_weights(folder: Path, backbone: Backbone, *, half: bool = False) -> Ca
         crop=CropRule(),
         bias=(0.0,) * 7 + (0.5,),
         temperature=1.5,
-        parameters=backbone.parameter_count(),
-        sha256=save_tensors(backbone.state_dict(), tensors, half=half),
+        parameters=0,
+        sha256="",
         data="invented",
         licence="MIT",
         command="none",
+    )
+
+
+def write_weights(folder: Path, backbone: Backbone, *, half: bool = False) -> Card:
+    folder.mkdir(parents=True, exist_ok=True)
+    tensors, card_path = paths_of("tiny", folder)
+    card = replace(
+        tiny_card(),
+        parameters=backbone.parameter_count(),
+        sha256=save_tensors(backbone.state_dict(), tensors, half=half),
     )
     card_path.write_text(card.to_json(), encoding="utf-8")
     return card

@@ -23,11 +23,14 @@ PICTURES = FACES.pictures.float()
 @pytest.fixture
 def teachers(tiny_weights: tuple[Path, Card]) -> list[Teacher]:
     _, card = tiny_weights
-    return [Teacher(lively_tiny(seed), replace(card, preprocess=PREPROCESS)) for seed in (1, 2)]
+    return [
+        Teacher.of(lively_tiny(seed), replace(card, preprocess=PREPROCESS), torch.device("cpu"))
+        for seed in (1, 2)
+    ]
 
 
 def test_a_teacher_says_its_calibrated_probabilities(teachers: list[Teacher]):
-    network, card = teachers[0]
+    network, card, _ = teachers[0]
     with torch.no_grad():
         logits = network(card.preprocess.normalise(PICTURES)).logits
     expected = ((logits + torch.tensor(card.bias)) / card.temperature).softmax(dim=1)
