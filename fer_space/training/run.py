@@ -80,7 +80,7 @@ def run(
         open_run(config, out, resume=resume)
     run_workers(Job(config, train_set, valid_set, out, resume, stop_after), config.processes, place)
     if leads_launch():
-        write_card(config, train_set, valid_set, out)
+        write_card(config, train_set, valid_set, out, place)
     if launched_size():
         leave()
 

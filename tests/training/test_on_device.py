@@ -71,7 +71,8 @@ def test_a_step_stays_on_the_device_and_waits_for_nothing(
     monkeypatch.setattr(recipe, "ship", ship)
     monkeypatch.setattr(Recipe, "draw", lambda *_: draw)
     with fake:
-        networks: list[Backbone] = [build_tiny(8, config.affect_weight > 0).to(GPU) for _ in range(2)]
+        with GPU:
+            networks: list[Backbone] = [build_tiny(8, config.affect_weight > 0) for _ in range(2)]
         other = networks[1].eval()
         teacher = Teacher(other, tiny_card(), there(torch.zeros(8)))
         teaching = Teaching([teacher], 0.5) if config.teachers else None
