@@ -17,10 +17,11 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 
 from fer_space.backbones.base import Backbone
+from fer_space.backbones.specs import BACKBONES, BackboneSpec, backbone_spec
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import WeightsError
 from fer_space.files import sha256_of as sha256_of
-from fer_space.registry import BACKBONES, BackboneSpec, backbone_spec, look_up
+from fer_space.registry import look_up
 from fer_space.vision.alignment import CropRule
 from fer_space.vision.preprocess import Preprocess
 

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from fer_space.external.own import FOLDER_VARIABLE
 from huggingface_hub import constants
 from hypothesis import settings
 
-from fer_space.external.own import FOLDER_VARIABLE
-from fer_space.registry import BACKBONES
+from fer_space.backbones.specs import BACKBONES
 from fer_space.weights import Card
 from tests.networks import TINY, lively_tiny, write_weights
 

@@ -7,8 +7,8 @@ import torch
 from torch import nn
 
 from fer_space.backbones.base import Backbone, PooledLinearHead
+from fer_space.backbones.specs import BackboneSpec
 from fer_space.emotions import EMOTIONS
-from fer_space.registry import BackboneSpec
 from fer_space.training.pictures import LabelledPictures
 from fer_space.vision.alignment import CropRule
 from fer_space.vision.preprocess import Preprocess

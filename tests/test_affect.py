@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_space.affect import CIRCUMPLEX, circumplex
+from fer_space.distributions import CIRCUMPLEX, circumplex
 from fer_space.emotions import EMOTIONS
 
 

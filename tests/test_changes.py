@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from fer_space.changes import Change, Covered, Sensitivity, covered_faces
-from fer_space.types import Comparison, Face
+from fer_space.comparison import Change, Comparison, Covered
+from fer_space.explain.sensitivity import Sensitivity
+from fer_space.types import Face
 from tests.toys import toy_prediction, toy_reading
 
 FACE = Face((10.0, 20.0, 60.0, 70.0), 0.9)

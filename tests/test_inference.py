@@ -1,8 +1,8 @@
 import pytest
 import torch
+from fer_space.inference import logits_of, read_with_maps, resolve_device
 
 from fer_space.errors import InputError
-from fer_space.inference import logits_of, read_with_maps, resolve_device
 from fer_space.vision.preprocess import Preprocess
 from tests.networks import lively_tiny
 

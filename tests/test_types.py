@@ -3,9 +3,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fer_space.comparison import Comparison
 from fer_space.emotions import EMOTIONS, canonical
 from fer_space.errors import DataError
-from fer_space.types import Comparison, Explanation, Face, FaceCrop, Prediction, Reading
+from fer_space.types import Explanation, Face, FaceCrop, Prediction, Reading
 
 FACE = Face((0, 0, 10, 10), 0.9)
 CROP = FaceCrop(np.zeros((4, 4, 3), np.uint8), np.eye(2, 3))

@@ -7,14 +7,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.changes import Sensitivity
+from fer_space.backbones.specs import BackboneSpec
+from fer_space.comparison import Comparison
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import MissingDependencyError
 from fer_space.explain.gradcam import METHOD
+from fer_space.explain.sensitivity import Sensitivity
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.occlusion.cover import Cover
-from fer_space.registry import BackboneSpec
-from fer_space.types import Comparison, Explanation, Face, FaceCrop, Prediction, Reading
+from fer_space.types import Explanation, Face, FaceCrop, Prediction, Reading
 from fer_space.weights import setting_of
 
 CROP = 224

@@ -10,9 +10,9 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fer_space.backbones.base import Backbone
+from fer_space.backbones.specs import BackboneSpec, backbone_spec
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.registry import BackboneSpec, backbone_spec
 from fer_space.training.config import TrainConfig
 from fer_space.training.growing import AFFECT, grown
 from fer_space.training.mixing import MIXES

@@ -5,6 +5,7 @@ from threading import Thread
 import numpy as np
 import pytest
 import torch
+from fer_space.inference import features_of, read_with_maps
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -17,7 +18,6 @@ from fer_space.backbones.ran import build_ran
 from fer_space.errors import UnknownNameError
 from fer_space.explain.gradcam import scaled
 from fer_space.explain.library import METHODS, attentive_cells, explain, to_grid, top_cells
-from fer_space.inference import features_of, read_with_maps
 from fer_space.vision.preprocess import Preprocess
 from tests.explain.test_gradcam import Logits
 from tests.networks import lively_tiny

@@ -5,10 +5,10 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fer_space.external.own import FOLDER_VARIABLE
 from huggingface_hub import constants
 
-from fer_space.external.own import FOLDER_VARIABLE
-from fer_space.external.specs import MANIFEST, OutsideSpec
+from fer_space.external.specs import MANIFEST, ExternalSpec
 from fer_space.files import sha256_of
 from fer_space.vision.preprocess import Preprocess
 from tests.external.networks import SIDE, write_onnx
@@ -34,7 +34,7 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def tiny_spec(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OutsideSpec:
+def tiny_spec(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ExternalSpec:
     """HSEmotion's entry of the manifest, but for a tiny graph that the server sends."""
     path = tmp_path / "source" / "tiny.onnx"
     write_onnx(path)

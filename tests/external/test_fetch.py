@@ -5,14 +5,14 @@ import socket
 from pathlib import Path
 
 import pytest
+from fer_space.external.names import known, present
 from huggingface_hub import constants
 
 from fer_space.errors import MissingDependencyError, SourceError, UnknownNameError, WeightsError
 from fer_space.external import hub
 from fer_space.external.cache import home, receipt_of, receipt_path, receipts
 from fer_space.external.fetch import fetch
-from fer_space.external.names import known, present
-from fer_space.external.specs import MANIFEST, OutsideSpec
+from fer_space.external.specs import MANIFEST, ExternalSpec
 from fer_space.files import sha256_of
 from tests.external.networks import SIDE, write_vit
 from tests.external.server import COMMIT, REPO, Server
@@ -20,7 +20,7 @@ from tests.external.server import COMMIT, REPO, Server
 NAME = f"hub:{REPO}"
 
 
-def fetch_tiny(server: Server, spec: OutsideSpec):
+def fetch_tiny(server: Server, spec: ExternalSpec):
     return fetch(spec.name, allowed=[server.url + "/"])
 
 
@@ -35,7 +35,7 @@ def files_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
 
 
-def test_file_is_fetched_once(server: Server, tiny_spec: OutsideSpec):
+def test_file_is_fetched_once(server: Server, tiny_spec: ExternalSpec):
     assert present() == ()
     receipt = fetch_tiny(server, tiny_spec)
     assert receipt.weights_sha256 == tiny_spec.sha256
@@ -45,7 +45,7 @@ def test_file_is_fetched_once(server: Server, tiny_spec: OutsideSpec):
     assert len(server.asked) == 1
 
 
-def test_a_changed_file_is_noticed_and_fetched_again(server: Server, tiny_spec: OutsideSpec):
+def test_a_changed_file_is_noticed_and_fetched_again(server: Server, tiny_spec: ExternalSpec):
     (path,) = fetch_tiny(server, tiny_spec).paths.values()
     path.write_bytes(b"another graph")
     with pytest.raises(WeightsError, match="has changed since it was fetched"):
@@ -55,7 +55,7 @@ def test_a_changed_file_is_noticed_and_fetched_again(server: Server, tiny_spec: 
 
 
 def test_without_a_known_sha256_the_first_one_counts(
-    server: Server, tiny_spec: OutsideSpec, monkeypatch: pytest.MonkeyPatch
+    server: Server, tiny_spec: ExternalSpec, monkeypatch: pytest.MonkeyPatch
 ):
     object.__setattr__(tiny_spec, "sha256", "")
     (path,) = fetch_tiny(server, tiny_spec).paths.values()
@@ -66,7 +66,7 @@ def test_without_a_known_sha256_the_first_one_counts(
     assert present() == ()
 
 
-def test_a_failed_fetch_leaves_nothing(server: Server, tiny_spec: OutsideSpec):
+def test_a_failed_fetch_leaves_nothing(server: Server, tiny_spec: ExternalSpec):
     server.file += b"not what the manifest knows"
     with pytest.raises(SourceError, match="not the file that is expected"):
         fetch_tiny(server, tiny_spec)
@@ -115,7 +115,7 @@ def test_the_manifest_pins_a_repository(
     server: Server, repo: Path, labels: tuple[str, ...], sentence: str, monkeypatch: pytest.MonkeyPatch
 ):
     values = {"name": NAME, "source": REPO, "revision": COMMIT}
-    pinned = OutsideSpec.from_values(MANIFEST["hub:trpakov/vit-face-expression"].to_values() | values)
+    pinned = ExternalSpec.from_values(MANIFEST["hub:trpakov/vit-face-expression"].to_values() | values)
     monkeypatch.setitem(MANIFEST, NAME, pinned)
     write_vit(repo, labels)
     with pytest.raises(SourceError, match=sentence):
@@ -130,7 +130,7 @@ def test_a_pinned_repository_is_read_as_the_manifest_says(
     write_vit(repo, FER2013)
     values = {"name": NAME, "source": REPO, "revision": COMMIT}
     values["sha256"] = sha256_of(repo / "model.safetensors")
-    pinned = OutsideSpec.from_values(MANIFEST["hub:trpakov/vit-face-expression"].to_values() | values)
+    pinned = ExternalSpec.from_values(MANIFEST["hub:trpakov/vit-face-expression"].to_values() | values)
     monkeypatch.setitem(MANIFEST, NAME, pinned)
     spec = fetch(NAME, endpoint=server.url).spec
     assert (spec.preprocess.native_size, spec.preprocess.gray) == (48, True)
@@ -198,7 +198,7 @@ def test_no_such_repository_and_no_hub(server: Server, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", json.dumps({"spec": {"name": "x"}})])
-def test_a_receipt_that_cannot_be_read_counts_as_none(text: str, server: Server, tiny_spec: OutsideSpec):
+def test_a_receipt_that_cannot_be_read_counts_as_none(text: str, server: Server, tiny_spec: ExternalSpec):
     path = receipt_path(tiny_spec.name)
     path.parent.mkdir(parents=True)
     path.write_text(text)

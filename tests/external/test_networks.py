@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fer_space.inference import outputs_of
 
 from fer_space.errors import WeightsError
 from fer_space.external.hub_network import load_hub
 from fer_space.external.onnx_network import load_onnx
-from fer_space.inference import outputs_of
 from fer_space.vision.preprocess import Preprocess
 from tests.external.networks import RAW_AFFECT, SIDE, write_onnx, write_vit
 

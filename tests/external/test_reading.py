@@ -8,19 +8,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from fer_space.external.own import FOLDER_VARIABLE
+from fer_space.loading import card_of, load_network
 
 from fer_space import cli
-from fer_space.affect import circumplex
 from fer_space.commands import fetch as fetch_command
+from fer_space.distributions import circumplex
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
 from fer_space.errors import InputError, MissingDependencyError, UnknownNameError, WeightsError
 from fer_space.evaluation.protocol import read_crops
 from fer_space.external import fetch as fetching
-from fer_space.external.own import FOLDER_VARIABLE
-from fer_space.external.specs import MANIFEST, OutsideSpec
+from fer_space.external.specs import MANIFEST, ExternalSpec
 from fer_space.files import sha256_of
-from fer_space.loading import card_of, load_network
 from fer_space.registry import look_up
 from fer_space.types import Face
 from fer_space.vision.preprocess import Preprocess
@@ -39,7 +39,7 @@ def photo() -> np.ndarray:
 
 
 @pytest.fixture
-def fetched(server: Server, tiny_spec: OutsideSpec) -> str:
+def fetched(server: Server, tiny_spec: ExternalSpec) -> str:
     return fetching.fetch(tiny_spec.name, allowed=[server.url + "/"]).spec.name
 
 
@@ -226,7 +226,7 @@ def test_own_folder_that_is_none(
 
 def test_command_line(
     server: Server,
-    tiny_spec: OutsideSpec,
+    tiny_spec: ExternalSpec,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):

@@ -6,15 +6,17 @@ from dataclasses import replace
 
 import pytest
 
+from fer_space.backbones.specs import BACKBONES
+from fer_space.detectors.specs import DETECTORS
 from fer_space.errors import UnknownNameError, WeightsError
 from fer_space.external.download import ALLOWED
-from fer_space.external.specs import HUB, MANIFEST, OutsideSpec, colour_of
-from fer_space.registry import BACKBONES, DETECTORS, look_up
+from fer_space.external.specs import HUB, MANIFEST, ExternalSpec, colour_of
+from fer_space.registry import look_up
 from tests.external.networks import HSEMOTION
 
 
 @pytest.mark.parametrize("spec", MANIFEST.values(), ids=list(MANIFEST))
-def test_entries_are_complete(spec: OutsideSpec):
+def test_entries_are_complete(spec: ExternalSpec):
     assert spec.licence.endswith(".")
     assert spec.parameters > 0
     assert spec.max_bytes > 4 * spec.parameters * 0.95
@@ -47,7 +49,7 @@ def test_what_hsemotion_wants():
 
 def test_specs_survive_the_round_trip():
     for spec in MANIFEST.values():
-        assert OutsideSpec.from_values(spec.to_values()) == spec
+        assert ExternalSpec.from_values(spec.to_values()) == spec
 
 
 @pytest.mark.parametrize(
@@ -56,7 +58,7 @@ def test_specs_survive_the_round_trip():
 )
 def test_specs_that_are_refused(change: dict[str, object]):
     with pytest.raises(WeightsError, match="not known here"):
-        OutsideSpec.from_values(MANIFEST["enet_b2_8"].to_values() | change)
+        ExternalSpec.from_values(MANIFEST["enet_b2_8"].to_values() | change)
 
 
 def test_look_up_knows_every_kind_and_says_so():

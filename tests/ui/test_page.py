@@ -9,8 +9,8 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from fer_space.detectors.specs import DETECTORS
 from fer_space.explain.library import METHODS
-from fer_space.registry import DETECTORS
 from fer_space.render import Look, MapView
 from fer_space.ui.intake import examples_html, load_examples
 from fer_space.ui.page import build_page, look_of
