@@ -8,12 +8,14 @@ import json
 from dataclasses import asdict
 from typing import Any
 
+from fer_space.backbones.specs import BACKBONES
+from fer_space.detectors.specs import DETECTORS
 from fer_space.explain.library import METHODS
 from fer_space.external.names import known
-from fer_space.external.specs import OutsideSpec
+from fer_space.external.specs import ExternalSpec
 from fer_space.loading import card_of, readable
 from fer_space.occlusion import OCCLUSIONS
-from fer_space.registry import BACKBONES, DETECTORS, look_up
+from fer_space.registry import look_up
 from fer_space.weights import robustness_of
 
 
@@ -54,7 +56,7 @@ def describe(name: str, here: bool) -> dict[str, Any]:
     """What `models --json` says of a backbone, an outside model or one of the user's own."""
     spec = look_up(name)
     record: dict[str, Any] = {"backbone": name, "title": spec.title, "weights": here}
-    if isinstance(spec, OutsideSpec):
+    if isinstance(spec, ExternalSpec):
         record |= {"fetch": f"fer-space fetch {name}", "source": spec.source, "revision": spec.revision}
         record |= {"licence": spec.licence, "data": spec.data}
     if here:

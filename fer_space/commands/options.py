@@ -4,8 +4,8 @@ import argparse
 from collections.abc import Sequence
 
 from fer_space.errors import InputError, WeightsError
-from fer_space.inference import DEVICES
 from fer_space.registry import look_up
+from fer_space.runtime.device import DEVICES
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:

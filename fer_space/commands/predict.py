@@ -15,8 +15,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.changes import Change, Covered, covered_faces
 from fer_space.commands.options import add_device, backbone_names
+from fer_space.comparison import CONSENSUS, PREDICTED, Change, Comparison, Covered, covered_faces
+from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
 from fer_space.errors import FerSpaceError, InputError
@@ -24,11 +25,11 @@ from fer_space.explain.gradcam import METHOD
 from fer_space.explain.library import METHODS
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.occlusion.cover import Cover
-from fer_space.registry import DEFAULT_DETECTOR, DETECTORS, file_name_of
+from fer_space.registry import file_name_of
 from fer_space.render import overlay
 from fer_space.render.record import comparison_record, covered_record
 from fer_space.sources.files import read_source
-from fer_space.types import CONSENSUS, PREDICTED, Comparison, FaceCrop, Prediction
+from fer_space.types import FaceCrop, Prediction
 from fer_space.vision.alignment import maps_to_photo
 from fer_space.vision.imaging import decode_image, encode_png
 

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 import torch
 
+from fer_space.backbones.specs import BACKBONES
 from fer_space.commands.options import add_device, backbone_names
 from fer_space.data import open_data, without_paths
 from fer_space.data.faceset import SPLITS, FaceSet
+from fer_space.detectors.specs import DETECTORS
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
 from fer_space.errors import InputError
@@ -29,7 +31,6 @@ from fer_space.evaluation.protocol import lifted, predict_set, twin_mask
 from fer_space.evaluation.scoring import record_of
 from fer_space.memory import keep_freed_memory
 from fer_space.occlusion import OCCLUSIONS
-from fer_space.registry import BACKBONES, DETECTORS
 from fer_space.weights import WEIGHTS_DIR, read_card, save_card
 
 # Options that say how pictures are read: of no use where predictions are stored already.

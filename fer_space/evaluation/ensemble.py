@@ -12,10 +12,11 @@ from dataclasses import replace
 
 import numpy as np
 
+from fer_space.comparison import Comparison
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
 from fer_space.evaluation.predictions import Predictions, require_same_faces
-from fer_space.types import Comparison, Face, FaceCrop, Prediction, Reading
+from fer_space.types import Face, FaceCrop, Prediction, Reading
 
 NAME = "ensemble"
 WEIGHTED = "weighted"

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.affect import circumplex
+from fer_space.distributions import circumplex
 from fer_space.emotions import EMOTIONS
 from fer_space.evaluation.affect_metrics import ccc, complete, pearson, rmse
 from fer_space.evaluation.classes import absences, known_to

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fer_space.changes import Change, Covered
-from fer_space.types import Comparison, Explanation, Face, Prediction, Reading
+from fer_space.comparison import Change, Comparison, Covered
+from fer_space.types import Explanation, Face, Prediction, Reading
 
 
 def comparison_record(

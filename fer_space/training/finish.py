@@ -14,13 +14,13 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fer_space.backbones.base import Backbone
+from fer_space.backbones.specs import backbone_spec
 from fer_space.data import split_data, without_paths
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError, WeightsError
 from fer_space.evaluation.calibration import fit_adjustment, fit_temperature
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy, ece
 from fer_space.inference import logits_of
-from fer_space.registry import backbone_spec
 from fer_space.training.config import TrainConfig
 from fer_space.training.pictures import LabelledPictures
 from fer_space.training.start import empty_network, preprocess_for

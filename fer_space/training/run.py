@@ -10,8 +10,8 @@ from torch import Tensor
 from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
 from fer_space.errors import InputError
-from fer_space.inference import resolve_device
 from fer_space.memory import keep_freed_memory
+from fer_space.runtime.device import resolve_device
 from fer_space.training.config import TrainConfig
 from fer_space.training.finish import write_card
 from fer_space.training.loop import train

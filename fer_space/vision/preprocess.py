@@ -1,13 +1,15 @@
 """From a face crop to the tensor that a backbone sees: the same code in training, tests and the app."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import lru_cache
+from typing import Annotated
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
@@ -18,7 +20,11 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601
 
 
-@dataclass(frozen=True)
+Side = Annotated[int, Field(ge=1, le=2048)]
+Spread = Annotated[float, Field(gt=0.0)]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class Preprocess:
     """What a backbone's card says about its input.
 
@@ -30,11 +36,11 @@ class Preprocess:
         mean, std: per RGB channel, for values in [0, 1].
     """
 
-    input_size: int
-    native_size: int
+    input_size: Side
+    native_size: Side
     gray: bool
     mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    std: tuple[Spread, Spread, Spread] = IMAGENET_STD
 
     def reduce(self, crops_rgb: Sequence[NDArray[np.uint8]]) -> Tensor:
         """Crops uint8 (H, W, 3) RGB of any size -> uint8 (B, C, n, n), C = 1 if gray, n = native_size."""

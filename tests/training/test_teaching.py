@@ -6,13 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fer_space.card import Card
 from fer_space.errors import InputError, WeightsError
 from fer_space.training import teaching
 from fer_space.training.parallel import Worker
 from fer_space.training.recipe import Recipe
 from fer_space.training.teaching import Teacher, Teaching, load_teachers
 from fer_space.vision.preprocess import Preprocess
-from fer_space.weights import Card
 from tests.networks import lively_tiny, striped_faces
 from tests.training.test_recipe import PREPROCESS, batch, config
 
