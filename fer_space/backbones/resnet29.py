@@ -68,6 +68,21 @@ class Block(nn.Module):
         return torch.relu(features + residual)
 
 
+class Stem(nn.Sequential):
+    """Pictures float (B, 3, S, S) -> features float (B, 32, S/4 - 2, S/4 - 2), nothing padded."""
+
+    convolution: nn.Conv2d
+    norm: nn.BatchNorm2d
+
+    def __init__(self) -> None:
+        convolution = nn.Conv2d(3, STEM, 7, stride=2, bias=False)
+        norm = nn.BatchNorm2d(STEM)
+        relu = nn.ReLU(inplace=True)
+        super().__init__(
+            OrderedDict(convolution=convolution, norm=norm, relu=relu, pool=nn.MaxPool2d(3, stride=2))
+        )
+
+
 def _grown(features: Tensor, side: int) -> Tensor:
     """Add zeros below and on the right, so that no side is shorter than `side`."""
     height, width = features.shape[-2:]
@@ -80,13 +95,7 @@ def resnet29_body() -> nn.Sequential:
 
     From 150 pixels, as the original was trained, come 2x2 cells; from 112 pixels comes 1.
     """
-    stem = OrderedDict(
-        convolution=nn.Conv2d(3, STEM, 7, stride=2, bias=False),
-        norm=nn.BatchNorm2d(STEM),
-        relu=nn.ReLU(inplace=True),
-        pool=nn.MaxPool2d(3, stride=2),
-    )
-    stages: OrderedDict[str, nn.Module] = OrderedDict(stem=nn.Sequential(stem))
+    stages: OrderedDict[str, nn.Module] = OrderedDict(stem=Stem())
     inputs = STEM
     for stage, names in STAGES.items():
         outputs = int(stage.removeprefix("stage"))
@@ -149,16 +158,17 @@ def load_dlib(backbone: ResNet29, folder: Path) -> Tensor:
         bias, scale, shift = (torch.from_numpy(take(arrays, f"{name}/{p}", (outputs,), path)) for p in parts)
         set_affine(norm, scale, bias * scale + shift)
 
-    stem = backbone.body.stem
+    stem = backbone.body.get_submodule("stem")
+    assert isinstance(stem, Stem)
     fill(stem.convolution, stem.norm, "conv32_down")
     mean = torch.tensor(IMAGENET_MEAN) - torch.tensor(DLIB_MEAN_RGB) / 255.0
-    stem.norm.bias += torch.einsum("oihw,i->o", stem.convolution.weight, mean) * (
-        stem.norm.weight * torch.rsqrt(stem.norm.running_var + stem.norm.eps)
-    )
-    stem.convolution.weight *= torch.tensor(IMAGENET_STD).view(1, 3, 1, 1)
+    slope = stem.norm.weight / (1.0 + stem.norm.eps) ** 0.5  # what the norm multiplies by: its variance is 1
+    stem.norm.bias.add_(torch.einsum("oihw,i->o", stem.convolution.weight, mean) * slope)
+    stem.convolution.weight.mul_(torch.tensor(IMAGENET_STD).view(1, 3, 1, 1))
     for stage, names in STAGES.items():
         for name in names:
             block = backbone.body.get_submodule(f"{stage}.{name}")
+            assert isinstance(block, Block)
             fill(block.conv1, block.norm1, f"{name}/conv1")
             fill(block.conv2, block.norm2, f"{name}/conv2")
     return torch.from_numpy(take(arrays, "fc", (CHANNELS, 128), path))

@@ -42,14 +42,14 @@ class Entry(NamedTuple):
     offset: float
 
     @property
-    def count(self) -> int:
+    def length(self) -> int:
         """Return the number of values."""
         return int(np.prod(self.shape, dtype=np.int64))
 
     @property
     def size(self) -> int:
         """Return the number of bytes in the file."""
-        return self.count * np.dtype(self.stored).itemsize
+        return self.length * np.dtype(self.stored).itemsize
 
 
 def read_tfjs(manifest: Path, sha256: Mapping[str, str] | None = None) -> dict[str, NDArray[np.float32]]:
@@ -82,7 +82,7 @@ def read_tfjs(manifest: Path, sha256: Mapping[str, str] | None = None) -> dict[s
     arrays: dict[str, NDArray[np.float32]] = {}
     start = 0
     for entry in entries:
-        stored = np.frombuffer(values, entry.stored, entry.count, start)
+        stored = np.frombuffer(values, entry.stored, entry.length, start)
         start += entry.size
         # In double precision, as the scale stands in the JSON file; then to what the network computes in.
         array = (stored.astype(np.float64) * entry.scale + entry.offset).astype(np.float32)

@@ -86,7 +86,8 @@ def _answers(comparison: Comparison) -> dict[str, Any]:
         "backbones": {p.backbone: _prediction(p) for p in comparison.predictions},
         "consensus": {
             "label": comparison.consensus,
-            "probabilities": comparison.mean,
+            "probabilities": comparison.together,
+            "rule": comparison.rule,
             "agreement": comparison.agreement,
             "disagreement_bits": comparison.disagreement,
         },
