@@ -168,7 +168,7 @@ def _rows(values: Tensor) -> Tensor:
 
 
 def _luma(pictures: Tensor) -> Tensor:
-    red, green, blue = pictures.split(1, dim=1)
+    red, green, blue = torch.split(pictures, 1, dim=1)
     return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
 
 

@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -37,7 +37,7 @@ class LabelledPictures:
     labels: Tensor
     targets: Tensor
     affect: Tensor
-    members: tuple[Member, ...] = (Member("", EMOTIONS),)
+    members: tuple[Member, ...] = (Member("faces", EMOTIONS),)
     origins: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
 
     def __len__(self) -> int:
@@ -86,7 +86,7 @@ class LabelledPictures:
         return cls(pictures, labels, targets, affect, faces.members, origins)
 
 
-def _sample(faces: FaceSet, limit: int) -> Iterable[int]:
+def _sample(faces: FaceSet, limit: int) -> Sequence[int]:
     """The first `limit` faces; of joined sets, whose faces stand one set after the other, every so many."""
     if not 0 < limit < len(faces):
         return range(len(faces))
@@ -175,6 +175,8 @@ def epoch_length(labels: Tensor, imbalance: Imbalance, times: Tensor | None = No
     """Count the pictures that an epoch shows of labels int64 (N,), the same in every epoch."""
     if times is not None:
         labels = labels[_repeated(times, None)]
+    if not len(labels):
+        return 0
     counts = torch.bincount(labels)
     counts = counts[counts > 0]
     per_class = {"oversample": counts.max(), "undersample": counts.min()}.get(imbalance)
@@ -217,7 +219,7 @@ def _repeated(times: Tensor, rng: torch.Generator | None) -> Tensor:
     generator to the first of them.
     """
     parts = []
-    for number in times.unique().tolist():
+    for number in sorted(set(times.tolist())):
         positions = torch.nonzero(times == number)[:, 0]
         whole, rest = int(number), round((number - int(number)) * len(positions))
         parts += [positions] * whole

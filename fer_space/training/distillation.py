@@ -72,17 +72,20 @@ def load_any(name: str, device: torch.device) -> Model:
     """Load a model by name, by the folder of its run, or by its file."""
     path = Path(name)
     if path.is_dir():
-        return _from_file(path / "best.safetensors", path / "card.json", device)
+        return _read(path / "best.safetensors", path / "card.json", len(EMOTIONS), device)
     if path.suffix == ".safetensors":
-        return _from_file(path, path.with_suffix(".json"), device)
+        return _read(path, path.with_suffix(".json"), 0, device)
     return load_model(name, device=device.type)
 
 
-def _from_file(weights: Path, described: Path, device: torch.device) -> Model:
+def _read(weights: Path, described: Path, outputs: int, device: torch.device) -> Model:
+    """Load a model whose file has `outputs` classes, of which the card names some; 0: as many as the card."""
     card = read_card(described)
     if not weights.is_file():
         raise WeightsError(f"There is no {weights}.")
     check_sha256(card, weights)
-    network = backbone_spec(card.name).build(len(card.labels), card.affect)
+    network = backbone_spec(card.name).build(outputs or len(card.labels), card.affect)
     fill(network, weights)
+    if outputs:
+        network.head.keep_classes(card.columns)
     return Model(card, network.for_reading(), device)

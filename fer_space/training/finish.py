@@ -27,6 +27,7 @@ from fer_space.training.initialise import empty_network, preprocess_for
 from fer_space.vision.alignment import CropRule
 from fer_space.vision.preprocess import Preprocess
 
+COLDEST, WARMEST = 0.05, 20.0  # few faces that are all read rightly ask for no temperature at all
 CPU_BATCH, GPU_BATCH = 128, 1024
 CPU = torch.device("cpu")
 CROPPED = "crops are aligned by dlib's 68-point predictor, whose training set excludes commercial use."
@@ -133,7 +134,7 @@ def calibrated(
     labels = torch.searchsorted(torch.tensor(columns), valid_set.labels[shown])
     logits = logits_of(backbone, preprocess, valid_set.pictures[shown])
     bias = fit_adjustment(logits, labels, priors)
-    temperature = fit_temperature(logits + bias, labels)
+    temperature = min(max(fit_temperature(logits + bias, labels), COLDEST), WARMEST)
     kinds = tuple(kind for kind, _ in split_data(config.data))
     card = Card(
         name=config.backbone,

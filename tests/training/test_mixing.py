@@ -63,11 +63,11 @@ def test_cutmix_by_hand():
 def test_mixup_is_that_of_torchvision(lam: float):
     pictures, targets = batch(5, 6)
     theirs = v2.MixUp(num_classes=8)
-    params = {"lam": lam, "labels": targets, "batch_size": 5}
+    their_params = {"lam": lam, "labels": targets, "batch_size": 5}
     params = sampled([lam] * 5)
     mixed, rows = Mixup().apply(pictures, targets, pictures[params.partner], targets[params.partner], params)
-    torch.testing.assert_close(mixed, theirs.transform(pictures, params))
-    torch.testing.assert_close(rows, theirs.transform(targets, params))
+    torch.testing.assert_close(mixed, theirs.transform(pictures, their_params))
+    torch.testing.assert_close(rows, theirs.transform(targets, their_params))
 
 
 @pytest.mark.parametrize("box", [(0, 0, 0, 0), (2, 1, 5, 6), (0, 0, 6, 6)])
@@ -75,11 +75,11 @@ def test_cutmix_is_that_of_torchvision(box: tuple[int, int, int, int]):
     pictures, targets = batch(5, 6)
     theirs = v2.CutMix(num_classes=8)
     kept = 1 - (box[2] - box[0]) * (box[3] - box[1]) / 36
-    params = {"box": box, "lam_adjusted": kept, "labels": targets, "batch_size": 5}
+    their_params = {"box": box, "lam_adjusted": kept, "labels": targets, "batch_size": 5}
     params = sampled([kept] * 5, [list(box)] * 5)
     mixed, rows = CutMix().apply(pictures, targets, pictures[params.partner], targets[params.partner], params)
-    assert torch.equal(mixed, theirs.transform(pictures, params))
-    torch.testing.assert_close(rows, theirs.transform(targets, params))
+    assert torch.equal(mixed, theirs.transform(pictures, their_params))
+    torch.testing.assert_close(rows, theirs.transform(targets, their_params))
 
 
 def test_snapmix_by_hand():

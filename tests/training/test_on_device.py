@@ -9,7 +9,7 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from fer_space.model import Model
@@ -76,7 +76,10 @@ def test_a_batch_is_made_on_the_device_with_one_copy_and_nobody_waits(
     with fake, torch.no_grad():
         with GPU:
             network, other = (build_tiny(8, config.affect_weight > 0) for _ in range(2))
-        guide = Model(toy_card(), other, GPU)
+        with monkeypatch.context() as patch:  # fake weights cannot be moved, and need not be
+            patch.setattr(nn.Module, "to", lambda module, *_, **__: module)
+            patch.setattr(nn.Module, "half", lambda module: module)
+            guide = Model(toy_card(), other, GPU)
         teaching = Teaching([guide], 0.5) if config.teachers else None
         on_gpu = replace(faces, pictures=there(faces.pictures))
         object.__setattr__(on_gpu, "present_there", there(faces.present))
