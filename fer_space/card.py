@@ -13,7 +13,7 @@ from typing import Annotated, Any, Literal, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fer_space.distributions import Distributions, boost_rare, renormalise
 from fer_space.emotions import EMOTIONS, columns_of, to_eight
@@ -28,8 +28,16 @@ LONGEST_CARD = 2**20  # bytes
 WEIGHTS_DIR = Path(os.environ.get("FER_SPACE_WEIGHTS", Path(__file__).parent.parent / "weights"))
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Emotion = Literal["neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt"]
 AffectSource = Literal["head", "circumplex"]
+
+
+def _emotion(name: str) -> str:
+    if name not in EMOTIONS:
+        raise ValueError(f"“{name}” is no emotion")
+    return name
+
+
+Emotion = Annotated[str, AfterValidator(_emotion)]
 
 
 class Record(BaseModel):

@@ -138,7 +138,7 @@ def divergence(several: Distributions) -> NDArray[np.float64]:
     with np.errstate(invalid="ignore", divide="ignore"):
         mixture = filled.sum(axis=0) / voices[:, None]  # (N, 8)
         mean_entropy = _entropy(filled).sum(axis=0) / voices
-        return np.maximum(_entropy(mixture) - mean_entropy, 0.0)
+        return np.asarray(np.maximum(_entropy(mixture) - mean_entropy, 0.0))
 
 
 def boost_rare(distributions: Distributions, boost: NDArray[np.float64]) -> Distributions:
@@ -168,7 +168,7 @@ def circumplex(distributions: Distributions) -> NDArray[np.float64]:
         float64 (N, 2), both in [-1, 1]; NaN for rows of NaN.
     """
     places = np.array([CIRCUMPLEX[emotion] for emotion in EMOTIONS])  # (8, 2)
-    derived = np.nan_to_num(distributions) @ places
+    derived: NDArray[np.float64] = np.nan_to_num(distributions) @ places
     derived[np.isnan(distributions).all(axis=1)] = np.nan
     return derived
 

@@ -50,9 +50,10 @@ class Engine:
         InputError: the device is not here.
 
     Example:
-        >>> comparisons = Engine().compare(load_image("photo.jpg"), backbones=["dan", "vit"])  # doctest: +SKIP
-        >>> [c.consensus for c in comparisons]                                                # doctest: +SKIP
-        ['happiness', 'happiness']
+        >>> photo = load_image("examples/astronaut.jpg")
+        >>> [face] = Engine().compare(photo, backbones=["efficientnet_lite0"])
+        >>> face.consensus
+        'happiness'
     """
 
     def __init__(self, weights_dir: Path = WEIGHTS_DIR, device: str = "auto") -> None:
@@ -140,13 +141,10 @@ class Engine:
         found = self.detect(image_rgb, detector=detector) if faces is None else list(faces)
         if not found:
             return []
-        columns = []
-        for done, (name, readings) in enumerate(
-            self._stream(sources, image_rgb, found, cover, method, boost_rare, progress)
-        ):
-            columns.append(readings)
-            if progress is not None and done + 1 == len(sources):
-                progress(len(sources), len(sources), "")
+        stream = self._stream(sources, image_rgb, found, cover, method, boost_rare, progress)
+        columns = [readings for _, readings in stream]
+        if progress is not None:
+            progress(len(sources), len(sources), "")
         return self.together(found, columns)
 
     def compare_covered(
@@ -168,7 +166,11 @@ class Engine:
             cover: occludes every face.
             before: what `compare` said of the free faces with the same options, if that is known; it then
                 says which faces and models are read.
-            backbones, detector, method, boost_rare, progress: see `compare`.
+            backbones: names of models; None takes all that are here.
+            detector: finds the faces.
+            method: of the attention maps, or None.
+            boost_rare: whether rare emotions are boosted.
+            progress: see `compare`; it is told of both readings.
 
         Returns:
             One pair a face; empty where there is no face.
@@ -213,7 +215,10 @@ class Engine:
         Args:
             image_rgb: uint8 (H, W, 3) RGB.
             faces: at least one face of this picture.
-            backbones, cover, method, boost_rare: see `compare`.
+            backbones: names of models; None takes all that are here.
+            cover: occludes every face.
+            method: of the attention maps, or None.
+            boost_rare: whether rare emotions are boosted.
 
         Yields:
             A model's name and one reading a face; `together` makes comparisons of any number of them.

@@ -29,7 +29,7 @@ def replacing(path: Path) -> Iterator[Path]:
         The temporary path in the same folder, to be written by any library.
 
     Raises:
-        OutputError: the disk is full, read-only, or the folder cannot be written; the sentence names the file.
+        OutputError: the disk is full or read-only, or the folder is closed; the sentence names the file.
 
     Example:
         with replacing(Path("card.json")) as temporary:

@@ -37,8 +37,8 @@ class ModelOutput:
     """What a model says of N faces.
 
     Attributes:
-        probabilities: float64 (N, 8) over `EMOTIONS`, calibrated, rows summing to 1; NaN for emotions that the
-            model lacks.
+        probabilities: float64 (N, 8) over `EMOTIONS`, calibrated, rows summing to 1; NaN for emotions that
+            the model lacks.
         affect: float32 (N, 2), valence and arousal in [-1, 1] from the model's head, or None without one.
         maps: float32 (N, 8, h, w) in [0, 1], one attention map an emotion over the whole crop, NaN for
             emotions that the model lacks; None where none were asked for, or the model has none.
@@ -210,14 +210,17 @@ class Model:
     def _read(
         self, pictures: Tensor, method: str | None, flip: bool, embed: bool
     ) -> tuple[NDArray[np.float32] | None, ...]:
-        """Logits (B, K), affect (B, 2), maps (B, K, h, w) and embedding (B, C) of one batch; None where not."""
+        """Logits (B, K), affect (B, 2), maps (B, K, h, w), embedding (B, C) of one batch; None where not."""
         features = self.features(pictures, flip=flip)
         head = self.network.head
+        output: Output
+        maps: Tensor | None = None
         if method == METHOD:
             output, maps = attend(head, features)
         else:
             output = head(features)
-            maps = None if method is None else library_maps(head, features, method)
+            if method is not None:
+                maps = library_maps(head, features, method)
         rows = [output.logits, output.affect, maps, output.embedding if embed else None]
         if flip:
             rows = [None if row is None else _mean_of_twins(row) for row in rows]

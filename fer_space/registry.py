@@ -8,11 +8,11 @@ appears without a restart; cards are parsed again only when their files change.
 """
 
 import re
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 from fer_space.backbones.specs import BACKBONES, BackboneSpec
 from fer_space.card import WEIGHTS_DIR, Card, check_sha256, paths_of, read_card
@@ -27,72 +27,56 @@ if TYPE_CHECKING:
 Kind = Literal["built in", "rival", "external", "user"]
 
 
-class ModelSource(Protocol):
-    """A model that can be loaded: who it is, its card, and its network."""
+@dataclass(frozen=True)
+class ModelSource(ABC):
+    """A model that can be loaded: who it is, its card, and its network.
 
-    @property
-    def name(self) -> str:
-        """What it is called everywhere."""
+    Attributes:
+        name: what it is called everywhere.
+        title: how the page and tables write it.
+        colour: hex colour that marks it on the page.
+        kind: whose it is.
+    """
 
-    @property
-    def title(self) -> str:
-        """How the page and tables write it."""
+    name: str
+    title: str
+    colour: str
+    kind: Kind
 
-    @property
-    def colour(self) -> str:
-        """Hex colour that marks it on the page."""
-
-    @property
-    def kind(self) -> Kind:
-        """Whose it is."""
-
+    @abstractmethod
     def card(self) -> Card:
         """Read its card; raises WeightsError or MissingDependencyError when there is none."""
 
+    @abstractmethod
     def build(self) -> "Backbone":
-        """Build and fill its network on the CPU in float32, verified, in evaluation mode, without gradients.
+        """Build its verified network on the CPU in float32, in evaluation mode, without gradients.
 
-        Raises WeightsError when its file is missing, has changed or does not fit its card, and
-        MissingDependencyError when a library that it needs is not installed.
+        Raises:
+            WeightsError: its file is missing, has changed or does not fit its card.
+            MissingDependencyError: it was not fetched, or a library that it needs is not installed.
         """
 
 
 @dataclass(frozen=True)
-class ShippedModel:
+class ShippedModel(ModelSource):
     """A backbone of this project whose weights and card lie in a folder."""
 
     spec: BackboneSpec
     folder: Path
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
-
-    @property
-    def title(self) -> str:
-        return self.spec.title
-
-    @property
-    def colour(self) -> str:
-        return self.spec.colour
-
-    @property
-    def kind(self) -> Kind:
-        return self.spec.kind
 
     def is_here(self) -> bool:
         """Whether both of its files are there; what is in them is looked at when it is loaded."""
         return all(path.is_file() for path in paths_of(self.name, self.folder))
 
     def card(self) -> Card:
-        tensors, path = paths_of(self.name, self.folder)
-        if not tensors.is_file() or not path.is_file():
+        """Read NAME.json."""
+        if not self.is_here():
             raise WeightsError(
                 f"There are no weights for {self.name} in {self.folder}. Train it, or copy them there."
             )
-        card = _cached_card(path)
+        card = _cached_card(paths_of(self.name, self.folder)[1])
         if card.name != self.name:
-            raise WeightsError(f"{path.name} is the card of {card.name}, not of {self.name}.")
+            raise WeightsError(f"{self.name}.json is the card of {card.name}, not of {self.name}.")
         if card.architecture != self.spec.target:
             raise WeightsError(
                 f"{self.name} is {self.spec.target} here, but its card is for {card.architecture}."
@@ -100,35 +84,23 @@ class ShippedModel:
         return card
 
     def build(self) -> "Backbone":
+        """Fill the network from NAME.safetensors."""
         return _filled(self.spec, self.card(), paths_of(self.name, self.folder)[0])
 
 
 @dataclass(frozen=True)
-class ExternalModel:
+class ExternalModel(ModelSource):
     """A model that others trained, fetched on request; its probabilities are as it gives them."""
 
     spec: ExternalSpec
     receipt: Receipt | None
 
-    kind: Kind = "external"
-
-    @property
-    def name(self) -> str:
-        return self.spec.name
-
-    @property
-    def title(self) -> str:
-        return self.spec.title
-
-    @property
-    def colour(self) -> str:
-        return self.spec.colour
-
     def card(self) -> Card:
+        """Write a card of what its manifest and its receipt say."""
         return self.spec.card(self._receipt().weights_sha256)
 
     def build(self) -> "Backbone":
-        # ONNX Runtime and transformers are imported only for the models that need them.
+        """Read the fetched files; ONNX Runtime and transformers are imported only where they are needed."""
         receipt = self._receipt()
         paths = receipt.verified()
         if self.spec.sha256 and self.spec.sha256 != receipt.weights_sha256:
@@ -136,15 +108,10 @@ class ExternalModel:
         if self.spec.kind == "hub":
             from fer_space.external.hub_network import load_hub
 
-            network: Backbone = load_hub(next(iter(paths.values())).parent, len(self.spec.labels))
-        else:
-            from fer_space.external.onnx_network import load_onnx
-
-            (path,) = paths.values()
-            network = load_onnx(
-                path, len(self.spec.labels), self.spec.affect, self.spec.preprocess.input_size
-            )
-        return network.eval().requires_grad_(False)
+            folder = next(iter(paths.values())).parent
+            return load_hub(folder, len(self.spec.labels)).eval().requires_grad_(False)
+        (path,) = paths.values()
+        return _graph(path, self.card())
 
     def _receipt(self) -> Receipt:
         if self.receipt is None:
@@ -153,38 +120,23 @@ class ExternalModel:
 
 
 @dataclass(frozen=True)
-class UserModel:
-    """A model of the user's own: an ONNX graph, or weights of a network that is known here."""
+class UserModel(ModelSource):
+    """A model of the user's own: an ONNX graph, or weights of a network that is built here."""
 
     files: UserFiles
 
-    kind: Kind = "user"
-
-    @property
-    def name(self) -> str:
-        return self.files.name
-
-    @property
-    def title(self) -> str:
-        return self.files.name
-
-    @property
-    def colour(self) -> str:
-        return colour_of(self.files.name)
-
     def card(self) -> Card:
+        """Read the JSON file beside the weights; the name is that of the files."""
         return _cached_card(self.files.card).model_copy(update={"name": self.name})
 
     def build(self) -> "Backbone":
+        """Read the file with the weights as the card's architecture says."""
         card, weights = self.card(), self.files.weights
         if weights.suffix == ".onnx":
             if card.architecture != ONNX:
                 raise WeightsError(f"{weights.name} needs a card whose architecture is “{ONNX}”.")
             check_sha256(card, weights)
-            from fer_space.external.onnx_network import load_onnx
-
-            network: Backbone = load_onnx(weights, len(card.labels), card.affect, card.preprocess.input_size)
-            return network.eval().requires_grad_(False)
+            return _graph(weights, card)
         known = {spec.target: spec for spec in BACKBONES.values()}
         if card.architecture not in known:
             raise WeightsError(
@@ -213,15 +165,15 @@ class Registry:
         Raises:
             InputError: the user's own folder is not as `fer_space.external.user` wants it.
         """
-        shipped = (ShippedModel(spec, self.weights_dir) for spec in BACKBONES.values())
+        shipped = map(self._shipped, BACKBONES.values())
         found: dict[str, ModelSource] = {source.name: source for source in shipped if source.is_here()}
-        found |= {name: ExternalModel(receipt.spec, receipt) for name, receipt in receipts().items()}
+        found |= {name: _external(_described(receipt), receipt) for name, receipt in receipts().items()}
         for name, files in user_files().items():
             if name in found or name in BACKBONES or name in MANIFEST:
                 raise InputError(
                     f"{FOLDER_VARIABLE} holds a model named {name}, a name taken here: rename its files."
                 )
-            found[name] = UserModel(files)
+            found[name] = UserModel(name, name, colour_of(name), "user", files)
         return found
 
     def names(self) -> tuple[str, ...]:
@@ -238,18 +190,17 @@ class Registry:
         if name in present:
             return present[name]
         if name in BACKBONES:
-            return ShippedModel(BACKBONES[name], self.weights_dir)
+            return self._shipped(BACKBONES[name])
         if name in MANIFEST:
-            return ExternalModel(MANIFEST[name], None)
+            return _external(MANIFEST[name], None)
         raise UnknownNameError.of("model", name, dict.fromkeys([*BACKBONES, *present, *MANIFEST]))
 
     def card(self, name: str) -> Card:
         """Read the card of a model; raises the errors of `source` and of `ModelSource.card`."""
         return self.source(name).card()
 
-    def cards(self) -> Iterator[Card]:
-        """Read the cards of all that are here, skipping none; raises for the first damaged one."""
-        return (source.card() for source in self.present().values())
+    def _shipped(self, spec: BackboneSpec) -> ShippedModel:
+        return ShippedModel(spec.name, spec.title, spec.colour, spec.kind, spec, self.weights_dir)
 
 
 def list_models() -> tuple[str, ...]:
@@ -273,6 +224,24 @@ def title_of(name: str) -> str:
 def file_name_of(name: str) -> str:
     """Write a model's name as it can stand in a file's name: hub:OWNER/REPO -> hub-OWNER-REPO."""
     return re.sub(r"[^\w.-]+", "-", name)
+
+
+def _described(receipt: Receipt) -> ExternalSpec:
+    """What is known of a fetched model: the manifest knows best of a file, a repository of itself."""
+    own = receipt.spec
+    return own if own.kind == "hub" else MANIFEST.get(own.name, own)
+
+
+def _external(spec: ExternalSpec, receipt: Receipt | None) -> ExternalModel:
+    return ExternalModel(spec.name, spec.title, spec.colour, "external", spec, receipt)
+
+
+def _graph(path: Path, card: Card) -> "Backbone":
+    """Read an ONNX graph."""
+    from fer_space.external.onnx_network import load_onnx
+
+    network = load_onnx(path, len(card.labels), card.affect, card.preprocess.input_size)
+    return network.eval().requires_grad_(False)
 
 
 def _filled(spec: BackboneSpec, card: Card, path: Path) -> "Backbone":

@@ -26,6 +26,8 @@ class BackboneSpec:
         colour: hex colour that marks it on the page.
         kind: "built in", or "rival" for a network of others that is shipped for comparison.
         official: "module:function" that reads a checkpoint of the paper's authors, or "" without any.
+        faces: "module:function" that fills its body from the folder of a face-recognition network, or "".
+        faces_kind: what `--init KIND:DIR` calls that network, or "".
     """
 
     name: str
@@ -36,6 +38,8 @@ class BackboneSpec:
     kind: Literal["built in", "rival"] = "built in"
     imagenet: str = ""
     official: str = ""
+    faces: str = ""
+    faces_kind: str = ""
 
     def build(self, num_classes: int, affect: bool = False) -> "Backbone":
         """Build the untrained network for `num_classes` emotions, with valence and arousal if `affect`."""
@@ -56,6 +60,22 @@ class BackboneSpec:
         if not self.official:
             raise InputError(f"There is no reader of official checkpoints for {self.name}.")
         _resolve(self.official)(backbone, path)
+
+    def load_faces(self, backbone: "Backbone", kind: str, folder: Path) -> None:
+        """Fill the body from a face-recognition network's npm folder.
+
+        Args:
+            backbone: of this spec; its norms want `restore_norms` before training.
+            kind: the network, as `--init KIND:DIR` names it.
+            folder: where its files are.
+
+        Raises:
+            InputError: the network is none for this backbone, or its files are missing or wrong.
+        """
+        if kind != self.faces_kind:
+            others = ", ".join(s.name for s in BACKBONES.values() if s.faces_kind == kind)
+            raise InputError(f"--init {kind}: is a start for {others}, not for {self.name}.")
+        _resolve(self.faces)(backbone, folder)
 
 
 BACKBONES: dict[str, BackboneSpec] = {
@@ -128,6 +148,24 @@ BACKBONES: dict[str, BackboneSpec] = {
             target="fer_space.backbones.vit:build_vit",
             input_size=96,
             colour="#dc2626",
+        ),
+        BackboneSpec(
+            name="mobilenet_v1_faces",
+            title="MobileNet-v1, faces",
+            target="fer_space.backbones.mobilenet_v1:build_mobilenet_v1",
+            input_size=96,
+            colour="#0d9488",
+            faces="fer_space.backbones.mobilenet_v1:load_hse",
+            faces_kind="hse",
+        ),
+        BackboneSpec(
+            name="resnet29_faces",
+            title="ResNet-29, faces",
+            target="fer_space.backbones.resnet29:build_resnet29",
+            input_size=112,
+            colour="#a21caf",
+            faces="fer_space.backbones.resnet29:load_dlib",
+            faces_kind="dlib",
         ),
     )
 }

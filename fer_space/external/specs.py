@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping
 from importlib.resources import files
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zlib import crc32
 
-from pydantic import Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
 
 from fer_space.card import Card, Emotion, Record
 from fer_space.errors import WeightsError
@@ -50,6 +50,12 @@ class ExternalSpec(Record):
     preprocess: Preprocess
     crop: CropRule
     colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if len(set(self.labels)) < len(self.labels):
+            raise ValueError("labels name an emotion twice")
+        return self
 
     def card(self, sha256: str) -> Card:
         """Write the card of the fetched model; nothing was calibrated here.

@@ -1,8 +1,9 @@
 """A user's own models: FER_SPACE_OWN names a folder with NAME.json beside NAME.onnx or NAME.safetensors.
 
-NAME.json is a card as in the folder of weights. Its "architecture" says what the file is: "onnx" for a graph,
-or a network that is built here ("fer_space.backbones.efficientnet:build_lite0") for safetensors, such as a run
-of `fer-space train` leaves (card.json and best.safetensors, renamed). Nothing else is ever imported or run.
+NAME.json is a card as in the folder of weights. Its "architecture" says what the file is: "onnx" for a
+graph, or a network that is built here ("fer_space.backbones.efficientnet:build_lite0") for
+safetensors, such as a run of `fer-space train` leaves (card.json and best.safetensors, renamed). Nothing else
+is ever imported or run.
 """
 
 import os

@@ -18,7 +18,7 @@ Image = NDArray[np.uint8]
 class Cover:
     """Something that occludes every face of a picture.
 
-    Models see it drawn on their crops, in the app and in tests alike; on the photo it is drawn to be looked at.
+    Models see it drawn on their crops, in the app and in tests alike; the photo shows it to people.
 
     Attributes:
         kind: a name in `fer_space.occlusion.OCCLUSIONS`.
