@@ -54,7 +54,9 @@ def test_errors_are_one_line_on_stderr_and_status_2(
 @pytest.mark.parametrize("words", [["--help"], ["--version"]])
 def test_help_is_quick_and_loads_nothing_heavy(words: list[str]):
     started = time.monotonic()
-    code = f"import sys; from fer_space.cli import main\ntry: main({words})\nfinally: print(sorted(sys.modules))"
+    code = (
+        f"import sys; from fer_space.cli import main\ntry: main({words})\nfinally: print(sorted(sys.modules))"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
     assert (__version__ if words == ["--version"] else "predict") in done.stdout
     assert not [module for module in HEAVY if f"'{module}'" in done.stdout]

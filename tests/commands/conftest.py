@@ -1,6 +1,5 @@
 """Pictures, and an engine with the tiny backbone that finds one face in each."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -31,14 +30,14 @@ def pictures(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def seeing(tiny_weights: tuple[Path, Card], monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def seeing(tiny_weights: tuple[Path, Card], monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of weights that every command uses; one face is found in every picture."""
     folder, _ = tiny_weights
     monkeypatch.setattr(Engine, "detect", lambda self, image, *, detector="x": [Face((5, 5, 45, 50), 0.9)])
     monkeypatch.setattr(predict, "Engine", partial(Engine, folder))
     monkeypatch.setattr(test_command, "Engine", partial(Engine, folder))
     monkeypatch.setattr(models, "Registry", partial(Registry, folder))
-    yield folder
+    return folder
 
 
 @pytest.fixture

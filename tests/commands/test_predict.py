@@ -93,7 +93,9 @@ def test_maps_are_made_only_where_they_are_shown(
     asked = []
     plain = Model.predict
     monkeypatch.setattr(
-        Model, "predict", lambda self, crops, *, maps=None: asked.append(maps) or plain(self, crops, maps=maps)
+        Model,
+        "predict",
+        lambda self, crops, *, maps=None: asked.append(maps) or plain(self, crops, maps=maps),
     )
     run("predict", pictures / "a.png", *words, "--device", "cpu")
     assert asked == [method]

@@ -171,9 +171,7 @@ def test_stored_outputs_give_the_same_records(
     assert records_of(capsys) == records
 
 
-def test_keys_of_version_0_1_are_still_there(
-    seeing: Path, faces: str, capsys: pytest.CaptureFixture[str]
-):
+def test_keys_of_version_0_1_are_still_there(seeing: Path, faces: str, capsys: pytest.CaptureFixture[str]):
     words = ["--backbone", "tiny", "--data", faces, "--json", *CPU]
     run("test", *words, "--without-twins", "--lift")
     record = records_of(capsys)["tiny"]

@@ -139,9 +139,7 @@ def test_what_always_holds_of_an_overlap(answers: list[list[int]]):
 def test_adjustment_by_hand():
     rows = np.zeros((3, 8))
     rows[0, :2], rows[1, :2], rows[2] = [0.9, 0.1], [0.6, 0.4], NAN  # means of the answers: .75 and .25
-    np.testing.assert_allclose(
-        metrics.adjusted(rows, 1.0)[:, :2], [[0.75, 0.25], [1 / 3, 2 / 3], [NAN, NAN]]
-    )
+    np.testing.assert_allclose(metrics.adjusted(rows, 1.0)[:, :2], [[0.75, 0.25], [1 / 3, 2 / 3], [NAN, NAN]])
     np.testing.assert_allclose(metrics.adjusted(rows, 0.0), rows)
     assert not metrics.adjusted(rows, 1.0)[:2, 2:].any()
 

@@ -155,8 +155,9 @@ def test_rare_emotions_are_boosted_and_nothing_else_changes():
     rated = replace(faces(), affect=np.zeros((5, 2), dtype=np.float32))
     card = toy_card(boost=(0.0,) * 7 + (50.0,))
     model = Model(card, lively_tiny())
-    plain, second = predict_dataset(model, rated), predict_dataset(
-        model, rated, setting_of(rated, boost_rare=True)
+    plain, second = (
+        predict_dataset(model, rated),
+        predict_dataset(model, rated, setting_of(rated, boost_rare=True)),
     )
     assert second.about.setting.boost_rare
     assert (second.probabilities.argmax(axis=1) == 7).all()

@@ -44,14 +44,13 @@ def three() -> list[Outputs]:
 
 
 def test_a_summary_holds_scores_costs_and_overlap(three: list[Outputs], tmp_path: Path):
-    one, two, far = three
     weighted = fitted_mean(three, fit_of(one=0.5, two=0.5))
     assert weighted is not None
     several = [*three, plain_mean(three), weighted]
     summary = summarise(several, COSTS, "fer-space test")
     models = summary["models"]
     assert list(models) == ["one", "two", "far", "ensemble", "weighted"]
-    assert models["one"]["accuracy"] == scores_of(one).accuracy
+    assert models["one"]["accuracy"] == scores_of(three[0]).accuracy
     assert np.sum(models["two"]["confusion"]) == models["two"]["n"] == 40
     assert summary["overlap"]["backbones"] == ["one", "two", "far"]
     # The fitted mean costs what its members cost; one of the plain mean's members is of unknown cost.
