@@ -67,6 +67,16 @@ class Drawing:
     choose_cells: ChooseCells
 
 
+@dataclass(frozen=True)
+class Legend:
+    """What maps show, and where colour counts, its scale from low to high as a CSS gradient."""
+
+    caption: str
+    low: str = ""
+    high: str = ""
+    ramp: str = ""
+
+
 def render(template: str, **values: Any) -> str:
     """Fill a template of `render/templates`.
 
@@ -199,7 +209,7 @@ def map_tile(reading: Reading, comparison: Comparison, drawing: Drawing, view: M
     return {"uri": data_uri(picture), "alternative": f"{title}: {words}", "note": note}
 
 
-def view_legend(view: MapView) -> dict[str, str]:
+def view_legend(view: MapView) -> Legend:
     """Say what the maps of a view show: a caption and, where colour counts, its scale."""
     subject = _SUBJECTS.get(view.target, view.target.capitalize())
     if view.versus:
@@ -208,20 +218,15 @@ def view_legend(view: MapView) -> dict[str, str]:
         caption = f"What speaks for {subject} rather than for {versus}"
         return difference_legend(caption, versus, short, view.opacity)
     if view.manner == "cells":
-        return {"caption": f"The {view.cells} clear patches speak most for {subject}"}
+        return Legend(f"The {view.cells} clear patches speak most for {subject}")
     if view.manner == "contours":
         lines = "a quarter, half and three quarters of full heat, the hotter the thicker"
-        return {"caption": f"The lines show what speaks for {subject}: {lines}"}
+        return Legend(f"The lines show what speaks for {subject}: {lines}")
     ramp = ramp_css(HEAT_RGB, view.opacity * np.linspace(0.0, 1.0, _STOPS))
-    return {
-        "caption": f"What speaks for {subject}",
-        "low": "ignored",
-        "high": "decisive",
-        "ramp": ramp,
-    }
+    return Legend(f"What speaks for {subject}", "ignored", "decisive", ramp)
 
 
-def difference_legend(caption: str, low: str, high: str, opacity: float = OPACITY) -> dict[str, str]:
+def difference_legend(caption: str, low: str, high: str, opacity: float = OPACITY) -> Legend:
     """Say what diverging maps show.
 
     Args:
@@ -231,7 +236,7 @@ def difference_legend(caption: str, low: str, high: str, opacity: float = OPACIT
         opacity: opacity of the ends, in [0, 1].
     """
     ramp = ramp_css(DIFFERENCE_RGB, opacity * np.abs(np.linspace(-1.0, 1.0, _STOPS)))
-    return {"caption": caption, "low": f"− {low}", "high": f"+ {high}", "ramp": ramp}
+    return Legend(caption, f"− {low}", f"+ {high}", ramp)
 
 
 def covered_html(covered: Covered, drawing: Drawing, view: MapView) -> str:

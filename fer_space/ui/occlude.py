@@ -232,8 +232,8 @@ class Occlude:
     ) -> Iterator[Shown]:
         """Cover the faces by something else."""
         kind = given(event, "kind")
-        if kind in OCCLUSIONS:
-            yield from self._cover(self._sessions.of(request), cover_of(str(kind), colour, opacity), view)
+        if isinstance(kind, str) and kind in OCCLUSIONS:
+            yield from self._cover(self._sessions.of(request), cover_of(kind, colour, opacity), view)
 
     def recolour(self, request: gr.Request, colour: str, opacity: float, *view: Any) -> Iterator[Shown]:
         """Cover the faces by the same in another colour; what was painted stays."""

@@ -47,7 +47,7 @@ def build_page(
         sensitivity: stands in for `engine.sensitivity` alike.
         examples: folder of example pictures with a manifest.json.
     """
-    runs = _runs(engine, compare or engine.compare, sensitivity or engine.sensitivity)
+    runs = runs_of(engine, compare or engine.compare, sensitivity or engine.sensitivity)
     cards = {name: engine.card(name) for name in engine.backbones}
     drawing = Drawing(
         {name: look_of(name, card) for name, card in cards.items()}, CIRCUMPLEX, attentive_cells
@@ -115,9 +115,16 @@ def look_of(name: str, card: Card) -> Look:
     )
 
 
-def _runs(
+def runs_of(
     engine: "Engine", compare: Callable[..., list[Comparison]], sensitivity: Callable[..., Any]
 ) -> Runs:
+    """What runs the models of an engine.
+
+    Args:
+        engine: finds the faces and knows the models' cards.
+        compare: `engine.compare`, or what stands in for it.
+        sensitivity: `engine.sensitivity`, or what stands in for it.
+    """
     weights: Mapping[str, float] = {name: engine.card(name).weight for name in engine.backbones}
     members = {name for name, weight in weights.items() if weight > 0.0}
 
