@@ -60,7 +60,7 @@ class ToyCard:
 class ToyEngine:
     """A plain picture has no face, a wide one two, a panorama forty, any other one; nearly all say happiness.
 
-    Only the face of a picture with one face has landmarks. Covered or painted, ViT-B/16 changes its mind.
+    Only the face of a picture with one face has landmarks. Covered, ViT-B/16 changes its mind.
     Asked for dlib it breaks in an unforeseen way; InsightFace is "not installed".
     """
 
@@ -93,7 +93,7 @@ class ToyEngine:
         found = self.detect(image_rgb, detector=detector) if faces is None else list(faces)
         names = self.backbones if backbones is None else tuple(backbones)
         shown = image_rgb if cover is None else cover.on_photo(image_rgb, found)
-        return [toy_comparison(shown, face, names, cover, hidden=faces is not None) for face in found]
+        return [toy_comparison(shown, face, names, cover, hidden=cover is not None) for face in found]
 
     def sensitivity(
         self, image_rgb: NDArray[np.uint8], face: Face, *, backbones: Sequence[str] | None = None

@@ -25,7 +25,7 @@ from fer_space.explain.library import METHODS
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.occlusion.cover import Cover
 from fer_space.registry import DEFAULT_DETECTOR, DETECTORS, file_name_of
-from fer_space.render import overlay
+from fer_space.render.overlays import overlay
 from fer_space.render.record import comparison_record, covered_record
 from fer_space.sources.files import read_source
 from fer_space.types import CONSENSUS, PREDICTED, Comparison, FaceCrop, Prediction

@@ -111,7 +111,8 @@ class Verdict:
     @property
     def text(self) -> str:
         """The whole verdict in one line, for screen readers, files and the terminal."""
-        sure = f"{percent(self.confidence)}{' sure' if not self.unsure else ', so they are not sure'}"
+        who = "it is" if self.kind == "one" else "they are"
+        sure = f"{percent(self.confidence)}{f', so {who} not sure' if self.unsure else ' sure'}"
         if self.kind == "split":
             return f"{self.tally}. {self.sentence}, {percent(self.confidence)}."
         return f"{self.headline}, {sure}. {self.sentence}."

@@ -6,6 +6,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fer_space.affect import CIRCUMPLEX
 from fer_space.errors import MissingDependencyError
@@ -30,6 +33,17 @@ if TYPE_CHECKING:
 # Uploads of programs are looked at every minute and deleted when they are five minutes old.
 DELETE_CACHE_S = (60, 300)
 WAITING_LINE = 64
+
+TITLE = "FER Space"
+LEAD = "What does a face show? Several expression models side by side, and where each of them looked."
+_PREVIEW = {
+    b'property="og:title" content="Gradio"': f'property="og:title" content="{TITLE}"'.encode(),
+    b'name="twitter:title" content="Gradio"': f'name="twitter:title" content="{TITLE}"'.encode(),
+    b'content="Click to try out the app!"': f'content="{LEAD}"'.encode(),
+    b'name="twitter:creator" content="@Gradio"': b'name="twitter:creator" content=""',
+    b"https://raw.githubusercontent.com/gradio-app/gradio/main/js/_website/src/lib/assets/img/"
+    b"header-image.jpg": b"",
+}
 
 
 def build_page(
@@ -57,7 +71,7 @@ def build_page(
     sessions = Sessions(opening.answer)
     swatches = swatches_of(opening.answer)
     robustness = html.robustness_html(robustness_rows(cards), drawing.looks)
-    page = gr.Blocks(title="FER Space", analytics_enabled=False, delete_cache=DELETE_CACHE_S)
+    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE_S)
     with page:
         gr.HTML(html.render("header", models=len(cards)), apply_default_css=False)
         with gr.Row(elem_classes="fer-page"):
@@ -96,8 +110,44 @@ def serving_options() -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "footer_links": ["api"],
+        "app_kwargs": {"middleware": [Middleware(Preview)]},
         "max_file_size": MAX_BYTES,
     }
+
+
+class Preview:
+    """Puts the page's own title where Gradio's template says “Gradio” to those who preview a link.
+
+    Args:
+        app: what serves the page.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; only the page itself is changed."""
+        if scope["type"] != "http" or scope["path"] != "/":
+            await self._app(scope, receive, send)
+            return
+        start: Message = {}
+        body = b""
+
+        async def rewritten(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                for old, new in _PREVIEW.items():
+                    body = body.replace(old, new)
+                headers = MutableHeaders(raw=start["headers"])
+                headers["content-length"] = str(len(body))
+                await send(start)
+                await send({"type": "http.response.body", "body": body})
+
+        await self._app(scope, receive, rewritten)
 
 
 def look_of(name: str, card: Card) -> Look:

@@ -184,7 +184,7 @@ def photo_view(session: Session, view: MapView, placing: Face | None = None) -> 
         session.selected,
         crops=[comparison.readings[0].crop if comparison else None for comparison in answer.comparisons],
         placing=placing if answer.problem == NO_FACE else None,
-        beyond=len(answer.rest),
+        beyond=len(answer.rest) if answer.done else 0,
     )
 
 

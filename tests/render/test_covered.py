@@ -5,15 +5,16 @@ import re
 import numpy as np
 import pytest
 
-from fer_space import render
-from fer_space.changes import Covered, Sensitivity
-from fer_space.render import Look, MapView
-from fer_space.render.look import bits, fold, signed_points
-from fer_space.render.words import movement_words
-from fer_space.types import Comparison, Face
+from fer_space.render import html
+from fer_space.render.html import Drawing
+from fer_space.render.overlays import MapView
+from fer_space.render.seam import Comparison, Covered, Sensitivity
+from fer_space.render.texts import Look, bits, covered_sentence, fold, movement_words, signed_points
+from fer_space.types import Face
 from tests.toys import TOY_SPECS, first_cells, toy_prediction, toy_reading
 
 LOOKS = {spec.name: Look(spec.title, spec.colour, 3_400_000) for spec in TOY_SPECS}
+DRAWING = Drawing(LOOKS, {}, first_cells)
 FACE = Face((10.0, 20.0, 60.0, 70.0), 0.9)
 NAMES = ("toy_lite", "toy_resnet", "toy_vit", "toy_dan")
 HAPPY, SAD = {"happiness": 0.9, "sadness": 0.1}, {"happiness": 0.1, "sadness": 0.9}
@@ -47,7 +48,7 @@ def _plain(html: str) -> str:
 )
 def test_the_sentence_about_a_cover(before, after, sentence: str) -> None:
     covered = Covered(_side(*before), _side(*after), "scarf")
-    assert _plain(render.covered_verdict_html(covered, LOOKS)) == sentence
+    assert " ".join(covered_sentence(covered, LOOKS)).replace("\u202f", " ") == sentence
 
 
 @pytest.mark.parametrize(
@@ -66,7 +67,7 @@ def test_a_movement_in_words(movement: tuple[float, float], words: str) -> None:
 def test_numbers_of_changes_are_short() -> None:
     assert [bits(b) for b in (0.0, 0.004, 0.413)] == [
         "0.00\u202fbits",
-        "&lt;0.01\u202fbits",
+        "<0.01\u202fbits",
         "0.41\u202fbits",
     ]
     assert [fold(b) for b in (0.0, 0.5, 1.0, 3.5, 12.0)] == [
@@ -81,51 +82,46 @@ def test_numbers_of_changes_are_short() -> None:
 
 def test_covered_cards_show_both_maps_and_where_the_bars_were() -> None:
     covered = Covered(_side(HAPPY, HAPPY), _side(HAPPY, SAD), "scarf")
-    html = render.covered_html(covered, LOOKS, MapView(), first_cells)
-    assert html.count("<article") == 2
-    assert html.count("<figcaption>Original") == html.count("<figcaption>Covered") == 2
-    assert html.count("kept</span>") == html.count("changed</span>") == 1
-    assert '<s style="left:90.0%"></s>' in html
-    assert 'aria-valuetext="10\u202f%, was 90\u202f%"' in html
-    assert html.count("fer-ramp") == 1
+    drawn = html.covered_html(covered, DRAWING, MapView())
+    assert drawn.count("<article") == 2
+    assert drawn.count("<figcaption>Original") == drawn.count("<figcaption>Covered") == 2
+    assert drawn.count("kept</span>") == drawn.count("changed</span>") == 1
+    assert '<s style="left:90.0%"></s>' in drawn
+    assert 'aria-valuetext="10\u202f%, was 90\u202f%"' in drawn
+    assert drawn.count("fer-ramp") == 1
 
 
-def test_arrows_lead_from_before_to_after() -> None:
+def test_an_arrow_leads_from_before_to_after() -> None:
     covered = Covered(
         _side(HAPPY, valence=0.5, arousal=0.0), _side(HAPPY, valence=-0.5, arousal=0.0), "scarf"
     )
-    html = render.movement_html(covered, LOOKS, {})
-    assert html.count('class="fer-arrow"') == 1
-    assert "valence +0.50 to −0.50" in html
-    assert "<td>+0.50 → −0.50</td>" in html
+    drawn = html.covered_html(covered, DRAWING, MapView())
+    assert drawn.count('class="fer-arrow"') == 1
+    assert "Valence +0.50 to −0.50" in drawn
     still = Covered(covered.before, covered.before, "scarf")
-    assert "fer-arrow" not in render.movement_html(still, LOOKS, {})
+    assert "fer-arrow" not in html.covered_html(still, DRAWING, MapView())
 
 
 def test_robustness_shows_changes_against_the_free_face_and_dashes() -> None:
-    rows = [
-        ("toy_lite", {"Free face": {"accuracy": 0.86, "macro_f1": 0.7}, "Scarf": {"accuracy": 0.5}}),
-        ("toy_dan", {"Free face": {"accuracy": 0.8, "macro_f1": 0.6}}),
-    ]
-    html = render.robustness_html(rows, LOOKS)
-    assert re.findall(r'<th scope="col">([^<]+)', html) == ["Model", "Score", "Free face", "Scarf"]
-    assert "<td>50.0\u202f%<small>−36.0</small></td>" in html
-    assert html.count("not measured") == 3
+    rows = [("toy_lite", {"Free face": 0.86, "Scarf": 0.5}), ("toy_dan", {"Free face": 0.8})]
+    drawn = html.robustness_html(rows, LOOKS)
+    assert re.findall(r'<th scope="col">([^<]+)', drawn) == ["Model", "Free face", "Scarf"]
+    assert "<td>50.0<small>−36.0</small></td>" in drawn
+    assert drawn.count("not measured") == 1
+    assert html.robustness_html([], LOOKS) == ""
 
 
 def test_sensitivity_is_on_one_scale() -> None:
-    weak, strong = (np.zeros((9, 9), np.float32) for _ in range(2))
+    weak, strong, flat = (np.zeros((9, 9), np.float32) for _ in range(3))
     weak[0, 0], strong[8, 8] = 1.0, 3.0
-    measured = [Sensitivity("toy_lite", "happiness", weak), Sensitivity("toy_dan", "sadness", strong)]
-    crops = {name: np.full((60, 60, 3), 120, np.uint8) for name in ("toy_lite", "toy_dan")}
-    html = render.sensitivity_html(measured, crops, LOOKS)
-    assert html.count("<article") == 2
-    assert "fall 8-fold" in html
-    assert "Its odds fall up to 2-fold" in html
-    assert html.count("fer-ramp") == 1
-
-
-def test_nothing_matters_is_said() -> None:
-    flat = [Sensitivity("toy_lite", "happiness", np.zeros((9, 9), np.float32))]
-    html = render.sensitivity_html(flat, {"toy_lite": np.full((60, 60, 3), 120, np.uint8)}, LOOKS)
-    assert "No covered part lowers its odds" in html
+    measured = [
+        Sensitivity(name, "happiness", worth)
+        for name, worth in (("toy_lite", weak), ("toy_dan", strong), ("toy_vit", flat))
+    ]
+    crops = {s.backbone: np.full((60, 60, 3), 120, np.uint8) for s in measured}
+    drawn = html.sensitivity_html(measured, crops, DRAWING)
+    assert drawn.count("<article") == 3
+    assert "fall 8-fold" in drawn
+    assert "Its odds fall up to 2-fold" in drawn
+    assert "No covered part lowers its odds" in drawn
+    assert drawn.count("fer-ramp") == 1

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fer_space.render import cells_overlay, contour_overlay, difference_overlay, overlay
-from fer_space.render.palettes import DIFFERENCE_RGB, HEAT_RGB
+from fer_space.render.colours import DIFFERENCE_RGB, HEAT_RGB
+from fer_space.render.overlays import cells_overlay, contour_overlay, difference_overlay, overlay
 
 GREY = np.full((60, 60, 3), 120, np.uint8)
 

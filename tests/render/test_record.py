@@ -1,13 +1,15 @@
 """The JSON record is complete, plain, and the same however it is asked for."""
 
+import csv
 import json
+from io import StringIO
 
 import numpy as np
 import pytest
 
-from fer_space.changes import Covered
-from fer_space.render.record import comparison_record, covered_record
-from fer_space.types import Comparison, Face
+from fer_space.render.record import comparison_csv, comparison_record, covered_record
+from fer_space.render.seam import Comparison, Covered
+from fer_space.types import Face
 from tests.toys import toy_prediction, toy_reading
 
 SURE = {"neutral": 0.1, "happiness": 0.9}
@@ -54,6 +56,8 @@ def test_consensus_is_the_mean_with_its_spread() -> None:
     assert sum(consensus["probabilities"].values()) == pytest.approx(1.0)
     assert consensus["agreement"] == 0.5
     assert 0.0 < consensus["disagreement_bits"] < 1.0
+    assert consensus["rule"] == "mean"
+    assert consensus["votes"] == {"happiness": 1, "neutral": 1}
 
 
 def test_no_face_is_an_empty_list() -> None:
@@ -84,3 +88,13 @@ def test_covered_record_says_what_changes() -> None:
 def _covered() -> Comparison:
     moved = toy_prediction({"neutral": 0.9, "happiness": 0.1}, "a", valence=-0.2)
     return Comparison(_comparison().face, (toy_reading(moved), toy_reading(toy_prediction(UNSURE, "b"))))
+
+
+def test_a_table_has_a_row_a_model_and_one_for_all_together() -> None:
+    rows = list(csv.DictReader(StringIO(comparison_csv("photo.jpg", [_comparison(), _comparison()]))))
+    assert [(row["face"], row["model"]) for row in rows] == [
+        (face, model) for face in "12" for model in ("a", "b", "all together (mean)")
+    ]
+    assert rows[0]["happiness"] == "0.9"
+    assert rows[0]["contempt"] == ""
+    assert rows[2]["label"] == "happiness"

@@ -32,7 +32,9 @@ def data_url(data: bytes, kind: str = "image/png") -> str:
     return f"data:{kind};base64,{b64encode(data).decode()}"
 
 
-def strokes_uri(size_hw: tuple[int, int], where: tuple[slice, slice], colour_rgb: tuple[int, int, int]) -> str:
+def strokes_uri(
+    size_hw: tuple[int, int], where: tuple[slice, slice], colour_rgb: tuple[int, int, int]
+) -> str:
     """What the easel sends: a clear PNG with a rectangle painted on it."""
     layer = np.zeros((*size_hw, 4), np.uint8)
     layer[where] = (*colour_rgb[::-1], 255)

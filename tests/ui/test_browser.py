@@ -1,5 +1,7 @@
 """The page as a visitor meets it, in headless Chromium, over the toy engine."""
 
+import time
+
 import cv2
 import numpy as np
 import pytest
@@ -85,7 +87,10 @@ def test_a_snapshot_from_the_camera_is_read(visit) -> None:
 def test_a_denied_camera_says_so(visit) -> None:
     here = visit()
     here.page.evaluate(
-        "navigator.mediaDevices.getUserMedia = () => Promise.reject(new DOMException('', 'NotAllowedError'))"
+        """() => {
+          const denied = new DOMException('', 'NotAllowedError');
+          navigator.mediaDevices.getUserMedia = async () => { throw denied; };
+        }"""
     )
     here.page.get_by_role("button", name="Use my camera").click()
     expect(here.alert).to_contain_text("The camera was not allowed")
@@ -94,7 +99,12 @@ def test_a_denied_camera_says_so(visit) -> None:
 def test_the_last_of_quick_clicks_wins(visit, served: Served, request: pytest.FixtureRequest) -> None:
     _slow(served, request, 0.08)
     here = visit()
-    for name in ("Portrait of Commodore", "The two portraits", "Portrait of the astronaut", "The two portraits"):
+    for name in (
+        "Portrait of Commodore",
+        "The two portraits",
+        "Portrait of the astronaut",
+        "The two portraits",
+    ):
         here.example(name)
     expect(here.verdict).to_contain_text("Face 2 of 2")
     expect(here.rows).to_have_count(ALL)
@@ -139,10 +149,9 @@ def test_a_closed_page_stops_its_work(visit, served: Served, request: pytest.Fix
     here.example("The two portraits")
     expect(here.rows.first).to_be_visible()
     here.page.close()
-    here.page.context.browser.contexts[0].pages  # noqa: B018  lets the closing go out
-    _wait(1.0)
+    time.sleep(1.0)
     calls = served.engine.calls
-    _wait(1.2)
+    time.sleep(1.2)
     assert served.engine.calls == calls
 
 
@@ -369,11 +378,7 @@ def test_nothing_of_a_visitor_is_written_to_disk(visit, served: Served) -> None:
 def test_the_language_is_english_and_links_have_a_preview(visit) -> None:
     here = visit()
     assert here.page.evaluate("document.documentElement.lang") == "en"
-    titles = here.page.evaluate("[...document.querySelectorAll('meta[property=\"og:title\"]')].map(m => m.content)")
+    titles = here.page.evaluate(
+        "[...document.querySelectorAll('meta[property=\"og:title\"]')].map(m => m.content)"
+    )
     assert set(titles) == {"FER Space"}
-
-
-def _wait(seconds: float) -> None:
-    import time
-
-    time.sleep(seconds)

@@ -13,7 +13,7 @@ from fer_space.errors import InputError, MissingDependencyError
 from fer_space.registry import DETECTORS
 from fer_space.ui.events import per_cent, sentence_of
 from fer_space.ui.page import build_page, look_of
-from fer_space.ui.session import NO_FACE, NO_MODEL, UNFORESEEN
+from fer_space.ui.session import NO_MODEL, UNFORESEEN
 from fer_space.ui.sidebar import load_examples
 from fer_space.weights import Card
 from tests.toys import MISSING, ToyEngine
@@ -148,7 +148,9 @@ def test_problems_are_sentences_and_can_be_undone(desk: Desk, options: dict[str,
     assert desk.answer.count("<tr data-model") == 2
 
 
-@pytest.mark.parametrize("data", [b"hello", _example("astronaut.jpg")[:900], b""], ids=["text", "cut", "empty"])
+@pytest.mark.parametrize(
+    "data", [b"hello", _example("astronaut.jpg")[:900], b""], ids=["text", "cut", "empty"]
+)
 def test_a_bad_file_is_a_sentence(desk: Desk, data: bytes) -> None:
     desk.upload(data)
     assert 'role="alert"' in desk.answer

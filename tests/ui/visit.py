@@ -103,7 +103,8 @@ def fits(page: Page) -> bool:
     """Whether nothing is wider than the window: neither the page nor a part that something cuts off."""
     return page.evaluate(
         """document.documentElement.scrollWidth <= window.innerWidth
-        && [...document.querySelectorAll('.fer-card, .fer-scroll, .fer-hero, .fer-panel, .fer-stage, .fer-strip')]
+        && ['card', 'scroll', 'hero', 'panel', 'stage', 'strip']
+        .flatMap(name => [...document.querySelectorAll('.fer-' + name)])
         .every(part => part.getBoundingClientRect().right <= window.innerWidth)"""
     )
 
@@ -133,7 +134,7 @@ PALE_WORDS_JS = """() => {
     }
     return [255, 255, 255];
   };
-  const own = '[class*=fer-] :is(h1, h2, h3, p, strong, span, b, th, td, small, dt, dd, li, text), .fer-verdict';
+  const own = '[class*=fer-] :is(h1, h2, h3, p, strong, span, b, th, td, small, dt, dd, li, text)';
   return [...document.querySelectorAll(own)].filter(n => n.textContent.trim()).map(n => {
     const style = getComputedStyle(n), svg = n.tagName === 'text';
     const behind = ground(n);
