@@ -24,11 +24,11 @@ from fer_space.ui.page import build_page, serving_options  # noqa: E402
 engine = Engine()
 engine.preload()  # now, so that the first visitor does not wait, and because ZeroGPU wants it so
 # On ZeroGPU hardware a GPU is lent for the length of one call; everywhere else this changes nothing.
-compare = spaces.GPU(duration=15)(engine.compare)
+stream = spaces.GPU(duration=15)(engine.stream)
 sensitivity = spaces.GPU(duration=15)(engine.sensitivity)
 demo = build_page(
     engine,
-    compare=compare,
+    stream=stream,
     sensitivity=sensitivity,
     examples=Path(__file__).resolve().parent / "examples",
 )

@@ -12,12 +12,13 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from numpy.typing import NDArray
 
+from fer_space.comparison import CONSENSUS, PREDICTED, Comparison, Covered
 from fer_space.emotions import EMOTIONS
+from fer_space.explain.sensitivity import Sensitivity
 from fer_space.render import texts
 from fer_space.render.circumplex import anchors_of, arrow_path, spot_of
 from fer_space.render.colours import DIFFERENCE_RGB, EMOTION_COLOURS, HEAT_RGB, OPACITY, ramp_css
 from fer_space.render.overlays import ChooseCells, MapView, data_uri, difference_overlay, draw_map, shrink
-from fer_space.render.seam import CONSENSUS, PREDICTED, Comparison, Covered, Sensitivity, together
 from fer_space.render.texts import Looks, verdict_of
 from fer_space.types import Face, FaceCrop, Prediction, Reading
 
@@ -170,7 +171,7 @@ def answer_html(
         "answer",
         comparison=comparison,
         verdict=verdict_of(comparison),
-        together=together(comparison),
+        together=comparison.together,
         looks=drawing.looks,
         tiles=[
             map_tile(reading, comparison, drawing, view) | {"face": data_uri(crop)}
@@ -379,7 +380,7 @@ def _plane(predictions: Sequence[Prediction], drawing: Drawing) -> dict[str, Any
 
 def _distances(comparison: Comparison) -> dict[str, float]:
     """By model, how far its answer is from that of all together: half the sum of absolute differences."""
-    shares = together(comparison)
+    shares = comparison.together
     return {
         p.backbone: sum(abs(p.probabilities.get(e, 0.0) - shares.get(e, 0.0)) for e in EMOTIONS) / 2
         for p in comparison.predictions

@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.comparison import PREDICTED, Comparison
 from fer_space.render.colours import DIFFERENCE_RGB, HEAT_RGB, OPACITY
-from fer_space.render.seam import PREDICTED, Comparison
 from fer_space.types import Reading
 
 Image = NDArray[np.uint8]

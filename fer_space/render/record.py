@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from io import StringIO
 from typing import Any
 
+from fer_space.comparison import Change, Comparison, Covered
 from fer_space.emotions import EMOTIONS
-from fer_space.render.seam import Change, Comparison, Covered, rule, together
 from fer_space.render.texts import verdict_of
 from fer_space.types import Explanation, Face, Prediction, Reading
 
@@ -60,14 +60,14 @@ def comparison_csv(source: str, comparisons: Sequence[Comparison]) -> str:
     writer.writerow(("source", "face", *box, "model", "label", *EMOTIONS, "valence", "arousal"))
     for number, comparison in enumerate(comparisons, start=1):
         place = (source, number, *(round(edge, 1) for edge in comparison.face.box_xyxy))
-        shares = together(comparison)
+        shares = comparison.together
         for p in comparison.predictions:
             columns = _columns(p.probabilities)
             writer.writerow((*place, p.backbone, p.label, *columns, round(p.valence, 4), round(p.arousal, 4)))
         writer.writerow(
             (
                 *place,
-                f"all together ({rule(comparison)})",
+                f"all together ({comparison.rule})",
                 verdict_of(comparison).emotion,
                 *_columns(shares),
                 "",
@@ -130,10 +130,10 @@ def _answers(comparison: Comparison) -> dict[str, Any]:
         "backbones": {p.backbone: _prediction(p) for p in comparison.predictions},
         "consensus": {
             "label": verdict.emotion,
-            "probabilities": together(comparison),
-            "agreement": votes.get(verdict.emotion, 0) / verdict.models,
+            "probabilities": comparison.together,
+            "agreement": comparison.agreement,
             "disagreement_bits": comparison.disagreement,
-            "rule": rule(comparison),
+            "rule": comparison.rule,
             "votes": votes,
         },
     }

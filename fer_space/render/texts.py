@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from fer_space.comparison import Change, Comparison, Covered
 from fer_space.render.colours import ink_on
-from fer_space.render.seam import Change, Comparison, Covered, rule, together
 from fer_space.types import Prediction
 
 NARROW_SPACE = "\u202f"
@@ -120,8 +120,7 @@ class Verdict:
 
 def verdict_of(comparison: Comparison) -> Verdict:
     """Sum up what all models say of one face."""
-    shares = together(comparison)
-    emotion = max(shares, key=shares.__getitem__)
+    shares, emotion = comparison.together, comparison.consensus
     by_emotion: dict[str, list[str]] = {}
     for prediction in comparison.predictions:
         by_emotion.setdefault(prediction.label, []).append(prediction.backbone)
@@ -135,7 +134,7 @@ def verdict_of(comparison: Comparison) -> Verdict:
         kind = "split"
     elif len(votes) == 1:
         kind = "all"
-    return Verdict(emotion, shares[emotion], votes, kind, _RULES[rule(comparison)])
+    return Verdict(emotion, shares[emotion], votes, kind, _RULES[comparison.rule])
 
 
 def covered_sentence(covered: Covered, looks: Looks) -> tuple[str, str]:

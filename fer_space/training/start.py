@@ -7,9 +7,10 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from fer_space.backbones.base import Backbone
+from fer_space.backbones.norms import restore_norms
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
 from fer_space.registry import BackboneSpec, backbone_spec
@@ -25,6 +26,7 @@ BODY = "body."
 GROWN = "grown:"
 MATCHING = "matching:"
 OFFICIAL = "official:"
+FACES = ("hse:", "dlib:")  # face-recognition networks, as their npm packages hold them
 
 
 def input_size(config: TrainConfig) -> int:
@@ -42,11 +44,23 @@ def empty_network(config: TrainConfig) -> Backbone:
     return backbone_spec(config.backbone).build(len(EMOTIONS), config.affect_weight > 0)
 
 
-def start_network(config: TrainConfig) -> Backbone:
-    """The network before its first step, the same for equal configs."""
+def start_network(config: TrainConfig, faces: Tensor | None = None) -> Backbone:
+    """The network before its first step, the same for equal configs.
+
+    Args:
+        config: of the run.
+        faces: normalised float (N, 3, S, S), a few hundred training faces, for starts whose batch norms were
+            folded (`FACES`); None leaves those norms without statistics, good for checking `init` alone.
+    """
     torch.manual_seed(config.seed)
     backbone = empty_network(config)
     initialise(backbone, backbone_spec(config.backbone), config.init)
+    if config.dropout >= 0.0:
+        for module in backbone.head.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = config.dropout
+    if faces is not None and config.init.startswith(FACES):
+        restore_norms(backbone, faces)
     if config.freeze == "backbone":
         backbone.body.requires_grad_(False)
     return backbone
@@ -63,6 +77,9 @@ def initialise(backbone: Backbone, spec: BackboneSpec, init: str) -> None:
         spec.load_imagenet(backbone)
     elif init.startswith(OFFICIAL):
         spec.load_official(backbone, Path(init.removeprefix(OFFICIAL)))
+    elif init.startswith(FACES):
+        kind, _, folder = init.partition(":")
+        spec.load_faces(backbone, kind, Path(folder))
     elif init != "none":
         try:
             backbone.load_state_dict(_given(backbone.state_dict(), init))
@@ -98,14 +115,15 @@ def _matching(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[
     return same
 
 
-def guide_for(config: TrainConfig) -> Guide | None:
-    """The trained backbone that the mix of a config follows; None where it follows none.
+def guide_for(config: TrainConfig, device: torch.device) -> Guide | None:
+    """The trained backbone that the mix of a config follows, on `device`; None where it follows none.
 
     Raises WeightsError when its weights are not here.
     """
     if config.mix == "none" or MIXES[config.mix]().needs != "guide":
         return None
-    return load_guide(config.guide)
+    guide = load_guide(config.guide)
+    return Guide(guide.network.to(device), guide.preprocess)
 
 
 def load_guide(name: str) -> Guide:
@@ -118,7 +136,7 @@ def teaching_for(config: TrainConfig, device: torch.device) -> Teaching | None:
     """The teachers of a config on `device`; None where it names none; raises like `load_teachers`."""
     if not config.teachers:
         return None
-    return Teaching(load_teachers(config.teachers, device), config.teacher_share)
+    return Teaching(load_teachers(config.teachers, device), config.teacher_share, config.precision)
 
 
 def open_run(config: TrainConfig, out: Path, *, resume: bool) -> None:

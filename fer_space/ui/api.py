@@ -5,13 +5,13 @@ from typing import Any
 
 import gradio as gr
 
+from fer_space.comparison import CONSENSUS, PREDICTED, Comparison, pair
+from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError, UnknownNameError
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.occlusion.cover import Cover
-from fer_space.registry import DEFAULT_DETECTOR, DETECTORS
 from fer_space.render.record import comparison_record, covered_record
-from fer_space.render.seam import CONSENSUS, PREDICTED, Comparison, covered_faces
 from fer_space.types import Face
 from fer_space.ui.events import sentence_of, uploaded_bytes
 from fer_space.ui.session import NO_MODEL, Image, Options, Runs
@@ -81,8 +81,7 @@ def read_all(
     if not faces:
         return []
     columns = [readings for _, readings in runs.steps(image, options, faces, cover)]
-    rows = zip(*columns, strict=True)
-    return [runs.combine(face, row) for face, row in zip(faces, rows, strict=True)]
+    return runs.together(faces, columns)
 
 
 def _options(backbones: object, detector: object, lift: object) -> Options:
@@ -114,4 +113,4 @@ def _record(
     if occlude == FREE:
         return comparison_record("upload", size_wh, free, target)
     hidden = read_all(runs, picture, options, faces, Cover(occlude))
-    return covered_record("upload", size_wh, covered_faces(free, hidden, occlude), target)
+    return covered_record("upload", size_wh, pair(free, hidden, occlude), target)

@@ -6,12 +6,12 @@ from typing import Any
 
 import gradio as gr
 
+from fer_space.comparison import CONSENSUS, PREDICTED
 from fer_space.emotions import EMOTIONS
 from fer_space.render import html
 from fer_space.render.colours import OPACITY
 from fer_space.render.html import Drawing
 from fer_space.render.overlays import MapView
-from fer_space.render.seam import CONSENSUS, PREDICTED
 from fer_space.types import Face
 from fer_space.ui.events import MODELS, QUICK, QUIET, given, inline_bytes, per_cent, sentence_of
 from fer_space.ui.session import (

@@ -13,19 +13,19 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as Pillow
 
+from fer_space.card import Card
+from fer_space.comparison import Comparison, Covered, pair
 from fer_space.occlusion import CROP_ONLY, OCCLUSIONS
 from fer_space.occlusion.cover import Cover
 from fer_space.render import html
 from fer_space.render.html import Drawing, Window
 from fer_space.render.overlays import data_uri, shrink
-from fer_space.render.seam import Comparison, Covered, covered_faces
-from fer_space.types import Face, Reading
+from fer_space.types import Reading
 from fer_space.ui.compare import Tab, view_of
 from fer_space.ui.events import MODELS, QUIET, given, inline_bytes, sentence_of
-from fer_space.ui.session import Answer, Coverage, Image, Picture, Runs, Session, Sessions
+from fer_space.ui.session import Answer, Coverage, Image, Runs, Session, Sessions
 from fer_space.ui.sidebar import status_view
-from fer_space.vision.imaging import decode_image, resize, warp
-from fer_space.weights import Card, robustness_of
+from fer_space.vision.imaging import decode_image, resize
 
 PAINTED = "painted"
 OWN_COLOUR = "own"
@@ -84,8 +84,8 @@ def swatches_of(opening: Answer) -> list[Swatch]:
     swatches = []
     for name, spec in OCCLUSIONS.items():
         image = np.full((_SWATCH, _SWATCH, 3), 150, np.uint8)
-        if face is not None and opening.picture is not None:
-            image = _covered_crop(Cover(name), opening.picture, face)
+        if face is not None:
+            image = _covered_crop(Cover(name), face)
         swatches.append(Swatch(name, spec.title, data_uri(shrink(image, _SWATCH), 76)))
     return swatches
 
@@ -149,9 +149,9 @@ def robustness_rows(cards: Mapping[str, Card]) -> list[tuple[str, dict[str, floa
     titles = {None: _FREE} | {name: occlusion.title for name, occlusion in OCCLUSIONS.items()}
     rows = []
     for name, card in cards.items():
-        measured = robustness_of(card.results, OCCLUSIONS)
+        measured = card.under_occlusion(list(OCCLUSIONS))
         if None in measured and len(measured) > 1:
-            rows.append((name, {titles[cover]: scores["accuracy"] for cover, scores in measured.items()}))
+            rows.append((name, {titles[cover]: scores.accuracy for cover, scores in measured.items()}))
     return rows
 
 
@@ -324,14 +324,13 @@ class Occlude:
                 if session.cover_job is not job or session.answer is not answer:
                     return
                 yield self._progress(session, view, len(columns), total)
-            rows = zip(*columns, strict=True)
-            after = [self._runs.combine(face, row) for face, row in zip(answer.faces, rows, strict=True)]
+            after = self._runs.together(answer.faces, columns)
         except Exception as error:
             session.cover_job = None
             yield self._show(session, view, note=sentence_of(error))
             return
         kind = cover.kind if cover else PAINTED
-        covered = tuple(covered_faces(answer.read, after, kind))
+        covered = tuple(pair(answer.read, after, kind))
         slid, slid_face = session.coverage.slid, session.coverage.slid_face
         session.coverage = Coverage(answer, cover, covered, photo, slid, slid_face)
         yield self._show(session, view)
@@ -449,10 +448,6 @@ def _crops(comparison: Comparison | None) -> dict[str, Image]:
     return {reading.prediction.backbone: reading.crop.image_rgb for reading in comparison.readings}
 
 
-def _covered_crop(cover: Cover, picture: Picture, comparison: Comparison) -> Image:
+def _covered_crop(cover: Cover, comparison: Comparison) -> Image:
     """The crop of a face as the first model gets it when it is covered."""
-    face: Face = comparison.face
-    crop = comparison.readings[0].crop
-    photo = cover.on_photo(picture.decode(), [face])
-    size = crop.image_rgb.shape[0]
-    return cover.on_crop(replace(crop, image_rgb=warp(photo, crop.photo_to_crop, size)), face).image_rgb
+    return cover.on_crop(comparison.readings[0].crop, comparison.face).image_rgb

@@ -1,6 +1,6 @@
 """The page as a whole: header, column, tabs, the endpoint for programs, and how it is served."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,22 +10,21 @@ from starlette.datastructures import MutableHeaders
 from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from fer_space.affect import CIRCUMPLEX
+from fer_space.card import FERPLUS_TEST, Card
+from fer_space.detectors.specs import DETECTORS
+from fer_space.distributions import CIRCUMPLEX
 from fer_space.errors import MissingDependencyError
 from fer_space.explain.library import attentive_cells
-from fer_space.registry import DETECTORS, look_up
+from fer_space.registry import ModelSource
 from fer_space.render import html
 from fer_space.render.html import Drawing
-from fer_space.render.seam import Comparison
 from fer_space.render.texts import Look
-from fer_space.types import Face, Reading
 from fer_space.ui.api import predict_endpoint
 from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
 from fer_space.ui.occlude import Occlude, lay_out_occlude, robustness_rows, swatches_of
 from fer_space.ui.session import Answer, Options, Picture, Runs, Session, Sessions, read_picture
 from fer_space.ui.sidebar import Example, lay_out_sidebar, load_examples
 from fer_space.vision.imaging import MAX_BYTES
-from fer_space.weights import Card, setting_of
 
 if TYPE_CHECKING:
     from fer_space.engine import Engine
@@ -49,22 +48,23 @@ _PREVIEW = {
 def build_page(
     engine: "Engine",
     *,
-    compare: Callable[..., list[Comparison]] | None = None,
-    sensitivity: Callable[..., Iterator[Any]] | None = None,
+    stream: Callable[..., Any] | None = None,
+    sensitivity: Callable[..., Any] | None = None,
     examples: Path | None = None,
 ) -> gr.Blocks:
     """Build the page over an engine; the first example is read now, so that the page opens on an answer.
 
     Args:
         engine: what reads the faces.
-        compare: stands in for `engine.compare`, for example with a GPU lent around each call.
+        stream: stands in for `engine.stream`, for example with a GPU lent around each call.
         sensitivity: stands in for `engine.sensitivity` alike.
         examples: folder of example pictures with a manifest.json.
     """
-    runs = runs_of(engine, compare or engine.compare, sensitivity or engine.sensitivity)
-    cards = {name: engine.card(name) for name in engine.backbones}
+    runs = Runs(stream or engine.stream, engine.detect, sensitivity or engine.sensitivity, engine.together)
+    sources = engine.registry.present()
+    cards = {name: source.card() for name, source in sources.items()}
     drawing = Drawing(
-        {name: look_of(name, card) for name, card in cards.items()}, CIRCUMPLEX, attentive_cells
+        {name: look_of(source) for name, source in sources.items()}, CIRCUMPLEX, attentive_cells
     )
     pictures = load_examples(examples) if examples else ()
     opening = open_session(runs, pictures, tuple(cards))
@@ -150,47 +150,23 @@ class Preview:
         await self._app(scope, receive, rewritten)
 
 
-def look_of(name: str, card: Card) -> Look:
+def look_of(source: ModelSource) -> Look:
     """How a model is shown, and how often it is right at its two operating points."""
-    settings = (setting_of("ferplus", "test", lift=lift) for lift in (False, True))
-    plain, boosted = (card.results.get(setting, {}).get("accuracy") for setting in settings)
+    card = source.card()
     return Look(
-        title=card.title,
-        colour=look_up(name).colour,
+        title=source.title,
+        colour=source.colour,
         parameters=card.parameters,
-        accuracy=plain,
-        boosted=boosted,
+        accuracy=_accuracy(card, boost_rare=False),
+        boosted=_accuracy(card, boost_rare=True),
         licence=card.licence,
         data=card.data,
     )
 
 
-def runs_of(
-    engine: "Engine", compare: Callable[..., list[Comparison]], sensitivity: Callable[..., Any]
-) -> Runs:
-    """What runs the models of an engine.
-
-    Args:
-        engine: finds the faces and knows the models' cards.
-        compare: `engine.compare`, or what stands in for it.
-        sensitivity: `engine.sensitivity`, or what stands in for it.
-    """
-    weights: Mapping[str, float] = {name: engine.card(name).weight for name in engine.backbones}
-    members = {name for name, weight in weights.items() if weight > 0.0}
-
-    def stream(
-        image: Any, *, backbones: Sequence[str], boost_rare: bool, **rest: Any
-    ) -> Iterator[tuple[str, list[Reading]]]:
-        for name in backbones:
-            column = compare(image, backbones=[name], lift=boost_rare, **rest)
-            yield name, [comparison.readings[0] for comparison in column]
-
-    def combine(face: Face, readings: Sequence[Reading]) -> Comparison:
-        names = [reading.prediction.backbone for reading in readings]
-        fitted = members and members <= set(names)
-        return Comparison(face, tuple(readings), tuple(weights[name] for name in names) if fitted else ())
-
-    return Runs(stream, engine.detect, sensitivity, combine)
+def _accuracy(card: Card, *, boost_rare: bool) -> float | None:
+    measured = card.measured(FERPLUS_TEST.model_copy(update={"boost_rare": boost_rare}))
+    return None if measured is None else measured.scores.accuracy
 
 
 def _missing_detectors() -> dict[str, str]:

@@ -16,12 +16,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.comparison import Comparison, Covered
+from fer_space.detectors.specs import DEFAULT_DETECTOR
 from fer_space.errors import FerSpaceError
 from fer_space.explain.gradcam import METHOD
+from fer_space.explain.sensitivity import Sensitivity
 from fer_space.occlusion.cover import Cover
-from fer_space.registry import DEFAULT_DETECTOR
 from fer_space.render.overlays import data_uri, shrink
-from fer_space.render.seam import Comparison, Covered, Sensitivity
 from fer_space.types import Face, Reading
 from fer_space.vision.imaging import decode_image
 
@@ -327,17 +328,17 @@ class Runs:
     """What runs models, each behind a turn.
 
     Attributes:
-        stream: (image, faces=, backbones=, cover=, method=, boost_rare=) to (name, readings) model by model.
+        stream: `Engine.stream`.
         detect: `Engine.detect`.
         sensitivity: `Engine.sensitivity`.
-        combine: (face, readings) to what all say together.
+        together: `Engine.together`.
         turns: who may run now.
     """
 
     stream: Callable[..., Iterator[tuple[str, Sequence[Reading]]]]
     detect: Callable[..., list[Face]]
     sensitivity: Callable[..., Iterator[Sensitivity]]
-    combine: Callable[[Face, Sequence[Reading]], Comparison]
+    together: Callable[[Sequence[Face], Sequence[Sequence[Reading]]], list[Comparison]]
     turns: Turns = field(default_factory=Turns)
 
     def find(self, image: Image, detector: str) -> list[Face]:
@@ -349,7 +350,7 @@ class Runs:
         """Read faces model by model, each step in its turn: yields (name, readings)."""
         stream = self.stream(
             image,
-            faces=faces,
+            faces,
             backbones=options.backbones,
             cover=cover,
             method=options.method,
@@ -449,8 +450,8 @@ def _read_faces(runs: Runs, answer: Answer, image: Image, todo: Sequence[Face]) 
         for _, readings in runs.steps(image, answer.options, part):
             columns.append(readings)
             comparisons = list(answer.comparisons)
-            for face, row in zip(part, zip(*columns, strict=True), strict=True):
-                comparisons[answer.faces.index(face)] = runs.combine(face, row)
+            for comparison in runs.together(part, columns):
+                comparisons[answer.faces.index(comparison.face)] = comparison
             finished = start + SLICE >= len(todo) and len(columns) == models
             answer = replace(
                 answer,

@@ -8,9 +8,9 @@ from typing import Any
 
 import gradio as gr
 
+from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
 from fer_space.errors import FerSpaceError
 from fer_space.explain.library import METHODS
-from fer_space.registry import DEFAULT_DETECTOR, DETECTORS
 from fer_space.render import html
 from fer_space.render.overlays import MapView, contour_overlay, data_uri, overlay, shrink
 from fer_space.render.texts import Looks, verdict_of

@@ -10,13 +10,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fer_space.comparison import Comparison
 from fer_space.emotions import EMOTIONS
 from fer_space.render import html
 from fer_space.render.circumplex import spot_of
 from fer_space.render.colours import EMOTION_COLOURS, ink_on
 from fer_space.render.html import Drawing
 from fer_space.render.overlays import MapView, data_uri, shrink
-from fer_space.render.seam import Comparison
 from fer_space.render.texts import Look, count, duration, percent, signed, verdict_of
 from fer_space.types import Explanation, Face, Reading
 from tests.toys import TOY_SPECS, first_cells, toy_prediction, toy_reading

@@ -5,10 +5,11 @@ import re
 import numpy as np
 import pytest
 
+from fer_space.comparison import Comparison, Covered
+from fer_space.explain.sensitivity import Sensitivity
 from fer_space.render import html
 from fer_space.render.html import Drawing
 from fer_space.render.overlays import MapView
-from fer_space.render.seam import Comparison, Covered, Sensitivity
 from fer_space.render.texts import Look, bits, covered_sentence, fold, movement_words, signed_points
 from fer_space.types import Face
 from tests.toys import TOY_SPECS, first_cells, toy_prediction, toy_reading

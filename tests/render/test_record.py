@@ -7,8 +7,8 @@ from io import StringIO
 import numpy as np
 import pytest
 
+from fer_space.comparison import Comparison, Covered
 from fer_space.render.record import comparison_csv, comparison_record, covered_record
-from fer_space.render.seam import Comparison, Covered
 from fer_space.types import Face
 from tests.toys import toy_prediction, toy_reading
 

@@ -13,8 +13,8 @@ from fer_space.render.html import Drawing
 from fer_space.render.texts import Look
 from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
 from fer_space.ui.occlude import Occlude, lay_out_occlude, swatches_of
-from fer_space.ui.page import open_session, runs_of
-from fer_space.ui.session import Session, Sessions
+from fer_space.ui.page import open_session
+from fer_space.ui.session import Runs, Session, Sessions
 from fer_space.ui.sidebar import lay_out_sidebar, load_examples
 from tests.toys import TOY_SPECS, ToyEngine, first_cells
 from tests.ui.conftest import EXAMPLES
@@ -46,7 +46,7 @@ class Desk:
 
     def __init__(self, names: list[str] = TWO, limit: int = 10**9) -> None:
         self.engine = engine = ToyEngine(names)
-        self.runs = runs_of(engine, engine.compare, engine.sensitivity)
+        self.runs = Runs(engine.stream, engine.detect, engine.sensitivity, engine.together)
         drawing = Drawing({name: LOOKS[name] for name in names}, {}, first_cells)
         examples = load_examples(EXAMPLES)
         opening = open_session(self.runs, examples, tuple(names))

@@ -1,7 +1,5 @@
 """The Occlude tab's events with the toy engine: no server, no browser."""
 
-from types import SimpleNamespace
-
 import cv2
 import numpy as np
 import pytest
@@ -18,7 +16,7 @@ from fer_space.ui.occlude import (
     window_of,
 )
 from fer_space.ui.session import UNFORESEEN
-from tests.toys import TOY_SPECS
+from tests.toys import TOY_SPECS, ToyEngine, toy_measurement
 from tests.ui.desk import REQUEST, Desk, click, data_url, strokes_uri
 
 PORTRAIT, PAIR = 0, 2
@@ -174,15 +172,11 @@ def test_forged_covers_change_nothing(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    ("settings", "shown"),
-    [
-        ({}, 0),
-        ({"ferplus test": 0.9}, 0),
-        ({"ferplus test": 0.9, "ferplus test, occluded: surgical": 0.5}, 1),
-        ({"ferplus test, occluded: surgical": 0.5}, 0),
-    ],
+    ("kinds", "shown"),
+    [((), 0), ((None,), 0), ((None, "surgical"), 1), (("surgical",), 0)],
     ids=["nothing", "free only", "both", "covered only"],
 )
-def test_robustness_shows_what_was_measured(settings: dict[str, float], shown: int) -> None:
-    results = {name: {"accuracy": value, "macro_f1": value} for name, value in settings.items()}
-    assert len(robustness_rows({"toy_lite": SimpleNamespace(results=results)})) == shown
+def test_robustness_shows_what_was_measured(kinds: tuple[str | None, ...], shown: int) -> None:
+    card = ToyEngine(["toy_lite"]).card("toy_lite")
+    card = card.model_copy(update={"measurements": tuple(map(toy_measurement, kinds))})
+    assert len(robustness_rows({"toy_lite": card})) == shown

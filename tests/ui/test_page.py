@@ -1,7 +1,5 @@
 """The events of the column and the Compare tab with the toy engine: no server, no browser."""
 
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import cv2
@@ -9,13 +7,12 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from fer_space.detectors.specs import DETECTORS
 from fer_space.errors import InputError, MissingDependencyError
-from fer_space.registry import DETECTORS
 from fer_space.ui.events import per_cent, sentence_of
 from fer_space.ui.page import build_page, look_of
 from fer_space.ui.session import NO_MODEL, UNFORESEEN
 from fer_space.ui.sidebar import load_examples
-from fer_space.weights import Card
 from tests.toys import MISSING, ToyEngine
 from tests.ui.conftest import EXAMPLES
 from tests.ui.desk import REQUEST, TWO, Desk, click
@@ -110,7 +107,7 @@ def test_settings_read_again_and_say_so(desk: Desk) -> None:
     desk.read()
     assert desk.answer.count("<tr data-model") == 1
     assert "rare emotions boosted" in desk.answer
-    assert desk.engine.lifts[-1] is True
+    assert desk.engine.boosts[-1] is True
     calls = desk.engine.calls
     desk.read()
     assert desk.engine.calls == calls
@@ -241,10 +238,6 @@ def test_only_predict_is_public() -> None:
     assert public == ["predict"]
 
 
-def test_a_look_tells_the_operating_points_apart(tiny_weights: tuple[Path, Card]) -> None:
-    _, card = tiny_weights
-    bare = look_of("tiny", card)
-    assert (bare.accuracy, bare.boosted) == (None, None)
-    results = {"ferplus test": {"accuracy": 0.9}, "ferplus test, rare emotions lifted": {"accuracy": 0.8}}
-    look = look_of("tiny", replace(card, results=results))
-    assert (look.title, look.accuracy, look.boosted) == (card.title, 0.9, 0.8)
+def test_a_look_tells_the_operating_points_apart() -> None:
+    look = look_of(ToyEngine(TWO).registry.source(TWO[0]))
+    assert (look.title, look.accuracy, look.boosted) == ("EfficientNet-Lite0", 0.8, None)
