@@ -104,5 +104,5 @@ def split_data(data: str) -> list[tuple[str, Path]]:
             raise InputError(f"“{part}” is not of the form KIND:PATH, for example ferplus:DIR.")
         if kind not in KINDS:
             raise UnknownNameError.of("kind of data", kind, KINDS)
-        pairs.append((kind, Path(path)))
+        pairs.append((kind, Path(path).expanduser()))
     return pairs

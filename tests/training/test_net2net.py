@@ -11,8 +11,7 @@ from fer_space.backbones.base import Backbone
 from fer_space.backbones.efficientnet import build_b2, build_b3
 from fer_space.backbones.specs import BACKBONES
 from fer_space.errors import InputError
-from fer_space.training.growing import grown
-from fer_space.training.start import initialise
+from fer_space.training.initialise import initialise, net2net
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +38,7 @@ def b2_file(b2: Backbone, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_b3_grown_from_b2_answers_as_it_does(b2: Backbone, b2_file: Path) -> None:
     """Depth, width, squeeze-excite, stem and classifier all grow, and nothing that is read changes."""
     b3 = build_b3(8).eval()
-    initialise(b3, BACKBONES["efficientnet_b3"], f"grown:{b2_file}")
+    initialise(b3, BACKBONES["efficientnet_b3"], f"net2net:{b2_file}")
     pictures = torch.randn(2, 3, 64, 64)
     with torch.no_grad():
         expected, given = b2(pictures).logits, b3(pictures).logits
@@ -51,7 +50,7 @@ def test_what_is_new_learns(b2_file: Path) -> None:
     """After two steps new channels and new blocks are part of the answer: nothing is dead or a twin."""
     torch.manual_seed(0)
     b3 = build_b3(8)
-    initialise(b3, BACKBONES["efficientnet_b3"], f"grown:{b2_file}")
+    initialise(b3, BACKBONES["efficientnet_b3"], f"net2net:{b2_file}")
     optimizer = torch.optim.SGD(b3.parameters(), lr=0.01)
     for _ in range(2):
         optimizer.zero_grad()
@@ -79,7 +78,7 @@ def test_what_is_new_learns(b2_file: Path) -> None:
 def test_a_tensor_that_does_not_fit_is_refused(shape: tuple[int, ...], name: str) -> None:
     """Only channels grow, and never down; a class less would move the others to wrong rows."""
     with pytest.raises(ValueError, match="weight does not fit"):
-        grown({name: torch.zeros(2, 2)}, {name: torch.zeros(shape)})
+        net2net({name: torch.zeros(2, 2)}, {name: torch.zeros(shape)})
 
 
 @pytest.mark.parametrize(
@@ -96,18 +95,18 @@ def test_a_stranger_is_refused_in_a_sentence(small: str, large: str, tmp_path: P
     path = tmp_path / "small.safetensors"
     save_file(BACKBONES[small].build(8).state_dict(), path)
     with pytest.raises(InputError, match=f"is no start for {large}: .+ (does not fit|is missing)"):
-        initialise(BACKBONES[large].build(8), BACKBONES[large], f"grown:{path}")
+        initialise(BACKBONES[large].build(8), BACKBONES[large], f"net2net:{path}")
 
 
 def test_a_part_of_a_file_is_refused(b2: Backbone) -> None:
     """A block's first tensor alone is no block, and nothing is no network."""
     own = build_b3(8).state_dict()
     part = {name: t for name, t in b2.state_dict().items() if "affect" not in name}
-    assert grown(own, part)
+    assert net2net(own, part)
     with pytest.raises(ValueError, match=r"blocks\.2\.2\.conv_dw\.weight is missing"):
-        grown(own, {name: t for name, t in part.items() if "blocks.2.2.conv_dw.weight" not in name})
+        net2net(own, {name: t for name, t in part.items() if "blocks.2.2.conv_dw.weight" not in name})
     with pytest.raises(ValueError, match="is missing"):
-        grown(own, {})
+        net2net(own, {})
 
 
 def test_valence_and_arousal_grow_with_the_emotions(b2: Backbone) -> None:
@@ -115,6 +114,6 @@ def test_valence_and_arousal_grow_with_the_emotions(b2: Backbone) -> None:
     given = b2.state_dict()
     own = build_b3(8, affect=True).state_dict()
     own["head.affect.weight"].normal_()
-    weight = grown(own, given)["head.affect.weight"]
+    weight = net2net(own, given)["head.affect.weight"]
     assert torch.equal(weight[:, :1408], given["head.affect.weight"])
     assert not weight[:, 1408:].any()

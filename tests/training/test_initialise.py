@@ -8,7 +8,7 @@ from safetensors.torch import save_file
 
 from fer_space.backbones.specs import BACKBONES
 from fer_space.errors import InputError
-from fer_space.training.start import initialise
+from fer_space.training.initialise import initialise
 
 
 @pytest.mark.parametrize(
