@@ -321,6 +321,51 @@ def robustness_html(rows: Sequence[tuple[str, Mapping[str, float]]], looks: Look
     return render("robustness", rows=rows, conditions=conditions, looks=looks) if rows else ""
 
 
+@dataclass(frozen=True)
+class BoardRow:
+    """What was measured of one model or ensemble; rates in [0, 1], None where nothing was.
+
+    Attributes:
+        name, title, colour: of the model.
+        accuracy, interval, balanced, ece: on FERPlus test.
+        covered: mean accuracy on the same faces under all covers.
+        elsewhere: mean accuracy on data sets that no model was trained on.
+        parameters: how many numbers it learned.
+        time: for one face, as a multiple of a reference model's.
+    """
+
+    name: str
+    title: str
+    colour: str
+    accuracy: float
+    interval: tuple[float, float]
+    balanced: float
+    ece: float
+    covered: float | None
+    elsewhere: float | None
+    parameters: int
+    time: float | None
+
+
+@dataclass(frozen=True)
+class BoardPoint:
+    """A row on the plane of time and accuracy, in units of the drawing (640 x 290)."""
+
+    row: BoardRow
+    x: float
+    y: float
+
+
+def board_html(rows: Sequence[BoardRow], points: Sequence[BoardPoint]) -> str:
+    """Show what was measured of all models and ensembles.
+
+    Args:
+        rows: one a model.
+        points: those of which the time is known, placed.
+    """
+    return render("board", rows=rows, points=points)
+
+
 def slider_html(
     original_uri: str, covered_uri: str, size_wh: tuple[int, int], window: Window, subject: str
 ) -> str:

@@ -1,8 +1,12 @@
 """The Compare tab: the verdict, the models side by side, and how their maps are drawn."""
 
+import json
+import time
+from base64 import b64encode
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 
@@ -12,6 +16,8 @@ from fer_space.render import html
 from fer_space.render.colours import OPACITY
 from fer_space.render.html import Drawing
 from fer_space.render.overlays import MapView
+from fer_space.render.record import comparison_csv, comparison_record
+from fer_space.render.report import report_png
 from fer_space.types import Face
 from fer_space.ui.events import MODELS, QUICK, QUIET, given, inline_bytes, per_cent, sentence_of
 from fer_space.ui.session import (
@@ -52,6 +58,7 @@ class Tab:
     tab: gr.Tab
     status: gr.HTML
     answer: gr.HTML
+    taken: gr.HTML
     view: Mapping[str, Any]
 
     @property
@@ -76,10 +83,11 @@ def lay_out_compare(opening: Session, drawing: Drawing, status: gr.HTML) -> Tab:
             apply_default_css=False,
             elem_id="fer-answer",
         )
+        taken = gr.HTML("", js_on_load="fer.taken(element, watch)", apply_default_css=False)
         with gr.Accordion("How maps are drawn", open=False, elem_id="fer-maps"):
             view = _view(drawing)
     assert list(view) == [field.name for field in fields(MapView)]
-    return Tab(tab, status, answer, view)
+    return Tab(tab, status, answer, taken, view)
 
 
 def _view(drawing: Drawing) -> dict[str, Any]:
@@ -131,6 +139,23 @@ def answer_view(session: Session, drawing: Drawing, view: MapView) -> str:
     if answer.picture is not None:
         return html.waiting_html(asked)
     return html.welcome_html(drawing.looks)
+
+
+def query_of(options: Options) -> str:
+    """Write options as the query of a link to this page."""
+    values = {
+        **asdict(options),
+        "backbones": ",".join(options.backbones),
+        "boost_rare": int(options.boost_rare),
+    }
+    return urlencode(values)
+
+
+def _taken(name: str, kind: str, data: bytes) -> str:
+    """A file as a link that the page presses itself; its number makes each one new."""
+    return html.render(
+        "taken", name=name, uri=f"data:{kind};base64,{b64encode(data).decode()}", n=time.time_ns()
+    )
 
 
 class Compare:
@@ -186,6 +211,7 @@ class Compare:
             slider.input(self.aim, [*rescue.sliders, *views], sidebar.photo, **QUIET)
         sidebar.photo.click(self.point, [*rescue.sliders, *views], [*rescue.sliders, sidebar.photo], **QUIET)
         rescue.ask.click(self.ask, None, rescue.found, **MODELS)
+        tab.answer.download(self.take, None, tab.taken, **QUICK)
         page.unload(self.leave)
         return [*reads, chosen]
 
@@ -282,16 +308,47 @@ class Compare:
         """Say of every detector what it finds in the picture."""
         return finds_view(finds(self._sessions.of(request), self._runs.find))
 
-    def recall(self, kept: object) -> Any:
-        """Set the options that the visitor's own browser remembers, where they still exist."""
-        known = {"backbones": list(self._drawing.looks)}
-        if not (isinstance(kept, list) and len(kept) == len(fields(Options))):
+    def recall(self, request: gr.Request, kept: object) -> Any:
+        """Set the options of the link that led here, else those that the browser remembers."""
+        names = [field.name for field in fields(Options)]
+        query = dict(getattr(request, "query_params", None) or {})
+        if "backbones" in query:
+            linked = {
+                **query,
+                "backbones": query["backbones"].split(","),
+                "boost_rare": query.get("boost_rare") == "1",
+            }
+        elif isinstance(kept, list) and len(kept) == len(names):
+            linked = dict(zip(names, kept, strict=True))
+        else:
             return gr.skip()
-        backbones = [name for name in known["backbones"] if isinstance(kept[0], list) and name in kept[0]]
-        remembered = dict(zip((field.name for field in fields(Options)), kept, strict=True))
-        boost = remembered["boost_rare"] is True
-        updates = {"backbones": gr.update(value=backbones) if backbones else gr.skip(), "boost_rare": boost}
-        return [updates.get(name, gr.skip()) for name in remembered]
+        controls = self._sidebar.options
+        chosen = linked["backbones"] if isinstance(linked["backbones"], list) else []
+        backbones = [name for name in self._drawing.looks if name in chosen]
+        updates = {"backbones": backbones or gr.skip(), "boost_rare": linked.get("boost_rare") is True}
+        for name in ("detector", "method"):
+            known = [value for _, value in controls[name].choices]
+            updates[name] = linked.get(name) if linked.get(name) in known else gr.skip()
+        return [updates[name] for name in names]
+
+    def take(self, request: gr.Request, event: gr.EventData) -> Any:
+        """Write what the page shows as a file that the browser keeps; nothing is written here."""
+        session, kind = self._sessions.of(request), given(event, "kind")
+        answer, shown = session.answer, session.shown
+        if shown is None or answer.picture is None:
+            return gr.skip()
+        if kind == "png":
+            return _taken(
+                "expression.png", "image/png", report_png(shown, self._drawing.looks, session.which)
+            )
+        if kind == "csv":
+            return _taken("expressions.csv", "text/csv", comparison_csv("photo", answer.read).encode())
+        if kind == "json":
+            record = comparison_record("photo", answer.picture.size_wh, answer.read)
+            return _taken("expressions.json", "application/json", json.dumps(record, indent=1).encode())
+        if kind == "link" and answer.options is not None:
+            return html.render("link", query=query_of(answer.options))
+        return gr.skip()
 
     def leave(self, request: gr.Request) -> None:
         """Forget a page that was closed."""

@@ -20,6 +20,7 @@ from fer_space.render import html
 from fer_space.render.html import Drawing
 from fer_space.render.texts import Look
 from fer_space.ui.api import predict_endpoint
+from fer_space.ui.board import lay_out_board
 from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
 from fer_space.ui.occlude import Occlude, lay_out_occlude, robustness_rows, swatches_of
 from fer_space.ui.session import Answer, Options, Picture, Runs, Session, Sessions, read_picture
@@ -51,6 +52,7 @@ def build_page(
     stream: Callable[..., Any] | None = None,
     sensitivity: Callable[..., Any] | None = None,
     examples: Path | None = None,
+    results: Path | None = None,
 ) -> gr.Blocks:
     """Build the page over an engine; the first example is read now, so that the page opens on an answer.
 
@@ -59,6 +61,7 @@ def build_page(
         stream: stands in for `engine.stream`, for example with a GPU lent around each call.
         sensitivity: stands in for `engine.sensitivity` alike.
         examples: folder of example pictures with a manifest.json.
+        results: docs/results.json, for the leaderboard.
     """
     runs = Runs(stream or engine.stream, engine.detect, sensitivity or engine.sensitivity, engine.together)
     sources = engine.registry.present()
@@ -81,8 +84,9 @@ def build_page(
                 with gr.Tabs():
                     tab = lay_out_compare(opening, drawing, status)
                     hide = lay_out_occlude(swatches, robustness)
+                    board = lay_out_board(cards, drawing.looks, results)
         reads = Compare(sidebar, tab, runs, sessions, drawing, pictures).wire(page)
-        Occlude(hide, tab, runs, sessions, drawing, swatches, robustness).wire([tab.tab], reads)
+        Occlude(hide, tab, runs, sessions, drawing, swatches, robustness).wire([tab.tab, board], reads)
         predict_endpoint(runs, list(cards))
         gr.HTML(html.render("footnote"), apply_default_css=False)
     page.queue(max_size=WAITING_LINE, default_concurrency_limit=8)

@@ -1,6 +1,10 @@
 """The events of the column and the Compare tab with the toy engine: no server, no browser."""
 
+import json
+from base64 import b64decode
+from types import SimpleNamespace
 from typing import Any
+from urllib.parse import parse_qsl
 
 import cv2
 import gradio as gr
@@ -9,9 +13,10 @@ import pytest
 
 from fer_space.detectors.specs import DETECTORS
 from fer_space.errors import InputError, MissingDependencyError
+from fer_space.ui.compare import query_of
 from fer_space.ui.events import per_cent, sentence_of
 from fer_space.ui.page import build_page, look_of
-from fer_space.ui.session import NO_MODEL, UNFORESEEN
+from fer_space.ui.session import NO_MODEL, UNFORESEEN, Options
 from fer_space.ui.sidebar import load_examples
 from tests.toys import MISSING, ToyEngine
 from tests.ui.conftest import EXAMPLES
@@ -213,13 +218,13 @@ def test_a_repeated_name_is_read_once(desk: Desk) -> None:
 
 @pytest.mark.parametrize("kept", [None, "x", [], [["gone"], "dlib", "x", 1], [5, 5, 5, 5]])
 def test_what_the_browser_remembers_is_not_trusted(desk: Desk, kept: object) -> None:
-    recalled = desk.do.recall(kept)
+    recalled = desk.do.recall(REQUEST, kept)
     assert recalled == gr.skip() or recalled[0] == gr.skip()
 
 
 def test_options_are_recalled_where_they_still_exist(desk: Desk) -> None:
-    backbones, *_, boost = desk.do.recall([[TWO[1], "gone"], "dlib", "grad-cam", True])
-    assert backbones == gr.update(value=[TWO[1]])
+    backbones, *_, boost = desk.do.recall(REQUEST, [[TWO[1], "gone"], "dlib", "grad-cam", True])
+    assert backbones == [TWO[1]]
     assert boost is True
 
 
@@ -241,3 +246,29 @@ def test_only_predict_is_public() -> None:
 def test_a_look_tells_the_operating_points_apart() -> None:
     look = look_of(ToyEngine(TWO).registry.source(TWO[0]))
     assert (look.title, look.accuracy, look.boosted) == ("EfficientNet-Lite0", 0.8, None)
+
+
+def test_a_link_brings_its_settings_along(desk: Desk) -> None:
+    options = Options((TWO[1],), "dlib", "hirescam", boost_rare=True)
+    request = SimpleNamespace(session_hash="b", query_params=dict(parse_qsl(query_of(options))))
+    assert desk.do.recall(request, None) == [[TWO[1]], "dlib", "hirescam", True]
+
+
+@pytest.mark.parametrize("kind", ["png", "csv", "json", "link"])
+def test_what_is_shown_can_be_taken_away(desk: Desk, kind: str) -> None:
+    taken = desk.do.take(REQUEST, click(kind=kind))
+    if kind == "link":
+        assert "?backbones=toy_lite%2Ctoy_resnet&amp;detector=" in taken
+        return
+    data = b64decode(taken.partition("base64,")[2].partition('"')[0])
+    if kind == "png":
+        assert cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR).shape[1] == 1200
+    elif kind == "json":
+        assert json.loads(data)["faces"][0]["consensus"]["label"] == "happiness"
+    else:
+        assert data.decode().count("toy_lite") == 1
+
+
+@pytest.mark.parametrize("kind", [None, 3, "exe"])
+def test_nothing_else_can_be_taken_away(desk: Desk, kind: object) -> None:
+    assert desk.do.take(REQUEST, click(kind=kind)) == gr.skip()

@@ -271,7 +271,20 @@ window.fer = (() => {
         if (action === 'read') trigger('submit', {strokes: sheet().toDataURL('image/png')});
       });
     },
+    taken: (element, watch) => {
+      watch('value', async () => {
+        element.querySelector('[data-taken]')?.click();
+        const link = element.querySelector('[data-link]');
+        if (!link) return;
+        const url = location.origin + location.pathname + link.dataset.link;
+        try { await navigator.clipboard.writeText(url); } catch { link.textContent = url; }
+      });
+    },
     answer: (element, trigger, watch) => {
+      element.addEventListener('click', (event) => {
+        const button = event.target.closest('[data-take]');
+        if (button) trigger('download', {kind: button.dataset.take});
+      });
       watch('value', () => {
         const chooser = element.querySelector('[data-sort]');
         if (chooser && order) { chooser.value = order; sortTable(element.querySelector('.fer-matrix'), order); }
