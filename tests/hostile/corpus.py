@@ -200,8 +200,8 @@ def tiff_of_strips() -> bytes:
 def tiff_of_tags() -> bytes:
     """Fifty tags on the same 24 MB: 1.2 GB where each is read."""
     tags, size = 50, 24 * MB
-    start = 8 + 2 + 12 * (tags + len(picture)) + 4
-    return tiff(picture + [(40000 + number, 7, size, start) for number in range(tags)], bytes(size))
+    start = 8 + 2 + 12 * (tags + len(SMALL_TIFF)) + 4
+    return tiff(SMALL_TIFF + [(40000 + number, 7, size, start) for number in range(tags)], bytes(size))
 
 
 def tiff_of_numbers() -> bytes:

@@ -103,9 +103,8 @@ def test_no_file_costs_much(kind: str, fresh: Replaced) -> None:
     data = CORPUS[kind]()
     assert len(data) <= MAX_BYTES
     image, started = None, time.thread_time()
-    with metered(fresh()) as meter:
-        with suppress(ImageError):
-            image = fresh.worker.decode(data)
+    with metered(fresh()) as meter, suppress(ImageError):
+        image = fresh.worker.decode(data)
     here = time.thread_time() - started
     size = 0 if image is None else image.size
     assert size <= 3 * MAX_PIXELS
