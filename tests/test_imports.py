@@ -25,7 +25,7 @@ ALLOWED: dict[str, set[str]] = {
     "occlusion": BASE | {"vision", "occlusion"},
     "backbones": CORE | {"backbones"},
     "detectors": CORE | {"detectors"},
-    "external": CORE | {"backbones", "external"},
+    "external": CORE | {"backbones", "external", "sources"},
     "registry": BASE | {"backbones", "detectors", "external"},
     "affect": BASE,
     "inference": CORE | {"backbones", "explain"},

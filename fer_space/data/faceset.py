@@ -140,7 +140,7 @@ def decode_face(data: bytes, box_xyxy: Box | None) -> NDArray[np.uint8]:
     Raises:
         ImageError: the bytes are no picture, or the box covers no pixel of it.
     """
-    image_rgb = decode_image(data)
+    image_rgb = decode_image(data, trusted=True)
     if box_xyxy is None:
         return image_rgb
     height, width = image_rgb.shape[:2]

@@ -202,7 +202,7 @@ def _about_from(text: bytes) -> About:
     return About(
         model=values["backbone"],
         setting=Setting(**ways, boost_rare=values.get("lift", False)),
-        rule="mean" if rest["members"] else None,
+        rule=None if not rest["members"] else "fitted mean" if values["backbone"] == "weighted" else "mean",
         date=values["date"] or None,
         **rest,
     )

@@ -1,0 +1,132 @@
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_space.commands import plot
+from fer_space.data.prepare import count_emotions
+from tests.evaluation.made import lively
+from tests.running import is_drawn, run
+
+HISTORY = "epoch,train_loss,valid_loss,valid_accuracy,seconds\n1,1.5,1.2,0.6,9\n2,1.1,1.0,0.7,9\n"
+
+
+@pytest.fixture
+def stored(tmp_path: Path) -> Path:
+    return lively(60).save(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("what", "beside"),
+    [("confusion", ""), ("reliability", "-reliability"), ("tradeoff", "-tradeoff"), ("tsne", "-tsne")],
+)
+def test_predictions_are_drawn_beside_their_file(
+    what: str, beside: str, stored: Path, capsys: pytest.CaptureFixture[str]
+):
+    run("plot", what, stored)
+    drawn = stored.with_name(f"tiny-made-test{beside}.png")
+    assert capsys.readouterr().out.strip() == str(drawn)
+    assert is_drawn(drawn)
+
+
+@pytest.mark.parametrize("what", ["reliability", "tradeoff", "differences"])
+def test_several_models_share_one_picture(what: str, tmp_path: Path):
+    made = lively(60)
+    others = made.probabilities[::-1].copy()
+    other = replace(made, about=made.about.model_copy(update={"model": "other"}), probabilities=others)
+    run("plot", what, made.save(tmp_path), other.save(tmp_path), "-o", tmp_path / "new" / "both.png")
+    assert is_drawn(tmp_path / "new" / "both.png")
+
+
+def test_models_of_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    files = [str(lively(60, seed=i).save(tmp_path / folder)) for i, folder in enumerate("ab")]
+    assert list(plot.load_all(files)) == [f"tiny on made test ({file})" for file in files]
+    assert plot.told_apart(["x", "y", "x"], ["1", "2", "3"]) == ["x (1)", "y", "x (3)"]
+
+
+def test_faces_that_were_not_found_are_not_drawn(tmp_path: Path):
+    made = lively(60)
+    assert made.embeddings is not None
+    made.probabilities[::2] = np.nan
+    made.embeddings[::2] = np.nan
+    path = made.save(tmp_path)
+    for what in ("confusion", "reliability", "tsne"):
+        run("plot", what, path)
+
+
+def test_runs_are_drawn_together(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "history.csv").write_text(HISTORY)
+    run("plot", "curves", tmp_path / "one", tmp_path / "two" / "history.csv")
+    assert capsys.readouterr().out.strip() == str(tmp_path / "one" / "curves.png")
+    assert is_drawn(tmp_path / "one" / "curves.png")
+
+
+def test_a_data_set_is_drawn_by_split(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    lines = [f"{i}.png,{'fear' if i == 0 else 'happy'},{'test' if i % 3 == 0 else 'train'}" for i in range(9)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["file,label,split", *lines]))
+    for i in range(9):
+        (tmp_path / f"{i}.png").write_bytes(b"never opened")
+    name, counts = count_emotions(f"csv:{tmp_path / 'manifest.csv'}")
+    assert name == tmp_path.name
+    assert {split: rows.sum() for split, rows in counts.items()} == {"train": 6, "test": 3}
+    assert counts["test"].tolist() == [0, 2, 0, 0, 0, 0, 1, 0]
+    run("plot", "distribution", tmp_path / "manifest.csv")
+    assert is_drawn(tmp_path / "manifest-distribution.png")
+    for emotion in ("happy", "sad"):
+        (tmp_path / "faces" / emotion).mkdir(parents=True)
+        (tmp_path / "faces" / emotion / "a.png").write_bytes(b"never opened")
+    monkeypatch.chdir(tmp_path)
+    run("plot", "distribution", "folder:faces")
+    assert is_drawn(tmp_path / "faces-distribution.png")
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["tsne", "bare.parquet"], "test --embeddings"),
+        (["confusion", "gone.parquet"], "no file"),
+        (["differences", "bare.parquet"], "one or more others"),
+        (["differences", "bare.parquet", "other.parquet"], "not of the same faces"),
+        (["curves", "gone"], "no file"),
+        (["curves", "words.csv"], "no history"),
+        (["curves", "empty.csv"], "no history"),
+        (["distribution", "gone.csv"], "gone.csv"),
+    ],
+    ids=[
+        "no features",
+        "no predictions",
+        "nothing beside",
+        "other faces",
+        "no run",
+        "no numbers",
+        "no lines",
+        "no manifest",
+    ],
+)
+def test_what_cannot_be_drawn_is_one_line_on_stderr(
+    words: list[str],
+    sentence: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(tmp_path)
+    replace(lively(9), embeddings=None).save(tmp_path).rename("bare.parquet")
+    lively(9, seed=5).save(tmp_path).rename("other.parquet")
+    Path("words.csv").write_text("train_loss\nmuch\n")
+    Path("empty.csv").write_text("")
+    run("plot", *words, status=2)
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert len(err.splitlines()) == 1
+    assert sentence in err
+    assert not list(tmp_path.glob("*.png"))
+
+
+def test_drawing_needs_no_pyplot(stored: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setitem(sys.modules, "matplotlib.pyplot", None)  # importing it fails from here on
+    run("plot", "confusion", stored)
