@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from fer_space.errors import InputError, UnknownNameError
 
@@ -34,6 +34,7 @@ class BackboneSpec:
         imagenet: "module:function" that fills its body with ImageNet weights, or "" without any.
         input_size: side in pixels that training uses when no other is asked for.
         colour: hex colour that marks it on the page.
+        kind: "built in", or "rival" for a network of others that is shipped for comparison.
         official: "module:function" that reads a checkpoint of the paper's authors, or "" without any.
         faces: "module:function" that fills its body from the folder of a face-recognition network, or "".
         faces_kind: what `--init KIND:DIR` calls that network, or "".
@@ -44,6 +45,7 @@ class BackboneSpec:
     target: str
     input_size: int
     colour: str
+    kind: Literal["built in", "rival"] = "built in"
     imagenet: str = ""
     official: str = ""
     faces: str = ""
@@ -186,7 +188,7 @@ BACKBONES: dict[str, BackboneSpec] = {
             title="MobileNet-v1, faces",
             target="fer_space.backbones.mobilenet_v1:build_mobilenet_v1",
             input_size=96,
-            colour="#0d9488",
+            colour="#c026d3",
             faces="fer_space.backbones.mobilenet_v1:load_hse",
             faces_kind="hse",
         ),
@@ -195,9 +197,27 @@ BACKBONES: dict[str, BackboneSpec] = {
             title="ResNet-29, faces",
             target="fer_space.backbones.resnet29:build_resnet29",
             input_size=112,
-            colour="#a21caf",
+            colour="#15703b",
             faces="fer_space.backbones.resnet29:load_dlib",
             faces_kind="dlib",
+        ),
+        BackboneSpec(
+            name="faceapi",
+            title="face-api",
+            target="fer_space.backbones.faceapi:build_face_api",
+            input_size=112,
+            colour="#7a8500",
+            kind="rival",
+            official="fer_space.backbones.faceapi:load_face_api",
+        ),
+        BackboneSpec(
+            name="human_emotion",
+            title="Human",
+            target="fer_space.backbones.human_emotion:build_human_emotion",
+            input_size=64,
+            colour="#a97bd9",
+            kind="rival",
+            official="fer_space.backbones.human_emotion:load_human_emotion",
         ),
     )
 }
