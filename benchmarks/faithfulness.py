@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from fer_space.inference import outputs_of
 from torch import Tensor
 
 from fer_space.data import open_data, without_paths
@@ -21,7 +22,6 @@ from fer_space.evaluation.faithfulness import Curves, area, centre_blob, compare
 from fer_space.evaluation.predictions import today
 from fer_space.explain.gradcam import METHOD
 from fer_space.explain.library import METHODS, explain
-from fer_space.inference import outputs_of
 
 BATCH = 64
 

@@ -15,13 +15,13 @@ from typing import Any
 
 import numpy as np
 import torch
+from fer_space.inference import outputs_of, read_with_maps
 from numpy.typing import NDArray
 
 from fer_space.backbones.base import Backbone
+from fer_space.backbones.specs import BACKBONES
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
-from fer_space.inference import outputs_of, read_with_maps
-from fer_space.registry import BACKBONES
 from fer_space.vision.alignment import CropRule, crop_face
 from fer_space.vision.imaging import decode_image
 from fer_space.vision.preprocess import Preprocess

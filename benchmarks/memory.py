@@ -11,8 +11,8 @@ import sys
 import time
 
 import torch
-
 from fer_space.inference import logits_of
+
 from fer_space.memory import keep_freed_memory
 from fer_space.weights import load_backbone, read_card
 

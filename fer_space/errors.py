@@ -6,6 +6,7 @@ FerSpaceError
  |   +- SourceError        a file, folder or URL that cannot be read or is not allowed
  |   +- DataError          a data set that breaks its own rules
  |   +- UnknownNameError   a backbone, detector or option that does not exist
+ |   +- OutputError        a file that cannot be written
  +- WeightsError           weights missing, damaged, or not those of their card
  +- MissingDependencyError an opt-in package or model is not installed
 """
@@ -40,6 +41,10 @@ class UnknownNameError(InputError):
     def of(cls, kind: str, name: str, known: Iterable[str]) -> "UnknownNameError":
         """The error for a `kind` of thing that has no `name` among the `known` ones."""
         return cls(f"There is no {kind} “{name}”. Choose from: {', '.join(known)}.")
+
+
+class OutputError(InputError):
+    """A file cannot be written where it was asked for."""
 
 
 class WeightsError(FerSpaceError):

@@ -1,10 +1,56 @@
-"""The sha256 of files."""
+"""Files that matter: their sha256, and writing them so that a crash leaves the old one or the new one."""
 
 import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
+
+from fer_space.errors import OutputError
 
 
 def sha256_of(path: Path) -> str:
-    """Hexadecimal sha256 of a file."""
+    """Compute the hexadecimal sha256 of a file."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Write a file under a temporary name that replaces it when all went well.
+
+    The folder is made if need be. What goes wrong inside, Ctrl-C included, leaves the old file as it was and
+    no partial one behind; the file mode follows the umask, as for any new file.
+
+    Args:
+        path: the file to be written or replaced.
+
+    Yields:
+        The temporary path in the same folder, to be written by any library.
+
+    Raises:
+        OutputError: the disk is full or read-only, or the folder is closed; the sentence names the file.
+
+    Example:
+        with replacing(Path("card.json")) as temporary:
+            temporary.write_text(text)
+    """
+    temporary = path.with_name(f".{path.name}.{uuid4().hex}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary.touch(exist_ok=False)  # with the mode that the umask gives
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
+    try:
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8 text as `replacing` does."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8")

@@ -1,288 +1,268 @@
-"""Every backbone and every detector, by name. Nothing is ever guessed from a name's letters.
+"""What models exist here, behind one protocol: shipped, external and the user's own.
 
-Modules of single backbones and detectors are imported by their builder, so that listing the names
-costs nothing.
+    Registry().names()                     all that can predict now
+    Registry().card("dan").labels
+
+A registry looks at its folders anew at every call, so a model that is fetched or trained while the page runs
+appears without a restart; cards are parsed again only when their files change.
 """
 
 import re
-from collections.abc import Callable
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from importlib import import_module
+from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
-from fer_space.errors import InputError, UnknownNameError
+from fer_space.backbones.specs import BACKBONES, BackboneSpec
+from fer_space.card import WEIGHTS_DIR, Card, check_sha256, paths_of, read_card
+from fer_space.errors import FerSpaceError, InputError, UnknownNameError, WeightsError
+from fer_space.external.cache import Receipt, not_fetched, receipts
+from fer_space.external.specs import MANIFEST, ExternalSpec, colour_of
+from fer_space.external.user import FOLDER_VARIABLE, ONNX, UserFiles, user_files
 
 if TYPE_CHECKING:
     from fer_space.backbones.base import Backbone
-    from fer_space.detectors.base import Detector
-    from fer_space.external.own import OwnSpec
-    from fer_space.external.specs import OutsideSpec
 
-DEFAULT_DETECTOR = "libfacedetection"
+Kind = Literal["built in", "rival", "external", "user"]
 
 
 @dataclass(frozen=True)
-class BackboneSpec:
-    """One backbone: a body and a head that `weights/NAME.safetensors` fills.
+class ModelSource(ABC):
+    """A model that can be loaded: who it is, its card, and its network.
 
     Attributes:
-        name: key in `BACKBONES` and stem of its weights and card.
+        name: what it is called everywhere.
         title: how the page and tables write it.
-        target: "module:function" that builds the untrained network from a number of classes and
-            whether it reads valence and arousal too.
-        imagenet: "module:function" that fills its body with ImageNet weights, or "" without any.
-        input_size: side in pixels that training uses when no other is asked for.
         colour: hex colour that marks it on the page.
-        kind: "built in", or "rival" for a network of others that is shipped for comparison.
-        official: "module:function" that reads a checkpoint of the paper's authors, or "" without any.
-        faces: "module:function" that fills its body from the folder of a face-recognition network, or "".
-        faces_kind: what `--init KIND:DIR` calls that network, or "".
+        kind: whose it is.
     """
 
     name: str
     title: str
-    target: str
-    input_size: int
     colour: str
-    kind: Literal["built in", "rival"] = "built in"
-    imagenet: str = ""
-    official: str = ""
-    faces: str = ""
-    faces_kind: str = ""
+    kind: Kind
 
-    def build(self, num_classes: int, affect: bool = False) -> "Backbone":
-        """Build the untrained network for `num_classes` emotions, with valence and arousal if `affect`."""
-        backbone: Backbone = _resolve(self.target)(num_classes, affect)
-        return backbone
+    @abstractmethod
+    def card(self) -> Card:
+        """Read its card; raises WeightsError or MissingDependencyError when there is none."""
 
-    def load_imagenet(self, backbone: "Backbone") -> None:
-        """Fill the body with ImageNet weights; raises InputError when there are none for it."""
-        if not self.imagenet:
-            raise InputError(
-                f"There are no ImageNet weights for {self.name}: start from a relative's file "
-                "(--init matching:FILE, grown:FILE) or from nothing (--init none)."
-            )
-        _resolve(self.imagenet)(backbone)
-
-    def load_official(self, backbone: "Backbone", path: Path) -> None:
-        """Fill the network from the authors' checkpoint; raises InputError when it cannot be read or used."""
-        if not self.official:
-            raise InputError(f"There is no reader of official checkpoints for {self.name}.")
-        _resolve(self.official)(backbone, path)
-
-    def load_faces(self, backbone: "Backbone", kind: str, folder: Path) -> None:
-        """Fill the body from a face-recognition network's npm folder.
-
-        Args:
-            backbone: of this spec; its norms want `restore_norms` before training.
-            kind: the network, as `--init KIND:DIR` names it.
-            folder: where its files are.
+    @abstractmethod
+    def build(self) -> "Backbone":
+        """Build its verified network on the CPU in float32, in evaluation mode, without gradients.
 
         Raises:
-            InputError: the network is none for this backbone, or its files are missing or wrong.
+            WeightsError: its file is missing, has changed or does not fit its card.
+            MissingDependencyError: it was not fetched, or a library that it needs is not installed.
         """
-        if kind != self.faces_kind:
-            others = ", ".join(s.name for s in BACKBONES.values() if s.faces_kind == kind)
-            raise InputError(f"--init {kind}: is a start for {others}, not for {self.name}.")
-        _resolve(self.faces)(backbone, folder)
 
 
 @dataclass(frozen=True)
-class DetectorSpec:
-    """One face detector.
+class ShippedModel(ModelSource):
+    """A backbone of this project whose weights and card lie in a folder."""
 
-    Attributes:
-        name: key in `DETECTORS`.
-        title: how the page writes it.
-        target: "module:class"; the class takes no required argument.
-        licence: licence of code and weights, in a few words.
-        opt_in: what has to be installed first, or "" when the requirements bring it.
+    spec: BackboneSpec
+    folder: Path
+
+    def is_here(self) -> bool:
+        """Whether both of its files are there; what is in them is looked at when it is loaded."""
+        return all(path.is_file() for path in paths_of(self.name, self.folder))
+
+    def card(self) -> Card:
+        """Read NAME.json."""
+        if not self.is_here():
+            raise WeightsError(
+                f"There are no weights for {self.name} in {self.folder}. Train it, or copy them there."
+            )
+        card = _cached_card(paths_of(self.name, self.folder)[1])
+        if card.name != self.name:
+            raise WeightsError(f"{self.name}.json is the card of {card.name}, not of {self.name}.")
+        if card.architecture != self.spec.target:
+            raise WeightsError(
+                f"{self.name} is {self.spec.target} here, but its card is for {card.architecture}."
+            )
+        return card
+
+    def build(self) -> "Backbone":
+        """Fill the network from NAME.safetensors."""
+        return _filled(self.spec, self.card(), paths_of(self.name, self.folder)[0])
+
+
+@dataclass(frozen=True)
+class ExternalModel(ModelSource):
+    """A model that others trained, fetched on request; its probabilities are as it gives them."""
+
+    spec: ExternalSpec
+    receipt: Receipt | None
+
+    def card(self) -> Card:
+        """Write a card of what its manifest and its receipt say."""
+        return self.spec.card(self._receipt().weights_sha256)
+
+    def build(self) -> "Backbone":
+        """Read the fetched files; ONNX Runtime and transformers are imported only where they are needed."""
+        receipt = self._receipt()
+        paths = receipt.verified()
+        if self.spec.sha256 and self.spec.sha256 != receipt.weights_sha256:
+            raise WeightsError(f"{self.name} is not the file that this version knows: fetch it again.")
+        if self.spec.kind == "hub":
+            from fer_space.external.hub_network import load_hub
+
+            folder = next(iter(paths.values())).parent
+            return load_hub(folder, len(self.spec.labels)).eval().requires_grad_(False)
+        (path,) = paths.values()
+        return _graph(path, self.card())
+
+    def _receipt(self) -> Receipt:
+        if self.receipt is None:
+            raise not_fetched(self.spec)
+        return self.receipt
+
+
+@dataclass(frozen=True)
+class UserModel(ModelSource):
+    """A model of the user's own: an ONNX graph, or weights of a network that is built here."""
+
+    files: UserFiles
+
+    def card(self) -> Card:
+        """Read the JSON file beside the weights; the name is that of the files."""
+        return _cached_card(self.files.card).model_copy(update={"name": self.name})
+
+    def build(self) -> "Backbone":
+        """Read the file with the weights as the card's architecture says."""
+        card, weights = self.card(), self.files.weights
+        if weights.suffix == ".onnx":
+            if card.architecture != ONNX:
+                raise WeightsError(f"{weights.name} needs a card whose architecture is “{ONNX}”.")
+            check_sha256(card, weights)
+            return _graph(weights, card)
+        known = {spec.target: spec for spec in BACKBONES.values()}
+        if card.architecture not in known:
+            raise WeightsError(
+                f"The card of {self.name} is for “{card.architecture}”. Known: {', '.join(known)}."
+            )
+        return _filled(known[card.architecture], card, weights)
+
+
+class Registry:
+    """The models of a folder of weights, the fetched ones, and those of the user's own folder.
+
+    Args:
+        weights_dir: holds the .safetensors files and cards of the backbones.
+
+    Example:
+        >>> "efficientnet_lite0" in Registry().names()
+        True
     """
 
-    name: str
-    title: str
-    target: str
-    licence: str
-    opt_in: str = ""
+    def __init__(self, weights_dir: Path = WEIGHTS_DIR) -> None:
+        self.weights_dir = weights_dir
 
-    def build(self) -> "Detector":
-        """Load the detector. Raises MissingDependencyError with the remedy when it is opt-in."""
-        detector: Detector = _resolve(self.target)()
-        return detector
+    def present(self) -> dict[str, ModelSource]:
+        """List all models that can be loaded now, by name: shipped, fetched, then the user's own.
 
+        Raises:
+            InputError: the user's own folder is not as `fer_space.external.user` wants it.
+        """
+        shipped = map(self._shipped, BACKBONES.values())
+        found: dict[str, ModelSource] = {source.name: source for source in shipped if source.is_here()}
+        found |= {name: _external(_described(receipt), receipt) for name, receipt in receipts().items()}
+        for name, files in user_files().items():
+            if name in found or name in BACKBONES or name in MANIFEST:
+                raise InputError(
+                    f"{FOLDER_VARIABLE} holds a model named {name}, a name taken here: rename its files."
+                )
+            found[name] = UserModel(name, name, colour_of(name), "user", files)
+        return found
 
-BACKBONES: dict[str, BackboneSpec] = {
-    spec.name: spec
-    for spec in (
-        BackboneSpec(
-            name="efficientnet_lite0",
-            title="EfficientNet-Lite0",
-            target="fer_space.backbones.efficientnet:build_lite0",
-            input_size=96,
-            colour="#2563eb",
-            imagenet="fer_space.backbones.efficientnet:load_imagenet",
-        ),
-        BackboneSpec(
-            name="efficientnet_lite0_masked",
-            title="Lite0, mask-trained",
-            target="fer_space.backbones.efficientnet:build_lite0",
-            input_size=96,
-            colour="#0891b2",
-            imagenet="fer_space.backbones.efficientnet:load_imagenet",
-        ),
-        BackboneSpec(
-            name="mobilenet_v2",
-            title="MobileNet-v2",
-            target="fer_space.backbones.efficientnet:build_mobilenet_v2",
-            input_size=96,
-            colour="#16a34a",
-        ),
-        BackboneSpec(
-            name="vgg16",
-            title="VGG16",
-            target="fer_space.backbones.vgg:build_vgg16",
-            input_size=48,
-            colour="#d97706",
-        ),
-        BackboneSpec(
-            name="efficientnet_b2",
-            title="EfficientNet-B2",
-            target="fer_space.backbones.efficientnet:build_b2",
-            input_size=96,
-            colour="#7c3aed",
-            imagenet="fer_space.backbones.efficientnet:load_imagenet_b2",
-        ),
-        BackboneSpec(
-            name="efficientnet_b3",
-            title="EfficientNet-B3",
-            target="fer_space.backbones.efficientnet:build_b3",
-            input_size=96,
-            colour="#64748b",
-        ),
-        BackboneSpec(
-            name="dan",
-            title="DAN",
-            target="fer_space.backbones.dan:build_dan",
-            input_size=64,
-            colour="#db2777",
-            official="fer_space.backbones.dan:load_official",
-        ),
-        BackboneSpec(
-            name="ran",
-            title="RAN",
-            target="fer_space.backbones.ran:build_ran",
-            input_size=64,
-            colour="#92400e",
-            official="fer_space.backbones.ran:load_official",
-        ),
-        BackboneSpec(
-            name="vit",
-            title="ViT",
-            target="fer_space.backbones.vit:build_vit",
-            input_size=96,
-            colour="#dc2626",
-        ),
-        BackboneSpec(
-            name="mobilenet_v1_faces",
-            title="MobileNet-v1, faces",
-            target="fer_space.backbones.mobilenet_v1:build_mobilenet_v1",
-            input_size=96,
-            colour="#c026d3",
-            faces="fer_space.backbones.mobilenet_v1:load_hse",
-            faces_kind="hse",
-        ),
-        BackboneSpec(
-            name="resnet29_faces",
-            title="ResNet-29, faces",
-            target="fer_space.backbones.resnet29:build_resnet29",
-            input_size=112,
-            colour="#15703b",
-            faces="fer_space.backbones.resnet29:load_dlib",
-            faces_kind="dlib",
-        ),
-        BackboneSpec(
-            name="faceapi",
-            title="face-api",
-            target="fer_space.backbones.faceapi:build_face_api",
-            input_size=112,
-            colour="#7a8500",
-            kind="rival",
-            official="fer_space.backbones.faceapi:load_face_api",
-        ),
-        BackboneSpec(
-            name="human_emotion",
-            title="Human",
-            target="fer_space.backbones.human_emotion:build_human_emotion",
-            input_size=64,
-            colour="#a97bd9",
-            kind="rival",
-            official="fer_space.backbones.human_emotion:load_human_emotion",
-        ),
-    )
-}
+    def names(self) -> tuple[str, ...]:
+        """Names of all models that can be loaded now."""
+        return tuple(self.present())
 
-DETECTORS: dict[str, DetectorSpec] = {
-    spec.name: spec
-    for spec in (
-        DetectorSpec(
-            name="libfacedetection",
-            title="libfacedetection",
-            target="fer_space.detectors.libfacedetection:LibFaceDetection",
-            licence="BSD-3-Clause",
-        ),
-        DetectorSpec(
-            name="dlib",
-            title="dlib HOG",
-            target="fer_space.detectors.dlib_hog:DlibHog",
-            licence="Boost Software License",
-        ),
-        DetectorSpec(
-            name="insightface",
-            title="InsightFace SCRFD",
-            target="fer_space.detectors.insightface_scrfd:InsightFaceScrfd",
-            licence="code MIT; models for non-commercial research only",
-            opt_in="requirements-insightface.txt",
-        ),
-    )
-}
+    def source(self, name: str) -> ModelSource:
+        """Look up a model by name, whether its files are here or not.
+
+        Raises:
+            UnknownNameError: there is no model of that name; the message lists those that exist.
+        """
+        present = self.present()
+        if name in present:
+            return present[name]
+        if name in BACKBONES:
+            return self._shipped(BACKBONES[name])
+        if name in MANIFEST:
+            return _external(MANIFEST[name], None)
+        raise UnknownNameError.of("model", name, dict.fromkeys([*BACKBONES, *present, *MANIFEST]))
+
+    def card(self, name: str) -> Card:
+        """Read the card of a model; raises the errors of `source` and of `ModelSource.card`."""
+        return self.source(name).card()
+
+    def _shipped(self, spec: BackboneSpec) -> ShippedModel:
+        return ShippedModel(spec.name, spec.title, spec.colour, spec.kind, spec, self.weights_dir)
 
 
-def look_up(name: str) -> "BackboneSpec | OutsideSpec | OwnSpec":
-    """Look up whatever reads faces under a name: a backbone, an outside model or one of the user's own.
+def list_models() -> tuple[str, ...]:
+    """List the names of all models that can be loaded now.
 
-    Each kind has `name`, `title` and `colour`. Raises UnknownNameError with the names that exist.
+    Example:
+        >>> "dan" in list_models()
+        True
     """
-    from fer_space.external.names import known  # brings torch, which listing the names of backbones need not
-
-    if name in BACKBONES:
-        return BACKBONES[name]
-    others = known()
-    if name not in others:
-        raise UnknownNameError.of("backbone", name, [*BACKBONES, *others])
-    return others[name]
+    return Registry().names()
 
 
-def backbone_spec(name: str) -> BackboneSpec:
-    """Look up a backbone that is built here; raises UnknownNameError with the names that exist."""
-    if name not in BACKBONES:
-        raise UnknownNameError.of("backbone", name, BACKBONES)
-    return BACKBONES[name]
-
-
-def detector_spec(name: str) -> DetectorSpec:
-    """Look up a detector; raises UnknownNameError with the names that exist."""
-    if name not in DETECTORS:
-        raise UnknownNameError.of("detector", name, DETECTORS)
-    return DETECTORS[name]
+def title_of(name: str) -> str:
+    """Write a model's name as the page and tables do; a name that nobody knows stays as it is."""
+    try:
+        return Registry().source(name).title
+    except FerSpaceError:
+        return name
 
 
 def file_name_of(name: str) -> str:
-    """A model's name as it can stand in a file's name: a model of the Hub is named hub:OWNER/REPO."""
+    """Write a model's name as it can stand in a file's name: hub:OWNER/REPO -> hub-OWNER-REPO."""
     return re.sub(r"[^\w.-]+", "-", name)
 
 
-def _resolve(target: str) -> Callable[..., Any]:
-    module, _, attribute = target.partition(":")
-    resolved: Callable[..., Any] = getattr(import_module(module), attribute)
-    return resolved
+def _described(receipt: Receipt) -> ExternalSpec:
+    """What is known of a fetched model: the manifest knows best of a file, a repository of itself."""
+    own = receipt.spec
+    return own if own.kind == "hub" else MANIFEST.get(own.name, own)
+
+
+def _external(spec: ExternalSpec, receipt: Receipt | None) -> ExternalModel:
+    return ExternalModel(spec.name, spec.title, spec.colour, "external", spec, receipt)
+
+
+def _graph(path: Path, card: Card) -> "Backbone":
+    """Read an ONNX graph."""
+    from fer_space.external.onnx_network import load_onnx
+
+    network = load_onnx(path, len(card.labels), card.affect, card.preprocess.input_size)
+    return network.eval().requires_grad_(False)
+
+
+def _filled(spec: BackboneSpec, card: Card, path: Path) -> "Backbone":
+    """Build the network of `spec` and fill it from a verified file, divided for reading."""
+    from fer_space.tensors import fill
+
+    check_sha256(card, path)
+    backbone = spec.build(len(card.labels), card.affect)
+    fill(backbone, path)
+    return backbone.for_reading().eval().requires_grad_(False)
+
+
+def _cached_card(path: Path) -> Card:
+    """A card, parsed once for each state of its file."""
+    try:
+        state = path.stat()
+    except OSError as error:
+        raise WeightsError(f"There is no card {path.name}: {error.strerror}.") from error
+    return _parsed_card(path, state.st_mtime_ns, state.st_size)
+
+
+@lru_cache(maxsize=64)
+def _parsed_card(path: Path, modified_ns: int, size: int) -> Card:
+    return read_card(path)

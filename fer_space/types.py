@@ -4,10 +4,8 @@ Arrays inside are never written to after construction. Pictures are RGB uint8 (H
 boxes are pixels of the original picture, x to the right and y down, origin at the top-left corner.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
-from math import log2
 from typing import Literal
 
 import numpy as np
@@ -16,9 +14,6 @@ from numpy.typing import NDArray
 from fer_space.emotions import EMOTIONS
 
 VASource = Literal["head", "circumplex"]
-
-PREDICTED = "predicted"  # what a map explains: each backbone's own answer
-CONSENSUS = "consensus"  # or that of their mean
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,97 +135,3 @@ class Reading:
     prediction: Prediction
     explanations: Mapping[str, Explanation]
     crop: FaceCrop
-
-
-@dataclass(frozen=True, eq=False)
-class Comparison:
-    """All chosen backbones on one face.
-
-    Attributes:
-        face: where it is.
-        readings: one a backbone.
-        weights: how much each counts in `weighted`, at least 0; none at all, or zeros alone, let all count
-            alike.
-    """
-
-    face: Face
-    readings: tuple[Reading, ...]
-    weights: tuple[float, ...] = ()
-
-    def __post_init__(self) -> None:
-        if not self.readings:
-            raise ValueError("a comparison needs at least one reading")
-        if self.weights and (len(self.weights) != len(self.readings) or not min(self.weights) >= 0.0):
-            raise ValueError("weights are one a reading, and at least 0")
-
-    @property
-    def predictions(self) -> tuple[Prediction, ...]:
-        """The answers alone, in the order of the readings."""
-        return tuple(reading.prediction for reading in self.readings)
-
-    @cached_property
-    def mean(self) -> dict[str, float]:
-        """Mean probability of each emotion over the backbones that have it, rescaled to sum to 1."""
-        return _mean(self.predictions, [1.0] * len(self.readings))
-
-    @cached_property
-    def weighted(self) -> dict[str, float]:
-        """The same, in which each backbone counts by its weight; one that counts nothing adds no emotion."""
-        return _mean(self.predictions, self.weights) if sum(self.weights) > 0.0 else self.mean
-
-    @property
-    def consensus(self) -> str:
-        """The most probable emotion of `mean`."""
-        return max(self.mean, key=self.mean.__getitem__)
-
-    def explained(self, reading: Reading, target: str) -> str:
-        """The emotion that a map of one of the readings is about.
-
-        Args:
-            reading: one of this face.
-            target: `PREDICTED` for its own answer, `CONSENSUS`, or an emotion.
-        """
-        return {PREDICTED: reading.prediction.label, CONSENSUS: self.consensus}.get(target, target)
-
-    @property
-    def agreement(self) -> float:
-        """Share of the backbones whose top emotion is the consensus, in [0, 1]."""
-        return float(np.mean([p.label == self.consensus for p in self.predictions]))
-
-    @cached_property
-    def disagreement(self) -> float:
-        """Jensen-Shannon divergence of the backbones' answers in bits, see `divergence`."""
-        return divergence(self.predictions)
-
-
-def _mean(predictions: Sequence[Prediction], weights: Sequence[float]) -> dict[str, float]:
-    """Weighted mean of each emotion over those that have it, rescaled to sum to 1."""
-    means = {}
-    for emotion in EMOTIONS:
-        having = [
-            (p.probabilities[emotion], w)
-            for p, w in zip(predictions, weights, strict=True)
-            if emotion in p.probabilities
-        ]
-        counted = sum(weight for _, weight in having)
-        if counted > 0.0:
-            means[emotion] = sum(probability * weight for probability, weight in having) / counted
-    total = sum(means.values())
-    return {emotion: value / total for emotion, value in means.items()}
-
-
-def divergence(predictions: Sequence[Prediction]) -> float:
-    """Jensen-Shannon divergence of distributions in bits; 0 when all are equal.
-
-    Lin 1991, "Divergence measures based on the Shannon entropy": entropy of the mean less the mean of the
-    entropies. An emotion that a backbone does not have counts as 0 here, since a distribution has to be over
-    one common set.
-    """
-    rows = [[p.probabilities.get(e, 0.0) for e in EMOTIONS] for p in predictions]
-    mixture = [sum(column) / len(rows) for column in zip(*rows, strict=True)]
-    return max(0.0, _entropy(mixture) - sum(map(_entropy, rows)) / len(rows))
-
-
-def _entropy(probabilities: list[float]) -> float:
-    """Shannon entropy in bits."""
-    return -sum(p * log2(p) for p in probabilities if p > 0.0)

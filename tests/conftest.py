@@ -7,9 +7,9 @@ import pytest
 from huggingface_hub import constants
 from hypothesis import settings
 
-from fer_space.external.own import FOLDER_VARIABLE
-from fer_space.registry import BACKBONES
-from fer_space.weights import Card
+from fer_space.backbones.specs import BACKBONES
+from fer_space.card import Card
+from fer_space.external.user import FOLDER_VARIABLE
 from tests.networks import TINY, lively_tiny, write_weights
 
 # The machine may be busy: properties are judged by their answers, not by their time.
@@ -19,7 +19,7 @@ settings.load_profile("patient")
 
 @pytest.fixture(autouse=True, scope="session")
 def nothing_fetched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Outside models that this machine has are no part of any test."""
+    """External models that this machine has are no part of any test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path_factory.mktemp("assets")))
         patch.delenv(FOLDER_VARIABLE, raising=False)

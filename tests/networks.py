@@ -1,18 +1,20 @@
 """A network of a few hundred weights, a folder of weights for it, and faces that it can learn."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from fer_space.backbones.base import Backbone, PooledLinearHead
+from fer_space.backbones.specs import BackboneSpec
+from fer_space.card import Card, paths_of, write_card
 from fer_space.emotions import EMOTIONS
-from fer_space.registry import BackboneSpec
+from fer_space.tensors import save_tensors
 from fer_space.training.pictures import LabelledPictures
 from fer_space.vision.alignment import CropRule
 from fer_space.vision.preprocess import Preprocess
-from fer_space.weights import Card, paths_of, save_tensors
 
 TINY = BackboneSpec("tiny", "Tiny", "tests.networks:build_tiny", 16, "#111111")
 
@@ -24,32 +26,39 @@ def build_tiny(num_classes: int, affect: bool = False) -> Backbone:
     return Backbone(body, PooledLinearHead(12, num_classes, affect=affect, dropout=0.1))
 
 
-def lively_tiny(seed: int = 0) -> Backbone:
+def lively_tiny(seed: int = 0, classes: int = len(EMOTIONS)) -> Backbone:
     """A tiny network whose classifier is not zero, ready for reading."""
     torch.manual_seed(seed)
-    backbone = build_tiny(len(EMOTIONS))
+    backbone = build_tiny(classes)
     nn.init.normal_(backbone.head.classifier.weight)
     return backbone.eval().requires_grad_(False)
 
 
-def write_weights(folder: Path, backbone: Backbone, *, half: bool = False) -> Card:
-    folder.mkdir(parents=True, exist_ok=True)
-    tensors, card_path = paths_of("tiny", folder)
-    card = Card(
-        name="tiny",
-        architecture=TINY.target,
-        labels=EMOTIONS,
-        preprocess=Preprocess(16, 12, gray=True),
-        crop=CropRule(),
-        bias=(0.0,) * 7 + (0.5,),
-        temperature=1.5,
-        parameters=backbone.parameter_count(),
-        sha256=save_tensors(backbone.state_dict(), tensors, half=half),
-        data="invented",
-        licence="MIT",
-        command="none",
-    )
-    card_path.write_text(card.to_json(), encoding="utf-8")
+def toy_card(**changes: Any) -> Card:
+    """The card of the tiny network."""
+    values = {
+        "name": "tiny",
+        "architecture": TINY.target,
+        "labels": EMOTIONS,
+        "preprocess": Preprocess(16, 12, gray=True),
+        "crop": CropRule(),
+        "bias": (0.0,) * 7 + (0.5,),
+        "temperature": 1.5,
+        "parameters": 1000,
+        "sha256": "",
+        "data": "invented",
+        "licence": "MIT",
+        "command": "none",
+    }
+    return Card(**(values | changes))
+
+
+def write_weights(folder: Path, backbone: Backbone, *, half: bool = False, **changes: Any) -> Card:
+    """Put a tiny network and its card into a folder."""
+    card = toy_card(parameters=backbone.parameter_count(), **changes)
+    sha256 = save_tensors(backbone.state_dict(), paths_of(card.name, folder)[0], half=half)
+    card = card.model_copy(update={"sha256": sha256})
+    write_card(card, folder)
     return card
 
 

@@ -12,10 +12,10 @@ from PIL import Image
 from fer_space import cli
 from fer_space.commands import models, predict, train
 from fer_space.commands import test as test_command
+from fer_space.detectors.specs import DETECTORS
 from fer_space.engine import Engine
 from fer_space.explain.library import METHODS
 from fer_space.occlusion import OCCLUSIONS
-from fer_space.registry import DETECTORS
 from fer_space.training.config import TrainConfig
 from fer_space.types import Face
 from fer_space.weights import Card, read_card

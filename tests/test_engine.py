@@ -6,12 +6,14 @@ from unittest.mock import ANY
 import numpy as np
 import pytest
 
-from fer_space import engine as engine_module
+from fer_space.card import Card, Fit, write_card, write_fit
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
 from fer_space.errors import UnknownNameError, WeightsError
+from fer_space.occlusion.cover import Cover
+from fer_space.registry import ShippedModel
 from fer_space.types import Face
-from fer_space.weights import Card
+from fer_space.vision.alignment import CropRule, crop_face
 
 FACES = [Face((10, 10, 50, 60), 0.9), Face((60, 20, 90, 55), 0.8)]
 
@@ -42,33 +44,78 @@ def test_a_face_reads_the_same_alone_and_among_others(engine: Engine, photo: np.
     assert together == pytest.approx(alone, abs=1e-6)
 
 
-def test_temperature_of_the_card_is_applied(
-    engine: Engine, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
-):
-    warm = engine.compare(photo, faces=FACES)[0].predictions[0]
-    loaded = engine._backbone("tiny")
-    object.__setattr__(loaded.card, "temperature", 100.0)
-    flat = engine.compare(photo, faces=FACES)[0].predictions[0]
-    assert flat.confidence < warm.confidence
-    assert flat.confidence == pytest.approx(1 / 8, abs=0.02)
-
-
-def test_rare_emotions_are_lifted_on_request_and_valence_stays(engine: Engine, photo: np.ndarray):
-    loaded = engine._backbone("tiny")
+def test_rare_emotions_are_boosted_on_request_and_valence_stays(engine: Engine, photo: np.ndarray):
     plain = engine.compare(photo, faces=FACES)[0].predictions[0]
-    assert engine.compare(photo, faces=FACES, lift=True)[0].predictions[0] == replace(
-        engine.compare(photo, faces=FACES)[0].predictions[0], ms=ANY
-    ), "a card without a second point has one answer"
-    object.__setattr__(loaded.card, "lift", (0.0,) * 6 + (1.0, 0.0))
-    lifted = engine.compare(photo, faces=FACES, lift=True)[0].predictions[0]
-    odds = {
-        e: lifted.probabilities[e] / lifted.probabilities["neutral"] * plain.probabilities["neutral"]
-        for e in EMOTIONS
-    }
-    for emotion, value in odds.items():
-        factor = np.e if emotion == "fear" else 1.0
-        assert value == pytest.approx(plain.probabilities[emotion] * factor, rel=1e-5)
-    assert (lifted.valence, lifted.arousal) == (plain.valence, plain.arousal)
+    same = engine.compare(photo, faces=FACES, boost_rare=True)[0].predictions[0]
+    assert same == replace(plain, ms=ANY), "a card without a second point has one answer"
+    card = engine.card("tiny").model_copy(update={"boost": (0.0,) * 6 + (1.0, 0.0)})
+    write_card(card, engine.registry.weights_dir)
+    boosted = engine.compare(photo, faces=FACES, boost_rare=True)[0].predictions[0]
+    factor = (boosted.probabilities["fear"] / boosted.probabilities["neutral"]) / (
+        plain.probabilities["fear"] / plain.probabilities["neutral"]
+    )
+    assert factor == pytest.approx(np.e, rel=1e-5)
+    assert (boosted.valence, boosted.arousal) == (plain.valence, plain.arousal)
+
+
+def test_a_card_that_changes_while_the_engine_runs_is_followed(engine: Engine, photo: np.ndarray):
+    engine.compare(photo, faces=FACES)
+    flat = engine.card("tiny").model_copy(update={"temperature": 1000.0})
+    write_card(flat, engine.registry.weights_dir)
+    prediction = engine.compare(photo, faces=FACES)[0].predictions[0]
+    assert prediction.confidence == pytest.approx(1 / 8, abs=0.02)
+
+
+@pytest.mark.parametrize("members", [("tiny",), ("tiny", "dan")], ids=["all chosen", "one missing"])
+def test_the_fitted_mean_needs_all_its_members(engine: Engine, photo: np.ndarray, members: tuple[str, ...]):
+    shares = {name: 1 / len(members) for name in members}
+    fit = Fit(name="ferplus", shares=shares, data="x", command="y", date="2026-11-27")
+    write_fit(fit, engine.registry.weights_dir)
+    rule = engine.compare(photo, faces=FACES)[0].rule
+    assert rule == ("fitted mean" if members == ("tiny",) else "mean")
+
+
+def test_maps_are_made_only_on_request(engine: Engine, photo: np.ndarray):
+    (reading,) = engine.compare(photo, faces=FACES, method=None)[0].readings
+    assert reading.explanations == {}
+
+
+def test_progress_is_told_and_may_cancel(engine: Engine, photo: np.ndarray):
+    told: list[tuple[int, int, str]] = []
+    engine.compare(photo, faces=FACES, progress=lambda *step: told.append(step))
+    assert told == [(0, 1, "tiny"), (1, 1, "")]
+
+    def cancel(*step: object) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        engine.compare(photo, faces=FACES, progress=cancel)
+
+
+def test_models_answer_one_by_one(engine: Engine, photo: np.ndarray):
+    columns = dict(engine.stream(photo, FACES))
+    streamed = engine.together(FACES, list(columns.values()))
+    whole = engine.compare(photo, faces=FACES)
+    assert [c.together for c in streamed] == [c.together for c in whole]
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_covered_faces_are_paired_with_the_free_ones(engine: Engine, photo: np.ndarray, known: bool):
+    before = engine.compare(photo, faces=FACES) if known else None
+    covered = engine.compare_covered(photo, Cover("eye_bar"), before=before)
+    if known:
+        assert [pair.before for pair in covered] == before
+        for face, pair in zip(FACES, covered, strict=True):
+            crop = crop_face(photo, face, CropRule())
+            drawn = Cover("eye_bar").on_crop(crop, face).image_rgb
+            assert np.array_equal(pair.after.readings[0].crop.image_rgb, drawn)
+    else:
+        assert covered == []  # there is no face in noise
+
+
+def test_sensitivity_has_a_worth_for_each_region(engine: Engine, photo: np.ndarray):
+    (result,) = engine.sensitivity(photo, FACES[0])
+    assert result.worth.shape == (9, 9)
 
 
 def test_no_face_is_an_answer(engine: Engine):
@@ -90,13 +137,14 @@ def test_threads_share_one_copy_of_each_model(
     engine: Engine, photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ):
     loads = []
-    real = engine_module.load_network
-    monkeypatch.setattr(engine_module, "load_network", lambda *args: loads.append(1) or real(*args))
+    real = ShippedModel.build
+    monkeypatch.setattr(ShippedModel, "build", lambda source: loads.append(1) or real(source))
     photos = [np.roll(photo, 3 * i, axis=1) for i in range(6)]
-    expected = [Engine(engine.weights_dir, "cpu").compare(p, faces=FACES)[0].mean for p in photos]
+    folder = engine.registry.weights_dir
+    expected = [Engine(folder, "cpu").compare(p, faces=FACES)[0].together for p in photos]
     loads.clear()
     with ThreadPoolExecutor(6) as pool:
-        got = list(pool.map(lambda p: engine.compare(p, faces=FACES)[0].mean, photos))
+        got = list(pool.map(lambda p: engine.compare(p, faces=FACES)[0].together, photos))
     assert len(loads) == 1
     for one, other in zip(got, expected, strict=True):
         assert one == pytest.approx(other, abs=1e-6)
@@ -104,5 +152,5 @@ def test_threads_share_one_copy_of_each_model(
 
 def test_preload_loads_everything_once(engine: Engine):
     engine.preload()
-    assert set(engine._loaded) == {"tiny"}
+    assert set(engine._models) == {"tiny"}
     assert set(engine._detectors) == {"libfacedetection"}

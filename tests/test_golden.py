@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_space.comparison import Comparison
 from fer_space.engine import Engine
-from fer_space.types import Comparison
 from fer_space.vision.alignment import map_to_photo
 from fer_space.vision.imaging import decode_image
 from fer_space.weights import read_card

@@ -11,9 +11,9 @@ from packaging.requirements import Requirement
 
 from benchmarks import affect_folds, faithfulness, study
 from fer_space import cli
+from fer_space.backbones.specs import BACKBONES
 from fer_space.commands import summary
 from fer_space.commands.models import as_markdown, describe
-from fer_space.registry import BACKBONES
 from fer_space.weights import available, read_card
 
 ROOT = Path(__file__).parent.parent

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 
 from fer_space import render
+from fer_space.comparison import Comparison
 from fer_space.emotions import EMOTIONS
 from fer_space.render import Look, MapView
 from fer_space.render.look import count, duration, percent, signed
-from fer_space.types import Comparison, Face
+from fer_space.types import Face
 from tests.toys import TOY_SPECS, first_cells, toy_prediction, toy_reading
 
 LOOKS = {spec.name: Look(spec.title, spec.colour, 3_400_000) for spec in TOY_SPECS}

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from fer_space import render
-from fer_space.changes import Covered, Sensitivity
+from fer_space.comparison import Comparison, Covered
+from fer_space.explain.sensitivity import Sensitivity
 from fer_space.render import Look, MapView
 from fer_space.render.look import bits, fold, signed_points
 from fer_space.render.words import movement_words
-from fer_space.types import Comparison, Face
+from fer_space.types import Face
 from tests.toys import TOY_SPECS, first_cells, toy_prediction, toy_reading
 
 LOOKS = {spec.name: Look(spec.title, spec.colour, 3_400_000) for spec in TOY_SPECS}

@@ -5,9 +5,9 @@ import json
 import numpy as np
 import pytest
 
-from fer_space.changes import Covered
+from fer_space.comparison import Comparison, Covered
 from fer_space.render.record import comparison_record, covered_record
-from fer_space.types import Comparison, Face
+from fer_space.types import Face
 from tests.toys import toy_prediction, toy_reading
 
 SURE = {"neutral": 0.1, "happiness": 0.9}

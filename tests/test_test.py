@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 from fer_space import cli
+from fer_space.backbones.specs import BACKBONES
 from fer_space.commands import test as test_command
 from fer_space.commands.summary import as_markdown
 from fer_space.engine import Engine
@@ -17,7 +18,6 @@ from fer_space.errors import InputError
 from fer_space.evaluation.ensemble import ensemble
 from fer_space.evaluation.predictions import Predictions
 from fer_space.evaluation.protocol import lifted
-from fer_space.registry import BACKBONES
 from fer_space.weights import Card, read_card
 from tests.evaluation.made import lively
 from tests.networks import TINY, lively_tiny, write_weights

@@ -1,21 +1,25 @@
 """A toy engine: real `Comparison` objects from the look of the picture, in no time and without weights."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.changes import Sensitivity
+from fer_space.backbones.specs import BackboneSpec
+from fer_space.card import FERPLUS_TEST, Card, Fit, Measurement, Scores
+from fer_space.comparison import Comparison
 from fer_space.emotions import EMOTIONS
-from fer_space.errors import MissingDependencyError
-from fer_space.explain.gradcam import METHOD
+from fer_space.engine import Engine, Progress
+from fer_space.errors import MissingDependencyError, UnknownNameError
+from fer_space.explain.sensitivity import Sensitivity
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.occlusion.cover import Cover
-from fer_space.registry import BackboneSpec
-from fer_space.types import Comparison, Explanation, Face, FaceCrop, Prediction, Reading
-from fer_space.weights import setting_of
+from fer_space.registry import ModelSource, ShippedModel
+from fer_space.types import Explanation, Face, FaceCrop, Prediction, Reading
+from fer_space.vision.alignment import CropRule
+from fer_space.vision.preprocess import Preprocess
 
 CROP = 224
 MISSING = "InsightFace is not installed. Install requirements-insightface.txt to use it."
@@ -33,58 +37,121 @@ TOY_SPECS = tuple(
     )
 )
 
-
-WEIGHTS = {"toy_lite": 0.75, "toy_resnet": 0.25}
-MEASURED = {
-    setting_of("ferplus", "test", occlusion=kind): {"accuracy": 0.8, "macro_f1": 0.7}
-    for kind in (None, *OCCLUSIONS)
-}
-
-
-@dataclass(frozen=True)
-class ToyCard:
-    title: str
-    parameters: int
-    licence: str = "MIT"
-    data: str = "invented"
-    results: Mapping[str, Mapping[str, float]] = field(default_factory=lambda: MEASURED)
+FIT = Fit(
+    name="ferplus",
+    shares={"toy_lite": 0.75, "toy_resnet": 0.25},
+    data="ferplus valid",
+    command="invented",
+    date="2026-11-27",
+)
 
 
-class ToyEngine:
+def toy_measurement(kind: str | None) -> Measurement:
+    """What was measured of a toy when something, or nothing, occluded the faces."""
+    scores = Scores(
+        n=3137,
+        accuracy=0.8,
+        accuracy_interval=(0.79, 0.81),
+        balanced_accuracy=0.6,
+        macro_f1=0.7,
+        ece=0.02,
+        per_class={emotion: 0.7 for emotion in EMOTIONS},
+    )
+    setting = FERPLUS_TEST.model_copy(update={"occlusion": kind})
+    return Measurement(setting=setting, scores=scores, command="invented", date="2026-11-27")
+
+
+class ToyRegistry:
+    """The toys of an engine, in the order of its backbones."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        specs = {spec.name: spec for spec in TOY_SPECS}
+        self._sources = {name: _ToyModel.of(specs[name]) for name in names}
+
+    def present(self) -> dict[str, ModelSource]:
+        return dict(self._sources)
+
+    def names(self) -> tuple[str, ...]:
+        return tuple(self._sources)
+
+    def source(self, name: str) -> ModelSource:
+        if name not in self._sources:
+            raise UnknownNameError.of("model", name, self._sources)
+        return self._sources[name]
+
+    def card(self, name: str) -> Card:
+        return self.source(name).card()
+
+
+class _ToyModel(ShippedModel):
+    @classmethod
+    def of(cls, spec: BackboneSpec) -> "_ToyModel":
+        return cls(spec.name, spec.title, spec.colour, spec.kind, spec, Path("nowhere"))
+
+    def card(self) -> Card:
+        return Card(
+            name=self.name,
+            architecture=self.spec.target,
+            labels=EMOTIONS,
+            preprocess=Preprocess(96, 48, gray=True),
+            crop=CropRule(),
+            bias=(0.0,) * 8,
+            temperature=1.0,
+            parameters=1_400_000 * (1 + len(self.name)),
+            sha256="",
+            data="invented",
+            licence="MIT",
+            command="none",
+            measurements=tuple(map(toy_measurement, (None, *OCCLUSIONS))),
+        )
+
+
+class ToyEngine(Engine):
     """A plain picture has no face, a wide one two, any other one; nearly all models say happiness.
 
-    Only the face of a picture with one face has landmarks. Covered or painted, ViT-B/16 changes its mind.
+    Only the face of a picture with one face has landmarks. Occluded or painted, ViT-B/16 changes its mind.
     Asked for dlib it breaks in an unforeseen way; InsightFace is "not installed".
     """
 
     def __init__(self, backbones: Sequence[str]) -> None:
-        self.backbones = tuple(backbones)
+        self.registry = ToyRegistry(backbones)
         self.calls = 0
-        self.methods: list[str] = []
-        self.lifts: list[bool] = []
+        self.methods: list[str | None] = []
+        self.boosts: list[bool] = []
+        self._hidden = False
 
-    def card(self, name: str) -> ToyCard:
-        titles = {spec.name: spec.title for spec in TOY_SPECS}
-        return ToyCard(titles[name], 1_400_000 * (1 + len(name)))
+    @property
+    def fits(self) -> tuple[Fit, ...]:
+        return (FIT,)
 
-    def compare(
+    def compare(self, image_rgb: NDArray[np.uint8], **options: object) -> list[Comparison]:
+        self._hidden = options.get("faces") is not None
+        return super().compare(image_rgb, **options)
+
+    def _stream(
         self,
+        sources: Sequence[ModelSource],
         image_rgb: NDArray[np.uint8],
-        *,
-        backbones: Sequence[str] | None = None,
-        detector: str = "libfacedetection",
-        faces: Sequence[Face] | None = None,
-        cover: Cover | None = None,
-        method: str = METHOD,
-        lift: bool = False,
-    ) -> list[Comparison]:
+        faces: Sequence[Face],
+        cover: Cover | None,
+        method: str | None,
+        boost_rare: bool,
+        progress: Progress | None,
+    ) -> Iterator[tuple[str, list[Reading]]]:
         self.calls += 1
         self.methods.append(method)
-        self.lifts.append(lift)
-        found = self.detect(image_rgb, detector=detector) if faces is None else list(faces)
-        names = self.backbones if backbones is None else tuple(backbones)
-        shown = image_rgb if cover is None else cover.on_photo(image_rgb, found)
-        return [toy_comparison(shown, face, names, cover, hidden=faces is not None) for face in found]
+        self.boosts.append(boost_rare)
+        for done, source in enumerate(sources):
+            if progress is not None:
+                progress(done, len(sources), source.name)
+            crops = [_crop(image_rgb, face.box_xyxy) for face in faces]
+            if cover is not None:
+                crops = list(map(cover.on_crop, crops, faces))
+            seeds = [round(sum(face.box_xyxy)) + 1000 * self._hidden + done for face in faces]
+            yield (
+                source.name,
+                [_reading(source.name, *face, self._hidden) for face in zip(crops, seeds, strict=True)],
+            )
 
     def sensitivity(
         self, image_rgb: NDArray[np.uint8], face: Face, *, backbones: Sequence[str] | None = None
@@ -103,19 +170,10 @@ class ToyEngine:
         return [Face(box, 0.98, toy_landmarks(box) if len(boxes) == 1 else None) for box in boxes]
 
 
-def toy_comparison(
-    image_rgb: NDArray[np.uint8],
-    face: Face,
-    names: Sequence[str],
-    cover: Cover | None = None,
-    hidden: bool = False,
-) -> Comparison:
-    crop = _crop(image_rgb, face.box_xyxy)
-    if cover is not None:
-        crop = cover.on_crop(crop, face)
-    seed = round(sum(face.box_xyxy)) + 1000 * hidden
-    readings = (_reading(name, crop, seed + number, hidden) for number, name in enumerate(names))
-    return Comparison(face, tuple(readings), tuple(WEIGHTS.get(name, 0.0) for name in names))
+def toy_comparison(image_rgb: NDArray[np.uint8], face: Face, names: Sequence[str]) -> Comparison:
+    """What toys say of one face."""
+    (comparison,) = ToyEngine(names).compare(image_rgb, faces=[face])
+    return comparison
 
 
 def first_cells(heatmap: NDArray[np.float32], count: int) -> NDArray[np.bool_]:

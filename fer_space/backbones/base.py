@@ -37,9 +37,11 @@ class Head(nn.Module):
 
     Attributes:
         views: how many pictures of the face the features hold, stacked in the channels.
+        has_maps: whether the features are places on the face, so that attention maps mean something.
     """
 
     views: int = 1
+    has_maps: bool = True
 
     def keep_classes(self, columns: list[int]) -> None:
         """Drop every column of the logits but these, in this order: what the training faces did not teach."""

@@ -3,8 +3,8 @@
 import argparse
 from pathlib import Path
 
+from fer_space.card import WEIGHTS_DIR
 from fer_space.training.exporting import export
-from fer_space.weights import WEIGHTS_DIR
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

@@ -20,7 +20,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Download a detector into its library's own folder, or an outside model into the Hub cache."""
+    """Download a detector into its library's own folder, or an external model into the Hub cache."""
     if args.what == DETECTOR:
         print(f"{args.what}: {fetch_pack()}")
         return 0

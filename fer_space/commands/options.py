@@ -1,11 +1,10 @@
 """Options that several commands share."""
 
 import argparse
-from collections.abc import Sequence
 
 from fer_space.errors import InputError, WeightsError
-from fer_space.inference import DEVICES
-from fer_space.registry import look_up
+from fer_space.registry import Registry
+from fer_space.runtime.device import DEVICES
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
@@ -13,16 +12,32 @@ def add_device(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where the networks run")
 
 
-def backbone_names(text: str, present: Sequence[str]) -> list[str]:
-    """Turn "a,b" or "all" into names.
+def add_boost_rare(parser: argparse.ArgumentParser) -> None:
+    """Add --boost-rare, which was called --lift."""
+    parser.add_argument(
+        "--boost-rare",
+        "--lift",
+        action="store_true",
+        help="boost rare emotions: the second operating point of each backbone",
+    )
 
-    Raises UnknownNameError for one that does not exist, WeightsError or InputError when none is left.
+
+def backbone_names(text: str, registry: Registry) -> list[str]:
+    """Turn "a,b" or "all" into names of models.
+
+    Args:
+        text: names with commas between them; "all" takes all that can be loaded now.
+        registry: what models exist.
+
+    Raises:
+        UnknownNameError: one of them does not exist.
+        WeightsError, InputError: none is left.
     """
     if text == "all":
-        if not present:
+        if not registry.names():
             raise WeightsError("There are no weights here. Train a backbone and export it.")
-        return list(present)
-    names = [look_up(name.strip()).name for name in text.split(",") if name.strip()]
+        return list(registry.names())
+    names = [registry.source(name.strip()).name for name in text.split(",") if name.strip()]
     if not names:
         raise InputError(f"“{text}” names no backbone.")
     return list(dict.fromkeys(names))

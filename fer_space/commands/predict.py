@@ -1,4 +1,4 @@
-"""`fer-space predict`: read the faces in pictures, free and covered.
+"""`fer-space predict`: read the faces in pictures, free and occluded.
 
 fer-space predict photo.jpg --cam maps --explain consensus
 fer-space predict photo.jpg --occlude surgical --cam maps
@@ -15,20 +15,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.changes import Change, Covered, covered_faces
-from fer_space.commands.options import add_device, backbone_names
+from fer_space.commands.options import add_boost_rare, add_device, backbone_names
+from fer_space.comparison import CONSENSUS, PREDICTED, Change, Comparison, Covered
+from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
 from fer_space.errors import FerSpaceError, InputError
 from fer_space.explain.gradcam import METHOD
 from fer_space.explain.library import METHODS
+from fer_space.files import replacing
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.occlusion.cover import Cover
-from fer_space.registry import DEFAULT_DETECTOR, DETECTORS, file_name_of
-from fer_space.render import overlay
+from fer_space.registry import file_name_of
+from fer_space.render.overlays import overlay
 from fer_space.render.record import comparison_record, covered_record
 from fer_space.sources.files import read_source
-from fer_space.types import CONSENSUS, PREDICTED, Comparison, FaceCrop, Prediction
+from fer_space.types import FaceCrop, Prediction
 from fer_space.vision.alignment import maps_to_photo
 from fer_space.vision.imaging import decode_image, encode_png
 
@@ -41,8 +43,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("sources", nargs="+", metavar="SOURCE", help="file, folder, - or http(s) URL")
     add("--backbones", default="all", metavar="A,B|all", help="which backbones read")
     add("--detector", default=DEFAULT_DETECTOR, choices=DETECTORS, help="who finds the faces")
-    add("--occlude", choices=OCCLUSIONS, help="cover every face as well, and say what that changes")
-    add("--lift", action="store_true", help="lift rare emotions: the second operating point of each backbone")
+    add("--occlude", choices=OCCLUSIONS, help="occlude every face as well, and say what that changes")
+    add_boost_rare(parser)
     add("--cam", type=Path, metavar="DIR", help="write attention overlays as PNG into DIR")
     add(
         "--explain",
@@ -59,7 +61,7 @@ def run(args: argparse.Namespace) -> int:
     """Read every source; a bad one is reported and the rest are done."""
     check(args)
     engine = Engine(device=args.device)
-    names = backbone_names(args.backbones, engine.backbones)
+    names = backbone_names(args.backbones, engine.registry)
     done = failed = 0
     for name, content in chain.from_iterable(map(read_source, args.sources)):
         try:
@@ -87,10 +89,12 @@ def check(args: argparse.Namespace) -> None:
 def _predict(
     engine: Engine, names: Sequence[str], source: str, image_rgb: Image, args: argparse.Namespace, number: int
 ) -> None:
-    """Read one picture, print what was read and write its maps."""
-    method = args.method or METHOD
-    how = {"backbones": names, "method": method, "lift": args.lift}
-    free = engine.compare(image_rgb, detector=args.detector, **how)
+    """Read one picture, print what was read and write its maps, which are only made if they are shown."""
+    shown = args.cam is not None or args.explain is not None
+    method, boost_rare = (args.method or METHOD) if shown else None, args.boost_rare
+    free = engine.compare(
+        image_rgb, backbones=names, detector=args.detector, method=method, boost_rare=boost_rare
+    )
     size_wh = (image_rgb.shape[1], image_rgb.shape[0])
     target, stem = args.explain or PREDICTED, f"{number:03d}-{file_stem(source)}"
     if args.cam is not None:
@@ -98,20 +102,19 @@ def _predict(
     if args.occlude is None:
         record, text = comparison_record(source, size_wh, free, args.explain or ""), describe(source, free)
     else:
-        cover, faces = Cover(args.occlude), [comparison.face for comparison in free]
-        hidden = engine.compare(image_rgb, faces=faces, cover=cover, **how)
-        covered = covered_faces(free, hidden, args.occlude)
-        record, text = (
-            covered_record(source, size_wh, covered, args.explain or ""),
-            describe_covered(source, covered),
-        )
+        cover = Cover(args.occlude)
+        covered = engine.compare_covered(image_rgb, cover, before=free, method=method, boost_rare=boost_rare)
+        record = covered_record(source, size_wh, covered, args.explain or "")
+        text = describe_covered(source, covered)
         if args.cam is not None:
-            write_maps(args.cam, f"{stem}-{args.occlude}", cover.on_photo(image_rgb, faces), hidden, target)
+            photo = cover.on_photo(image_rgb, [face.before.face for face in covered])
+            after = [face.after for face in covered]
+            write_maps(args.cam, f"{stem}-{args.occlude}", photo, after, target)
     print(json.dumps(record, ensure_ascii=False) if args.json else text, flush=True)
 
 
-def describe(name: str, comparisons: list[Comparison]) -> str:
-    """The faces of one picture as lines for a person."""
+def describe(name: str, comparisons: Sequence[Comparison]) -> str:
+    """Write the faces of one picture as lines for a person."""
     lines = [_found(name, len(comparisons))]
     for number, comparison in enumerate(comparisons, start=1):
         lines.append(_face(number, comparison))
@@ -120,7 +123,7 @@ def describe(name: str, comparisons: list[Comparison]) -> str:
 
 
 def describe_covered(name: str, covered: Sequence[Covered]) -> str:
-    """The same, and below each answer what it becomes when the face is covered."""
+    """Write the same, and below each answer what it becomes when the face is occluded."""
     lines = [_found(name, len(covered))]
     for number, face in enumerate(covered, start=1):
         total = len(face.changes)
@@ -137,7 +140,10 @@ def _found(name: str, faces: int) -> str:
 
 def _face(number: int, comparison: Comparison) -> str:
     box = ", ".join(f"{edge:.0f}" for edge in comparison.face.box_xyxy)
-    return f"  face {number} at ({box}): {comparison.consensus}"
+    several = len(comparison.readings) > 1
+    return f"  face {number} at ({box}): {comparison.consensus}" + (
+        f" {comparison.together[comparison.consensus]:.1%} by {comparison.rule}" if several else ""
+    )
 
 
 def _answer(p: Prediction) -> str:
@@ -158,11 +164,15 @@ def _change(change: Change) -> str:
 def write_maps(
     folder: Path, stem: str, image_rgb: Image, comparisons: Sequence[Comparison], target: str
 ) -> None:
-    """Write one PNG a face and backbone, its map over the crop, and one a backbone, all maps on the photo.
+    """Write maps as PNG: one a face and model, over its crop, and one a model, all maps on the photo.
 
-    `target` is what they explain, see `Comparison.explained`; a backbone that does not know that gets none.
+    Args:
+        folder: made if need be.
+        stem: how all file names begin.
+        image_rgb: the photo, uint8 (H, W, 3) RGB.
+        comparisons: its faces, with maps.
+        target: what the maps explain, see `Comparison.explained`; a model that does not know it gets none.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     drawn: dict[str, list[tuple[NDArray[np.float32], FaceCrop]]] = {}
     for number, comparison in enumerate(comparisons, start=1):
         for reading in comparison.readings:
@@ -173,13 +183,18 @@ def write_maps(
             heatmap = reading.explanations[label].heatmap
             drawn.setdefault(backbone, []).append((heatmap, reading.crop))
             picture = overlay(reading.crop.image_rgb, heatmap)
-            (folder / f"{stem}-face{number}-{backbone}-{label}.png").write_bytes(encode_png(picture))
+            _write_png(folder / f"{stem}-face{number}-{backbone}-{label}.png", picture)
     for backbone, maps in drawn.items():
         whole = overlay(image_rgb, maps_to_photo(maps, (image_rgb.shape[0], image_rgb.shape[1])))
-        (folder / f"{stem}-photo-{backbone}.png").write_bytes(encode_png(whole))
+        _write_png(folder / f"{stem}-photo-{backbone}.png", whole)
+
+
+def _write_png(path: Path, picture_rgb: Image) -> None:
+    with replacing(path) as temporary:
+        temporary.write_bytes(encode_png(picture_rgb))
 
 
 def file_stem(source: str) -> str:
-    """A short file name for a source of any kind: its last part, in letters, digits, dot, dash."""
+    """Make a short file name for a source of any kind: its last part, in letters, digits, dot, dash."""
     last = source.split("?")[0].rstrip("/").rpartition("/")[2]
     return re.sub(r"[^\w.-]+", "_", last.rsplit(".", 1)[0])[:60].strip("._-") or "picture"

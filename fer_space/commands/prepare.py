@@ -7,7 +7,7 @@ they are.
 fer-space prepare rafdb RAF-DB prepared/rafdb
 fer-space prepare joint ckplus:CK+rafdb:RAF-DB+affectnet:AffectNet prepared/three
 
-With --masks a share of the training faces wears a mask that follows the face's landmarks (`masked`).
+With --masks a share of the training faces wears a mask that follows the face's landmarks.
 
 Of a joint set, faces of train whose pixels are also in valid or test are dropped and listed, and faces of
 valid whose pixels are in test.
@@ -15,31 +15,24 @@ valid whose pixels are in test.
 
 import argparse
 import json
-from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from fer_space.commands.masked import wear_masks
 from fer_space.data import KINDS, collect, split_data
-from fer_space.data.collection import Collection
-from fer_space.data.fer_faces import SIDE
 from fer_space.data.ferplus import TARGET_MODES
-from fer_space.data.joining import find_leaks, join
-from fer_space.data.manifest import nameable, write_manifest
-from fer_space.data.report import as_text, build_report, count_near
-from fer_space.data.survey import fingerprint, sift
+from fer_space.data.joining import join
+from fer_space.data.manifest import write_manifest
+from fer_space.data.prepare import examine, wear_masks
+from fer_space.data.report import as_text
 from fer_space.data.tables import MANIFEST
-from fer_space.data.twins import twin_view
 from fer_space.engine import Engine
 from fer_space.errors import InputError
 from fer_space.evaluation.face_plots import draw_distribution
+from fer_space.files import write_text
 
 JOINT = "joint"
-WITH_TWINS = ("ferplus", "fer2013")
+WITH_NEAR_DUPLICATES = ("ferplus", "fer2013")  # their faces were collected by search, many of them twice
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -54,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--target",
         choices=TARGET_MODES,
         default="majority",
-        help="how FERPlus votes are read for train; default: majority",
+        help="how votes are read for train; default: majority",
     )
     parser.add_argument(
         "--masks",
@@ -75,48 +68,17 @@ def run(args: argparse.Namespace) -> int:
         if kind == "csv" and path.resolve() == (args.out / MANIFEST).resolve():
             raise InputError(f"“{path}” would be overwritten: choose another DST.")
     parts = [collect(kind, path, target=args.target) for kind, path in pairs]
-    with_twins = all(kind in WITH_TWINS for kind, _ in pairs)
-    collection, prints, gray = examine(
-        join(parts) if joint else parts[0], keep_gray=with_twins, leak_check=joint
-    )
-    report = build_report(collection, prints)
-    if len(gray):
-        report["twins"] = count_near(collection.rows, gray)
+    near = all(kind in WITH_NEAR_DUPLICATES for kind, _ in pairs)
+    examined = examine(join(parts) if joint else parts[0], near=near, leaks=joint)
+    collection, report = examined.collection, examined.report()
     if args.masks:
-        rows, worn, unfitted = wear_masks(collection.rows, args.masks, Engine(device="cpu"))
-        collection = replace(collection, rows=tuple(rows))
-        report["masks"] = {"worn": worn, "without_landmarks": unfitted}
+        masked = wear_masks(collection, args.masks, Engine(device="cpu").detect)
+        collection = masked.collection
+        report["masks"] = {"worn": masked.worn, "without_landmarks": masked.without_landmarks}
     write_manifest(collection, args.out)
-    text = json.dumps(report, indent=1, ensure_ascii=True)
-    (args.out / "report.json").write_text(text + "\n", encoding="utf-8")
+    write_text(args.out / "report.json", json.dumps(report, indent=1, ensure_ascii=True) + "\n")
     title = f"{collection.name}: {report['faces']:,} faces by emotion"
     counts = {split: np.array(list(faces.values())) for split, faces in report["counts"].items()}
     draw_distribution(counts, title, args.out / "distribution.png")
     print(f"{as_text(report)}\nwritten to {args.out}")
     return 0
-
-
-def examine(
-    collection: Collection, *, keep_gray: bool, leak_check: bool
-) -> tuple[Collection, Sequence[str], NDArray[np.uint8]]:
-    """Decode every picture once.
-
-    Returns:
-        The set without unreadable pictures and, with `leak_check`, without those that leak into a later
-        split, the fingerprint of each face, and, with `keep_gray`, the faces as uint8 (N, 48, 48), else an
-        empty array.
-    """
-
-    def look(image_rgb: NDArray[np.uint8]) -> tuple[str, NDArray[np.uint8] | None]:
-        return fingerprint(image_rgb), twin_view(image_rgb) if keep_gray else None
-
-    rows, unnameable = nameable(collection.rows)
-    rows, bad, looks = sift(rows, look)
-    if leak_check:
-        leaks = find_leaks(rows, [seen for seen, _ in looks])
-        kept = [i for i, leak in enumerate(leaks) if leak is None]
-        bad += filter(None, leaks)
-        rows, looks = [rows[i] for i in kept], [looks[i] for i in kept]
-    gray: list[Any] = [small for _, small in looks if small is not None]
-    pictures = np.stack(gray) if gray else np.zeros((0, SIDE, SIDE), dtype=np.uint8)
-    return collection.without([*unnameable, *bad], rows), [seen for seen, _ in looks], pictures

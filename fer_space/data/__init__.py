@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fer_space.data.affectnet import collect_affectnet
-from fer_space.data.ckplus import collect_ckplus
+from fer_space.data.ckplus import collect_ckplus, collect_peaks
 from fer_space.data.collection import Collection
 from fer_space.data.diffusionfer import collect_diffusionfer
 from fer_space.data.faceset import SPLITS, FaceSet, one_hot
@@ -26,6 +26,7 @@ from fer_space.errors import InputError, UnknownNameError
 COLLECTORS: dict[str, Callable[[Path], Collection]] = {
     "rafdb": collect_rafdb,
     "ckplus": collect_ckplus,
+    "ckplus-peaks": collect_peaks,
     "sfew": collect_sfew,
     "diffusionfer": collect_diffusionfer,
     "voc": collect_voc,

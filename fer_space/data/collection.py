@@ -13,7 +13,16 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.data.faceset import SPLITS, Box, Dropped, FaceSet, decode_face, nothing_left, one_hot
+from fer_space.data.faceset import (
+    SPLITS,
+    Box,
+    Dropped,
+    FaceSet,
+    Member,
+    decode_face,
+    nothing_left,
+    one_hot,
+)
 from fer_space.data.survey import readable
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, UnknownNameError
@@ -37,6 +46,7 @@ class Row:
         affect: valence and arousal in [-1, 1], or NaN twice.
         subject: person or film, "" where unknown.
         box_xyxy: the face in pixels of the picture (edges, the first pixel begins at 0), None for all.
+        member: which of the joined sets it is of, in their order.
     """
 
     file: str
@@ -47,6 +57,7 @@ class Row:
     affect: tuple[float, float] = NO_AFFECT
     subject: str = ""
     box_xyxy: Box | None = None
+    member: int = 0
 
     def encoded(self) -> bytes:
         """The bytes of the picture file; raises OSError when it cannot be read."""
@@ -61,7 +72,8 @@ class Row:
 class Collection:
     """A data set: its usable faces, those that were dropped, and the emotions that its scheme knows.
 
-    `train_is_all` marks a set for tests alone, whose `train` is all of it, for cross-validation.
+    `train_is_all` marks a set for tests alone, whose `train` is all of it, for cross-validation. `members` are
+    the sets that were joined, none for a set alone.
     """
 
     name: str
@@ -69,6 +81,7 @@ class Collection:
     dropped: tuple[Dropped, ...] = ()
     classes: tuple[str, ...] = EMOTIONS
     train_is_all: bool = False
+    members: tuple[Member, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.rows:
@@ -115,6 +128,8 @@ class Collection:
             dropped=tuple(dropped),
             classes=self.classes,
             boxes=tuple(row.box_xyxy for row in rows) if any(row.box_xyxy for row in rows) else None,
+            members=self.members,
+            origins=np.array([row.member for row in rows], dtype=np.int64) if self.members else None,
         )
 
 

@@ -30,6 +30,14 @@ class Dropped:
     twin: str = ""
 
 
+@dataclass(frozen=True)
+class Member:
+    """A set among joined ones: its name, and the emotions that its labelling scheme knows."""
+
+    name: str
+    classes: tuple[str, ...]
+
+
 @dataclass(frozen=True, eq=False)
 class FaceSet:
     """Pictures of faces with their labels.
@@ -49,6 +57,8 @@ class FaceSet:
             never asked about contempt. Joined sets know all that one of them knows.
         boxes: (left, top, right, bottom) of each face in pixels of its picture, None for the whole
             picture; None where every face is a whole picture.
+        members: the sets that were joined, in the order of their names; one alone is its own member.
+        origins: int64 (N,), the member that each face is of; None where there is one.
     """
 
     name: str
@@ -62,16 +72,20 @@ class FaceSet:
     dropped: tuple[Dropped, ...] = ()
     classes: tuple[str, ...] = EMOTIONS
     boxes: tuple[Box | None, ...] | None = None
+    members: tuple[Member, ...] = ()
+    origins: NDArray[np.int64] | None = None
 
     def __post_init__(self) -> None:
+        if not self.members:
+            object.__setattr__(self, "members", (Member(self.name, self.classes),))
         count = len(self.files)
         if count == 0:
             raise nothing_left(self.name, f" in its {self.split} split", self.dropped)
         if self.labels.shape != (count,) or self.targets.shape != (count, len(EMOTIONS)):
             raise DataError(f"{self.name}: {count} pictures need as many labels and targets.")
-        optional = (self.affect, self.subjects, self.boxes)
+        optional = (self.affect, self.subjects, self.boxes, self.origins)
         if any(values is not None and len(values) != count for values in optional):
-            raise DataError(f"{self.name}: {count} pictures need as many V/A, subjects and boxes.")
+            raise DataError(f"{self.name}: {count} pictures need as many V/A, subjects, boxes and origins.")
 
     def __len__(self) -> int:
         return len(self.files)
@@ -108,6 +122,7 @@ class FaceSet:
             affect=None if self.affect is None else self.affect[places],
             subjects=None if self.subjects is None else tuple(self.subjects[i] for i in places),
             boxes=None if self.boxes is None else tuple(self.boxes[i] for i in places),
+            origins=None if self.origins is None else self.origins[places],
         )
 
 
@@ -125,7 +140,7 @@ def decode_face(data: bytes, box_xyxy: Box | None) -> NDArray[np.uint8]:
     Raises:
         ImageError: the bytes are no picture, or the box covers no pixel of it.
     """
-    image_rgb = decode_image(data)
+    image_rgb = decode_image(data, trusted=True)
     if box_xyxy is None:
         return image_rgb
     height, width = image_rgb.shape[:2]

@@ -19,13 +19,23 @@ def read_archive(archive: Path) -> dict[str, bytes]:
     Raises:
         DataError: it is missing or damaged, or two of its folders hold files of one name.
     """
+    members = read_members(archive)
+    _refuse_namesakes(archive.name, members)
+    return {Path(name).name: content for name, content in members.items()}
+
+
+def read_members(archive: Path) -> dict[str, bytes]:
+    """All files of a .tar by their path in it.
+
+    Raises:
+        DataError: it is missing or damaged.
+    """
     if not archive.is_file():
         raise DataError(f"There is no {archive.name} in {archive.parent}.")
     try:
         with tarfile.open(archive) as tar:
             members = [member for member in tar if member.isfile()]
-            _refuse_namesakes(archive.name, [member.name for member in members])
-            return {Path(m.name).name: file.read() for m in members if (file := tar.extractfile(m))}
+            return {m.name: file.read() for m in members if (file := tar.extractfile(m))}
     except (tarfile.TarError, EOFError) as error:
         raise DataError(f"{archive} is damaged: {error}.") from error
 

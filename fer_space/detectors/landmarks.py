@@ -12,7 +12,6 @@ from pathlib import Path
 from threading import Lock
 from typing import Any
 
-import dlib
 import numpy as np
 from numpy.typing import NDArray
 
@@ -83,6 +82,8 @@ class Landmarker:
         Returns:
             float32 (68, 2) in the photo, and the tilt in degrees that is left in the patch.
         """
+        import dlib  # training and tests on face crops do without it
+
         to_patch = square.to_patch(tilt)
         start = (_PATCH - _PATCH_BOX) // 2
         box = dlib.rectangle(start, start, start + _PATCH_BOX - 1, start + _PATCH_BOX - 1)
@@ -102,6 +103,8 @@ class Landmarker:
 
     @cached_property
     def _loaded(self) -> Any:
+        import dlib
+
         spec = find_spec("face_recognition_models")
         if spec is None or not spec.submodule_search_locations:
             raise MissingDependencyError("The landmarks are not here: pip install face-recognition-models.")

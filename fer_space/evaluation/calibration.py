@@ -1,4 +1,4 @@
-"""After training, on the validation split: lift rare emotions, then make confidence mean what it says."""
+"""After training, on the validation split: boost rare emotions, then make confidence mean what it says."""
 
 import torch
 from torch import Tensor
@@ -8,14 +8,14 @@ from fer_space.evaluation.metrics import accuracy, balanced_accuracy
 
 STRENGTHS = [i / 20 for i in range(21)]
 ACCURACY_GIVEN_UP = 0.001  # a tenth of a point of validation accuracy
-LIFT_GIVEN_UP = 0.01  # a point
+BOOST_GIVEN_UP = 0.01  # a point
 LEAST = 1e-12  # a smaller probability counts as this one
 
 
 def fit_adjustment(
     logits: Tensor, labels: Tensor, priors: Tensor, given_up: float = ACCURACY_GIVEN_UP
 ) -> Tensor:
-    """The bias float (K,) that lifts rare emotions as far as `given_up` of the accuracy pays for.
+    """Fit the bias that boosts rare emotions as far as `given_up` of the accuracy pays for.
 
     Post-hoc logit adjustment, Menon et al. 2021, arXiv 2007.07314: minus tau times the log of the class
     priors. Of all tau in [0, 1] whose accuracy is within `given_up` of the unadjusted one, the tau with the
@@ -26,6 +26,9 @@ def fit_adjustment(
         labels: int64 (N,).
         priors: float (K,), the share of each emotion in the training targets.
         given_up: share of the faces.
+
+    Returns:
+        float64 (K,), at least 0.
     """
     direction = -priors.double().clamp(min=1e-6).log()
     direction = direction - direction.min()
@@ -40,23 +43,33 @@ def fit_adjustment(
     return max(allowed, key=lambda tau: by_tau[tau][1]) * direction
 
 
-def fit_lift(probabilities: Tensor, labels: Tensor) -> Tensor:
-    """What to add to log probabilities float (N, K) for the second operating point, float (K,), least 0.
+def fit_boost(probabilities: Tensor, labels: Tensor) -> Tensor:
+    """Fit what the second operating point adds to log probabilities.
 
-    Like `fit_adjustment`, for LIFT_GIVEN_UP of the accuracy; the priors are the mean of the probabilities.
+    Like `fit_adjustment`, for BOOST_GIVEN_UP of the accuracy; the priors are the mean of the probabilities.
+
+    Args:
+        probabilities: float (N, K) of the validation split.
+        labels: int64 (N,).
+
+    Returns:
+        float64 (K,), the least of them 0.
     """
     logs = probabilities.double().clamp(min=LEAST).log()
-    return fit_adjustment(logs, labels, probabilities.double().mean(dim=0), LIFT_GIVEN_UP)
+    return fit_adjustment(logs, labels, probabilities.double().mean(dim=0), BOOST_GIVEN_UP)
 
 
 def fit_temperature(logits: Tensor, labels: Tensor) -> float:
-    """The temperature T > 0 that minimises the cross entropy of softmax(logits / T).
+    """Fit the temperature that minimises the cross entropy of softmax(logits / T).
 
     Guo et al. 2017, arXiv 1706.04599. Never changes which emotion is on top.
 
     Args:
         logits: float (N, K) of the validation split.
         labels: int64 (N,).
+
+    Returns:
+        T > 0.
     """
     logits = logits.detach().double()
     log_temperature = torch.zeros((), dtype=torch.float64, requires_grad=True)

@@ -1,111 +1,142 @@
-"""Several backbones as one: the mean of their calibrated probabilities, and how far they disagree.
+"""Several models as one: mean of their calibrated probabilities, and how far they disagree.
 
-    fit_weights(on_valid)                  how much each should count
-    ensemble(on_test)                      all count alike
-    ensemble(on_test, weights)             each counts by its weight
+    plain_mean(on_test)                    all count alike
+    fitted_mean(on_test, fit)              the members of a fit, each by its share
+    fit_shares(on_valid)                   how much each should count
 
-Mean and disagreement of a face are those of `fer_space.types.Comparison`, which the app shows.
+The two rules are those of `fer_space.comparison.Comparison`, which the app shows. A fit was made for all of
+its members together: without one of them its shares mean nothing, and there is no fitted mean.
 """
 
 from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+from numpy.typing import NDArray
 
+from fer_space.card import Fit
+from fer_space.comparison import Rule
+from fer_space.distributions import divergence, mean_of
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.evaluation.predictions import Predictions, require_same_faces
-from fer_space.types import Comparison, Face, FaceCrop, Prediction, Reading
+from fer_space.evaluation.outputs import Outputs, require_same_faces, today
 
-NAME = "ensemble"
-WEIGHTED = "weighted"
+ENSEMBLE = "ensemble"  # the name of the plain mean
+WEIGHTED = "weighted"  # and of the fitted one
 ROUNDS = 2000
-LEAST = 1e-9  # the probability of an emotion that a member does not have, when weights are fitted
-NOWHERE = Face((0.0, 0.0, 1.0, 1.0), 1.0)
-NOTHING = FaceCrop(np.zeros((1, 1, 3), dtype=np.uint8), np.eye(2, 3))
+LEAST = 1e-9  # the probability of an emotion that a member does not have, when shares are fitted
+LEAST_SHARE = 0.001  # a member that counts less is none
 
 
-def ensemble(members: Sequence[Predictions], weights: Sequence[float] = ()) -> Predictions:
-    """The ensemble of predictions of the same faces, with the disagreement of each face in bits.
+def plain_mean(members: Sequence[Outputs]) -> Outputs:
+    """Average outputs of the same faces; every member counts alike.
 
-    With `weights`, one a member, it is their weighted mean and goes by the name of `WEIGHTED`. An emotion is
-    averaged over the members that have it. Valence and arousal are the mean of the heads where every member
-    has one, else they are left to the circumplex.
+    An emotion is averaged over the members that have it. Valence and arousal are the mean of the heads where
+    every member has one, else they are left to the circumplex.
+
+    Args:
+        members: two or more.
+
+    Returns:
+        Outputs with the disagreement of each face.
 
     Raises:
         InputError: fewer than two members, or not of the same faces.
     """
-    require_two([member.about.backbone for member in members])
-    require_same_faces(members)
-    count = len(members[0])
-    probabilities, disagreement = np.zeros((count, len(EMOTIONS))), np.full(count, np.nan)
-    for i in range(count):
-        answers = [_answer(member, i) for member in members]
-        if found := [(answer, k) for k, answer in enumerate(answers) if answer]:
-            readings = tuple(Reading(answer, {}, NOTHING) for answer, _ in found)
-            together = Comparison(NOWHERE, readings, tuple(weights[k] for _, k in found) if weights else ())
-            probabilities[i] = [together.weighted.get(emotion, 0.0) for emotion in EMOTIONS]
-            disagreement[i] = together.disagreement
-    heads = [member.affect for member in members if member.affect is not None]
-    known = {emotion for member in members for emotion in member.about.model_classes}
-    about = replace(
-        members[0].about,
-        backbone=WEIGHTED if weights else NAME,
-        members=tuple(member.about.backbone for member in members),
-        model_classes=tuple(emotion for emotion in EMOTIONS if emotion in known),
-    )
-    return replace(
-        members[0],
-        about=about,
-        probabilities=probabilities,
-        affect=np.mean(heads, axis=0) if len(heads) == len(members) else None,
-        disagreement=disagreement,
-        embeddings=None,
-    )
+    return _together(members, (), ENSEMBLE, "mean")
 
 
-def fit_weights(members: Sequence[Predictions]) -> tuple[float, ...]:
-    """How much each member should count, so that the labels of these faces become most likely.
-
-    The likelihood of a mixture is concave in its shares, and expectation maximisation (Dempster, Laird and
-    Rubin 1977) climbs to its only summit. Faces that some member did not answer take no part.
+def fitted_mean(several: Sequence[Outputs], fit: Fit) -> Outputs | None:
+    """Average outputs of the same faces by the shares of a fit.
 
     Args:
-        members: predictions of the same faces, of a validation split.
+        several: outputs of at least all members of the fit; others are left out.
+        fit: shares that were fitted together.
 
     Returns:
-        One share a member, at least 0, summing to 1.
+        Outputs of the members, or None where one of them is missing.
+
+    Raises:
+        InputError: not of the same faces.
+    """
+    by_name = {outputs.about.model: outputs for outputs in several}
+    if not fit.shares_of(list(by_name)):
+        return None
+    members = [by_name[name] for name in fit.shares]
+    return _together(members, tuple(fit.shares.values()), WEIGHTED, "fitted mean")
+
+
+def fit_shares(members: Sequence[Outputs], name: str, command: str) -> Fit:
+    """Fit how much each member should count, so that the labels of these faces become most likely.
+
+    The likelihood of a mixture is concave in its shares, and expectation maximisation (Dempster, Laird and
+    Rubin 1977) climbs to its only summit. Faces that some member did not answer take no part. A member whose
+    share does not reach LEAST_SHARE is left out, and the others' are rescaled.
+
+    Args:
+        members: outputs of the same faces, of a validation split.
+        name: of the fit.
+        command: makes it again.
 
     Raises:
         InputError: fewer than two members, not of the same faces, or no face is left.
     """
-    require_two([member.about.backbone for member in members])
+    require_two([member.about.model for member in members])
     require_same_faces(members)
     labels = members[0].labels
     right = np.stack([member.probabilities[np.arange(len(labels)), labels] for member in members], axis=1)
-    right = right[np.all([member.answered for member in members], axis=0)]
+    right = right[np.all([member.answered for member in members], axis=0)]  # (N, M)
     if not len(right):
-        raise InputError("No face was answered by all backbones: their weights cannot be fitted.")
-    right = np.maximum(right, LEAST)
-    shares = np.full(len(members), 1.0 / len(members))
-    for _ in range(ROUNDS):
-        owed = right * shares
-        shares = (owed / owed.sum(axis=1, keepdims=True)).mean(axis=0)
-    return tuple(float(share) for share in shares)
+        raise InputError("No face was answered by all models: their shares cannot be fitted.")
+    shares = _maximise(np.fmax(right, LEAST))
+    counted = np.where(shares > LEAST_SHARE, shares, 0.0)
+    counted /= counted.sum()
+    names = [member.about.model for member in members]
+    setting = members[0].about.setting
+    return Fit(
+        name=name,
+        shares={n: round(float(s), 4) for n, s in zip(names, counted, strict=True) if s > 0.0},
+        data=f"{setting.data} {setting.split}",
+        command=command,
+        date=today(),
+    )
 
 
 def require_two(names: Sequence[str]) -> None:
-    """Raise InputError unless there are at least two backbones."""
+    """Raise InputError unless there are at least two models."""
     if len(set(names)) < 2:
         here = f"only {names[0]}" if names else "none"
         raise InputError(f"An ensemble needs at least two backbones; here is {here}.")
 
 
-def _answer(member: Predictions, i: int) -> Prediction | None:
-    """A member's answer for face i, or None where no face was found."""
-    row = member.probabilities[i]
-    if not row.any():
-        return None
-    classes = member.about.model_classes
-    known = {e: float(p) for e, p in zip(EMOTIONS, row, strict=True) if e in classes}
-    return Prediction(member.about.backbone, known, 0.0, 0.0, "circumplex", 0.0)
+def _maximise(likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The shares float64 (M,) of a mixture under which likelihoods (N, M) become largest."""
+    shares = np.full(likelihoods.shape[1], 1.0 / likelihoods.shape[1])
+    for _ in range(ROUNDS):
+        owed = likelihoods * shares
+        shares = (owed / owed.sum(axis=1, keepdims=True)).mean(axis=0)
+    return shares
+
+
+def _together(members: Sequence[Outputs], shares: tuple[float, ...], name: str, rule: Rule) -> Outputs:
+    require_two([member.about.model for member in members])
+    require_same_faces(members)
+    several = np.stack([member.probabilities for member in members])  # (M, N, 8)
+    heads = [member.affect for member in members if member.affect is not None]
+    known = {emotion for member in members for emotion in member.about.model_classes}
+    about = members[0].about.model_copy(
+        update={
+            "model": name,
+            "rule": rule,
+            "members": tuple(member.about.model for member in members),
+            "model_classes": tuple(emotion for emotion in EMOTIONS if emotion in known),
+        }
+    )
+    return replace(
+        members[0],
+        about=about,
+        probabilities=mean_of(several, shares),
+        affect=np.average(heads, axis=0, weights=shares or None) if len(heads) == len(members) else None,
+        disagreement=divergence(several),
+        embeddings=None,
+    )

@@ -5,7 +5,6 @@ head reads. The library works by hooks; it gets a wrapper of its own around the 
 left on a network that other threads read with.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 
@@ -15,11 +14,9 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.backbones.base import Backbone, Head
+from fer_space.backbones.base import Head
 from fer_space.errors import UnknownNameError
 from fer_space.explain.gradcam import METHOD, scaled
-from fer_space.inference import features_of, mirror_mean_maps, read_with_maps
-from fer_space.vision.preprocess import Preprocess
 
 EIGENCAM = "eigencam"
 GRID = 7  # cells a side in Attentive CutMix
@@ -76,37 +73,34 @@ METHODS: dict[str, Method] = {
 }
 
 
-def explain(
-    backbone: Backbone, preprocess: Preprocess, pictures: Tensor, columns: Sequence[int], method: str
-) -> Tensor:
-    """Attention maps of a few pictures by any method, averaged with those of their mirror images.
+def library_maps(head: Head, features: Tensor, method: str) -> Tensor:
+    """Make attention maps of every class by a method of the grad-cam library.
 
     EigenCAM asks what stands out in the features, not which class it speaks for: all its maps are alike.
 
     Args:
-        backbone: in evaluation mode; its parameters need no gradient.
-        preprocess: its card's.
-        pictures: uint8 (B, C, h, w) from `Preprocess.reduce`.
-        columns: the classes to explain, as columns of the logits.
-        method: a name in `METHODS`.
+        head: in evaluation mode; its parameters need no gradient.
+        features: float (B, C, h, w), the body's output.
+        method: a name in `METHODS` other than Grad-CAM, which `explain.gradcam` computes.
 
     Returns:
-        float32 (B, len(columns), h', w') in [0, 1], on the CPU, like those of `read_with_maps`.
+        float32 (B, K, h', w') in [0, 1], as those of `gradcam.attend`.
 
     Raises:
         UnknownNameError: there is no such method.
     """
+    require_method(method)
+    with torch.no_grad():
+        classes = head(features[:1]).logits.shape[1]
+    if method == EIGENCAM:
+        return _maps(head, features, 0, method)[:, None].expand(-1, classes, -1, -1)
+    return torch.stack([_maps(head, features, column, method) for column in range(classes)], dim=1)
+
+
+def require_method(method: str) -> None:
+    """Raise UnknownNameError unless a name is among `METHODS`."""
     if method not in METHODS:
         raise UnknownNameError.of("method", method, METHODS)
-    if method == METHOD:
-        _, _, maps = read_with_maps(backbone, preprocess, pictures)
-        return maps[:, list(columns)]
-    features = features_of(backbone, preprocess, pictures)
-    if method == EIGENCAM:
-        maps = _maps(backbone.head, features, 0, method)[:, None].expand(-1, len(columns), -1, -1)
-    else:
-        maps = torch.stack([_maps(backbone.head, features, column, method) for column in columns], dim=1)
-    return mirror_mean_maps(maps).cpu()
 
 
 class _Entrance(nn.Module):

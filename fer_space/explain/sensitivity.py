@@ -3,15 +3,56 @@
 Zeiler & Fergus 2014, arXiv 1311.2901, section 4.2.
 """
 
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from fer_space.distributions import Distributions
+from fer_space.emotions import EMOTIONS
 
 Image = NDArray[np.uint8]
 
 CELLS = 9  # places a side
 PATCH = 0.22  # side of the patch, in parts of the crop's
+LEAST = 1e-300  # a smaller probability has no logarithm
 _BLUR = 0.12  # of the patch's filling, in parts of the crop's side
+
+
+@dataclass(frozen=True, eq=False)
+class Sensitivity:
+    """What each region of a face is worth to a model's answer.
+
+    Attributes:
+        backbone: the model's name.
+        target: the emotion whose odds are watched: the most probable one of the free face.
+        worth: float32 (n, n) in bits: when that region is covered, its odds fall by two to this power. Odds
+            tell one region from another also where the probability stays near 1.
+    """
+
+    backbone: str
+    target: str
+    worth: NDArray[np.float32]
+
+    def __post_init__(self) -> None:
+        if self.worth.ndim != 2 or not np.isfinite(self.worth).all():
+            raise ValueError("worth is (n, n), a finite number of bits each")
+
+
+def worth_of(backbone: str, probabilities: Distributions) -> Sensitivity:
+    """Turn the answers for a free crop and its patched copies into what each region is worth.
+
+    Args:
+        backbone: the model's name.
+        probabilities: float64 (1 + n², 8), of the free crop and of `patched`, in that order.
+    """
+    known = np.maximum(np.nan_to_num(probabilities), LEAST)
+    target = int(known[0].argmax())
+    odds = np.log2(known[:, target]) - np.log2(np.delete(known, target, axis=1).sum(axis=1))
+    side = round((len(known) - 1) ** 0.5)
+    worth = (odds[0] - odds[1:]).astype(np.float32).reshape(side, side)
+    return Sensitivity(backbone, EMOTIONS[target], worth)
 
 
 def patched(crop_rgb: Image, cells: int = CELLS, patch: float = PATCH) -> list[Image]:

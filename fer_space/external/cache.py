@@ -1,4 +1,4 @@
-"""Which outside models are here: a receipt for each lies in the Hub cache's place for files of libraries.
+"""Which external models are here: a receipt for each lies in the Hub cache's place for files of libraries.
 
 Models of the Hub lie where every program finds them, in the Hub cache itself. A receipt says which commit was
 fetched and what each file's sha256 was, so that a later change is noticed.
@@ -12,7 +12,7 @@ from pathlib import Path
 from huggingface_hub import constants
 
 from fer_space.errors import MissingDependencyError, WeightsError
-from fer_space.external.specs import OutsideSpec
+from fer_space.external.specs import ExternalSpec
 from fer_space.files import sha256_of
 
 
@@ -27,7 +27,7 @@ class Receipt:
         date: of the fetch, "2026-11-25".
     """
 
-    spec: OutsideSpec
+    spec: ExternalSpec
     folder: str
     sha256: Mapping[str, str]
     date: str
@@ -67,7 +67,7 @@ class Receipt:
     def write(self) -> None:
         """Put the receipt into `home()`."""
         values = {
-            "spec": self.spec.to_values(),
+            "spec": self.spec.model_dump(mode="json"),
             "folder": self.folder,
             "sha256": dict(self.sha256),
             "date": self.date,
@@ -101,7 +101,7 @@ def read_receipt(path: Path) -> Receipt | None:
     """Read a receipt; one that is not there or cannot be read counts as none, and fetching writes it anew."""
     try:
         values = json.loads(path.read_text(encoding="utf-8"))
-        spec = OutsideSpec.from_values(values["spec"])
+        spec = ExternalSpec.from_values(values["spec"])
         return Receipt(spec, values["folder"], dict(values["sha256"]), values["date"])
     except (OSError, KeyError, TypeError, ValueError, WeightsError):
         return None
@@ -113,7 +113,7 @@ def receipts() -> dict[str, Receipt]:
     return {receipt.spec.name: receipt for receipt in found if receipt is not None and receipt.is_here()}
 
 
-def receipt_of(spec: OutsideSpec) -> Receipt:
+def receipt_of(spec: ExternalSpec) -> Receipt:
     """The receipt of a model; raises MissingDependencyError when the model was not fetched."""
     receipt = read_receipt(receipt_path(spec.name))
     if receipt is None or not receipt.is_here():
@@ -121,7 +121,7 @@ def receipt_of(spec: OutsideSpec) -> Receipt:
     return receipt
 
 
-def not_fetched(spec: OutsideSpec) -> MissingDependencyError:
+def not_fetched(spec: ExternalSpec) -> MissingDependencyError:
     """The error for a model that is not here, with the remedy."""
     return MissingDependencyError(
         f"{spec.name} is not here: `fer-space fetch {spec.name}` downloads it. Licence: {spec.licence}"

@@ -1,4 +1,4 @@
-"""Fetch an outside model by name: the only thing here that opens a connection."""
+"""Fetch an external model by name: the only thing here that opens a connection."""
 
 import re
 from collections.abc import Sequence
@@ -8,7 +8,7 @@ from fer_space.errors import MissingDependencyError, UnknownNameError, WeightsEr
 from fer_space.external.cache import Receipt, home, read_receipt, receipt_of, receipt_path, stem_of
 from fer_space.external.download import ALLOWED, Limits, download
 from fer_space.external.hub import fetch_repo
-from fer_space.external.specs import HUB, MANIFEST, OutsideSpec
+from fer_space.external.specs import HUB, MANIFEST, ExternalSpec
 
 _REPO = re.compile(r"[\w.-]+/[\w.-]+")
 
@@ -40,7 +40,7 @@ def fetch(name: str, *, allowed: Sequence[str] = ALLOWED, endpoint: str | None =
     return receipt
 
 
-def _here(spec: OutsideSpec) -> Receipt | None:
+def _here(spec: ExternalSpec) -> Receipt | None:
     """The receipt of a model whose files are here as they were fetched, and as the manifest wants them."""
     try:
         receipt = receipt_of(spec)
@@ -51,7 +51,7 @@ def _here(spec: OutsideSpec) -> Receipt | None:
     return receipt if wanted else None
 
 
-def _fetch_file(spec: OutsideSpec, allowed: Sequence[str]) -> Receipt:
+def _fetch_file(spec: ExternalSpec, allowed: Sequence[str]) -> Receipt:
     """Download a file; where the manifest knows no sha256, an earlier fetch tells it."""
     file = f"{stem_of(spec.name)}.onnx"
     earlier = read_receipt(receipt_path(spec.name))

@@ -1,7 +1,7 @@
 """What a network of others is here: a body that gives rows of outputs, and a head that divides them.
 
-So an outside model is read by the same code as the shipped ones (`fer_space.inference`), each face together
-with its mirror image. What it lacks is a feature map between the two, hence attention maps.
+So an external model is read by the same code as the shipped ones (`fer_space.model`), each face together with
+its mirror image. What it lacks is a feature map between the two, hence attention maps.
 """
 
 from torch import Tensor, nn
@@ -17,6 +17,8 @@ class OutputsHead(Head):
         affect: whether valence and arousal follow the logits; they are unbounded and clamped to [-1, 1].
     """
 
+    has_maps = False
+
     def __init__(self, classes: int, affect: bool) -> None:
         super().__init__()
         self.classes = classes
@@ -29,7 +31,7 @@ class OutputsHead(Head):
         return Output(logits, affect, logits)
 
 
-class OutsideNetwork(Backbone):
+class ExternalNetwork(Backbone):
     """A network of others behind the face of a backbone, without attention maps.
 
     Args:

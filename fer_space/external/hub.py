@@ -18,7 +18,7 @@ from safetensors import SafetensorError, safe_open
 from fer_space.errors import FerSpaceError, SourceError
 from fer_space.external.cache import Receipt, hub_cache
 from fer_space.external.hub_config import labels_of, preprocess_of
-from fer_space.external.specs import HUB, OutsideSpec, colour_of
+from fer_space.external.specs import HUB, ExternalSpec, colour_of
 from fer_space.files import sha256_of
 from fer_space.vision.alignment import CropRule
 
@@ -33,7 +33,7 @@ _SILENCE = 20.0
 T = TypeVar("T")
 
 
-def fetch_repo(repo: str, known: OutsideSpec | None, endpoint: str | None = None) -> Receipt:
+def fetch_repo(repo: str, known: ExternalSpec | None, endpoint: str | None = None) -> Receipt:
     """Fetch `FILES` of a repository; the small ones first, so that no large one comes in vain.
 
     Args:
@@ -56,25 +56,26 @@ def fetch_repo(repo: str, known: OutsideSpec | None, endpoint: str | None = None
     _check_tensors(tensors, repo, info, known)
     if known:
         spec = _completed(known, spec)
-    spec = replace(spec, revision=info.sha, parameters=_parameters(tensors, repo))
+    spec = spec.model_copy(update={"revision": info.sha, "parameters": _parameters(tensors, repo)})
     folder = tensors.parent.relative_to(hub_cache()).as_posix()
     return Receipt(spec, folder, {n: sha256_of(path) for n, path in paths.items()}, date.today().isoformat())
 
 
-def _completed(known: OutsideSpec, said: OutsideSpec) -> OutsideSpec:
+def _completed(known: ExternalSpec, said: ExternalSpec) -> ExternalSpec:
     """The manifest knows what faces it learned from, the repository how it normalises them."""
     faces = known.preprocess
-    return replace(known, preprocess=replace(said.preprocess, native_size=faces.native_size, gray=faces.gray))
+    preprocess = replace(said.preprocess, native_size=faces.native_size, gray=faces.gray)
+    return known.model_copy(update={"preprocess": preprocess})
 
 
-def _info(api: HfApi, repo: str, known: OutsideSpec | None) -> Any:
+def _info(api: HfApi, repo: str, known: ExternalSpec | None) -> Any:
     revision = known.revision if known and known.revision else None
     return api.model_info(repo, revision=revision, timeout=_SILENCE, files_metadata=True)
 
 
-def _described(repo: str, info: Any, paths: Mapping[str, Path]) -> OutsideSpec:
+def _described(repo: str, info: Any, paths: Mapping[str, Path]) -> ExternalSpec:
     """What the repository says of itself; how faces are best cut out it does not say: by their boxes."""
-    return OutsideSpec(
+    return ExternalSpec(
         name=HUB + repo,
         title=repo.partition("/")[2],
         kind="hub",
@@ -126,7 +127,7 @@ def _get(api: HfApi, repo: str, name: str, commit: str) -> Path:
     )
 
 
-def _check_tensors(path: Path, repo: str, info: Any, known: OutsideSpec | None) -> None:
+def _check_tensors(path: Path, repo: str, info: Any, known: ExternalSpec | None) -> None:
     """Delete the file with the weights unless it is the one that manifest and Hub promise."""
     stored = next(sibling.lfs for sibling in info.siblings if sibling.rfilename == TENSORS)
     promised = {known.sha256 if known else "", stored.sha256 if stored else ""} - {""}

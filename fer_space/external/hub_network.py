@@ -11,7 +11,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from fer_space.errors import MissingDependencyError, WeightsError
-from fer_space.external.heads import OutsideNetwork
+from fer_space.external.heads import ExternalNetwork
 
 
 class HubBody(nn.Module):
@@ -27,7 +27,7 @@ class HubBody(nn.Module):
         return logits
 
 
-def load_hub(folder: Path, classes: int) -> OutsideNetwork:
+def load_hub(folder: Path, classes: int) -> ExternalNetwork:
     """Load a classifier in evaluation mode, float32, on the CPU.
 
     Args:
@@ -46,7 +46,7 @@ def load_hub(folder: Path, classes: int) -> OutsideNetwork:
         raise WeightsError(
             f"{folder.name} has {model.config.num_labels} labels, but its card says {classes}."
         )
-    return OutsideNetwork(HubBody(model.float()), classes)
+    return ExternalNetwork(HubBody(model.float()), classes)
 
 
 def _loaded(folder: Path) -> tuple[Any, dict[str, Any]]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fer_space.errors import MissingDependencyError, WeightsError
-from fer_space.external.heads import OutsideNetwork
+from fer_space.external.heads import ExternalNetwork
 
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the runtime is imported
 
@@ -43,7 +43,7 @@ class OnnxBody(nn.Module):
         return np.asarray(rows, dtype=np.float32).reshape(len(batch), -1)
 
 
-def load_onnx(path: Path, classes: int, affect: bool, input_size: int) -> OutsideNetwork:
+def load_onnx(path: Path, classes: int, affect: bool, input_size: int) -> ExternalNetwork:
     """Load a graph.
 
     Args:
@@ -64,7 +64,7 @@ def load_onnx(path: Path, classes: int, affect: bool, input_size: int) -> Outsid
     wanted = classes + 2 * affect
     if outputs != wanted:
         raise WeightsError(f"{path.name} gives {outputs} outputs, but its card says {wanted}.")
-    return OutsideNetwork(body, classes, affect)
+    return ExternalNetwork(body, classes, affect)
 
 
 def _session(path: Path) -> Any:

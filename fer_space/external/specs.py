@@ -1,13 +1,13 @@
-"""What is known of an outside model before it is here: `OutsideSpec`, and those of `manifest.json`."""
+"""What is known of an external model before it is here: `ExternalSpec`, and those of `manifest.json`."""
 
-import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
 from importlib.resources import files
-from typing import Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zlib import crc32
 
-from fer_space.emotions import EMOTIONS
+from pydantic import Field, TypeAdapter, ValidationError, model_validator
+
+from fer_space.card import Card, Emotion, Record
 from fer_space.errors import WeightsError
 from fer_space.vision.alignment import CropRule
 from fer_space.vision.preprocess import Preprocess
@@ -17,12 +17,11 @@ HUB = "hub:"  # a model of the Hugging Face Hub is named hub:OWNER/REPO
 _COLOURS = ("#4d7c0f", "#0f766e", "#6d28d9", "#a21caf", "#b45309", "#1d4ed8")
 
 
-@dataclass(frozen=True)
-class OutsideSpec:
-    """One outside model: where it comes from, what one may do with it, and how it is read.
+class ExternalSpec(Record):
+    """One external model: where it comes from, what one may do with it, and how it is read.
 
     Attributes:
-        name: what it is called on the command line; no backbone of the registry has it.
+        name: what it is called on the command line; no backbone has it.
         title, colour: how the page writes and marks it.
         kind: "onnx", one file behind a URL, or "hub", a repository of the Hugging Face Hub.
         source: the URL, or "OWNER/REPO".
@@ -42,52 +41,65 @@ class OutsideSpec:
     source: str
     revision: str
     sha256: str
-    max_bytes: int
+    max_bytes: Annotated[int, Field(gt=0)]
     licence: str
     data: str
-    labels: tuple[str, ...]
+    labels: Annotated[tuple[Emotion, ...], Field(min_length=2)]
     affect: bool
     parameters: int
     preprocess: Preprocess
     crop: CropRule
-    colour: str
+    colour: Annotated[str, Field(pattern=r"^#[0-9a-fA-F]{6}$")]
 
-    def __post_init__(self) -> None:
-        if not self.labels or any(label not in EMOTIONS for label in self.labels):
-            raise ValueError(f"{self.name} needs labels, and each must be an emotion: {self.labels}")
+    @model_validator(mode="after")
+    def _check(self) -> Self:
         if len(set(self.labels)) < len(self.labels):
-            raise ValueError(f"{self.name} names an emotion twice: {self.labels}")
+            raise ValueError("labels name an emotion twice")
+        return self
 
-    def to_values(self) -> dict[str, Any]:
-        """The spec as it is written in a JSON file."""
-        return asdict(self)
+    def card(self, sha256: str) -> Card:
+        """Write the card of the fetched model; nothing was calibrated here.
+
+        Args:
+            sha256: of the file with the weights.
+        """
+        return Card(
+            name=self.name,
+            architecture=self.kind,
+            labels=self.labels,
+            preprocess=self.preprocess,
+            crop=self.crop,
+            bias=(0.0,) * len(self.labels),
+            temperature=1.0,
+            parameters=self.parameters,
+            sha256=self.sha256 or sha256,
+            data=self.data,
+            licence=self.licence,
+            command=f"fer-space fetch {self.name}",
+            affect=self.affect,
+        )
 
     @classmethod
-    def from_values(cls, values: Mapping[str, Any]) -> "OutsideSpec":
+    def from_values(cls, values: Mapping[str, Any]) -> "ExternalSpec":
         """Read a spec of a JSON file; raises WeightsError when a field is missing or wrong."""
         try:
-            preprocess: dict[str, Any] = {
-                k: tuple(v) if isinstance(v, list) else v for k, v in values["preprocess"].items()
-            }
-            parts = {
-                "labels": tuple(values["labels"]),
-                "preprocess": Preprocess(**preprocess),
-                "crop": CropRule(**values["crop"]),
-            }
-            return cls(**{**values, **parts})
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise WeightsError(f"An outside model is described in a way not known here: {error}.") from error
+            return cls.model_validate(values)
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            place = ".".join(map(str, first["loc"]))
+            raise WeightsError(
+                f"An external model is described in a way not known here: {first['msg']} ({place})."
+            ) from error
 
 
 def colour_of(name: str) -> str:
-    """A colour for a model that nobody chose one for, always the same."""
+    """Choose a colour for a model that nobody chose one for, always the same."""
     return _COLOURS[crc32(name.encode()) % len(_COLOURS)]
 
 
-def _manifest() -> dict[str, OutsideSpec]:
-    text = files("fer_space.external").joinpath("manifest.json").read_text(encoding="utf-8")
-    specs = [OutsideSpec.from_values(values) for values in json.loads(text)]
-    return {spec.name: spec for spec in specs}
+def _manifest() -> dict[str, ExternalSpec]:
+    text = files("fer_space.external").joinpath("manifest.json").read_bytes()
+    return {spec.name: spec for spec in TypeAdapter(list[ExternalSpec]).validate_json(text)}
 
 
-MANIFEST: dict[str, OutsideSpec] = _manifest()
+MANIFEST: dict[str, ExternalSpec] = _manifest()

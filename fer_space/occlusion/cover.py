@@ -1,4 +1,4 @@
-"""Something that covers every face of a picture, on the photo and on the crops that backbones get."""
+"""Something that occludes every face of a picture, on the photo and on the crops that models get."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -16,12 +16,18 @@ Image = NDArray[np.uint8]
 
 @dataclass(frozen=True)
 class Cover:
-    """Something that covers every face of a picture.
+    """Something that occludes every face of a picture.
+
+    Models see it drawn on their crops, in the app and in tests alike; the photo shows it to people.
 
     Attributes:
         kind: a name in `fer_space.occlusion.OCCLUSIONS`.
         colour: RGB, 0 to 255; None takes the kind's own.
         opacity: in [0, 1].
+
+    Example:
+        >>> Cover("surgical", opacity=0.5).kind
+        'surgical'
     """
 
     kind: str
@@ -29,7 +35,11 @@ class Cover:
     opacity: float = 1.0
 
     def on_photo(self, image_rgb: Image, faces: Sequence[Face]) -> Image:
-        """A new picture, every face with 68 landmarks covered; kinds that cut crops change nothing."""
+        """Draw it on every face with 68 landmarks.
+
+        Returns:
+            A new picture, or the same one where nothing is drawn: kinds that cut crops change no photo.
+        """
         covered = image_rgb
         if self.kind in CROP_ONLY:
             return covered
@@ -39,14 +49,12 @@ class Cover:
         return covered
 
     def on_crop(self, crop: FaceCrop, face: Face) -> FaceCrop:
-        """The crop of a face as the backbone gets it, cut from a picture that `on_photo` made.
+        """Draw it on the crop of a face, by its landmarks, or else as on an average face."""
+        return replace(crop, image_rgb=self._draw(crop.image_rgb, landmarks_in_crop(face, crop)))
 
-        A face without 68 landmarks is covered here, as an average face.
-        """
-        landmarks = landmarks_in_crop(face, crop)
-        if self.kind not in CROP_ONLY and landmarks is not None:
-            return crop
-        return replace(crop, image_rgb=self._draw(crop.image_rgb, landmarks))
+    def on_picture(self, crop_rgb: Image) -> Image:
+        """Draw it as on an average face on a picture uint8 (S, S, 3) that is a face crop already."""
+        return self._draw(crop_rgb, None)
 
     def _draw(self, image_rgb: Image, landmarks: NDArray[np.floating[Any]] | None) -> Image:
         return occlude(image_rgb, self.kind, landmarks, colour=self.colour, opacity=self.opacity)

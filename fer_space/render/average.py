@@ -1,8 +1,9 @@
 """All backbones together: their weighted mean, the plain mean beside it, and how far they disagree."""
 
+from fer_space.comparison import Comparison
 from fer_space.render.bars import bars_html
 from fer_space.render.look import bits, percent
-from fer_space.types import Comparison, Prediction
+from fer_space.types import Prediction
 
 
 def average_html(comparison: Comparison) -> str:

@@ -6,12 +6,13 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.comparison import Comparison
 from fer_space.render.bars import bars_html
 from fer_space.render.legends import view_legend_html
 from fer_space.render.look import Look, count, duration, percent
 from fer_space.render.pictures import data_uri
 from fer_space.render.view import ChooseCells, MapView, draw_map
-from fer_space.types import Comparison, Reading
+from fer_space.types import Reading
 
 
 def cards_html(

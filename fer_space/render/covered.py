@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from html import escape
 
-from fer_space.changes import Change, Covered
+from fer_space.comparison import Change, Covered
 from fer_space.render.bars import bars_html
 from fer_space.render.cards import map_html
 from fer_space.render.legends import view_legend_html

@@ -5,9 +5,9 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.comparison import CONSENSUS, PREDICTED
 from fer_space.render.palettes import DIFFERENCE_RGB, HEAT_RGB, OPACITY
 from fer_space.render.view import MapView
-from fer_space.types import CONSENSUS, PREDICTED
 
 _STOPS = 9
 _SUBJECTS = {PREDICTED: "each model’s own answer", CONSENSUS: "the answer of their average"}

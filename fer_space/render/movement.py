@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from math import hypot
 
-from fer_space.changes import Change, Covered
+from fer_space.comparison import Change, Covered
 from fer_space.render.circumplex import is_mixed, model_html, sources
 from fer_space.render.look import Look, signed
 from fer_space.render.plane import DOT, dot_svg, plane_svg, position

@@ -2,8 +2,9 @@
 
 from collections.abc import Sequence
 
+from fer_space.comparison import Comparison
 from fer_space.render.pictures import data_uri, shrink
-from fer_space.types import Comparison, Face
+from fer_space.types import Face
 
 _THUMB = 96
 

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from fer_space.changes import Change, Covered
-from fer_space.types import Comparison, Explanation, Face, Prediction, Reading
+from fer_space.comparison import Change, Comparison, Covered
+from fer_space.types import Explanation, Face, Prediction, Reading
 
 
 def comparison_record(
@@ -86,7 +86,8 @@ def _answers(comparison: Comparison) -> dict[str, Any]:
         "backbones": {p.backbone: _prediction(p) for p in comparison.predictions},
         "consensus": {
             "label": comparison.consensus,
-            "probabilities": comparison.mean,
+            "probabilities": comparison.together,
+            "rule": comparison.rule,
             "agreement": comparison.agreement,
             "disagreement_bits": comparison.disagreement,
         },

@@ -6,7 +6,7 @@ from html import escape
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.changes import Sensitivity
+from fer_space.explain.sensitivity import Sensitivity
 from fer_space.render.cards import figure_html
 from fer_space.render.legends import difference_legend_html
 from fer_space.render.look import Look, fold

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.comparison import PREDICTED, Comparison
 from fer_space.render.overlays import cells_overlay, contour_overlay, difference_overlay, overlay
 from fer_space.render.palettes import OPACITY
-from fer_space.types import PREDICTED, Comparison, Reading
+from fer_space.types import Reading
 
 # Takes a heatmap, float32 (h, w) in [0, 1], and a number; returns bool (n, n) with so many cells true.
 ChooseCells = Callable[[NDArray[np.float32], int], NDArray[np.bool_]]

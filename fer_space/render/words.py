@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from html import escape
 
-from fer_space.changes import Change, Covered
+from fer_space.comparison import Change, Comparison, Covered
 from fer_space.render.look import Look, bits, percent, signed
-from fer_space.types import Comparison, Prediction
+from fer_space.types import Prediction
 
 UNSURE_BELOW = 0.5
 STILL_BELOW = 0.05  # a smaller movement on the circumplex is not worth a word

@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from fer_space.backbones.base import Backbone
+from fer_space.backbones.specs import backbone_spec
 from fer_space.emotions import EMOTIONS
 from fer_space.inference import features_of
-from fer_space.registry import backbone_spec
 from fer_space.training.losses import affect_loss, concordance
 from fer_space.vision.preprocess import Preprocess
 

@@ -94,7 +94,7 @@ class Augment:
 
 def _inside(boxes: Tensor, size: int) -> Tensor:
     """Mask bool (B, 1, size, size) of the pixel centres inside each box."""
-    centres = (torch.arange(size) + 0.5) / size
+    centres = (torch.arange(size, device=boxes.device) + 0.5) / size
     left, top, right, bottom = boxes.unbind(1)
     across = (centres >= left[:, None]) & (centres < right[:, None])
     down = (centres >= top[:, None]) & (centres < bottom[:, None])

@@ -7,13 +7,14 @@ from fer_space.data.ferplus import TargetMode
 from fer_space.errors import InputError
 
 ScheduleName = Literal["onecycle", "cosine", "step"]
-OptimizerName = Literal["adamw", "sgd"]
+OptimizerName = Literal["adamw", "adam", "sgd"]
 MixName = Literal["none", "mixup", "cutmix", "snapmix", "attentive-cutmix"]
 LossName = Literal["ce", "kl", "focal", "ldam", "logit-adjusted"]
 ClassWeights = Literal["none", "inverse", "effective", "dynamic"]
 Imbalance = Literal["none", "oversample", "undersample", "balanced", "sqrt"]
 Freeze = Literal["none", "backbone"]
 Precision = Literal["fp32", "bf16"]
+Criterion = Literal["accuracy", "mixed"]
 
 RANGES: tuple[tuple[str, float, float], ...] = (
     ("size", 0, 1024),
@@ -41,7 +42,28 @@ RANGES: tuple[tuple[str, float, float], ...] = (
     ("affect_weight", 0, 100),
     ("accumulate", 1, 1024),
     ("limit", 0, 1e9),
+    ("blur", 0, 1),
+    ("jpeg", 0, 1),
+    ("noise", 0, 1),
+    ("gamma", 0, 1),
+    ("decolour", 0, 1),
+    ("sam", 0, 10),
+    ("dropout", -1, 0.95),
 )
+
+
+def parse_shares(sampling: str) -> dict[str, float]:
+    """`"ckplus=3,diffusionfer=2"` -> how often a face of each set is shown; raises InputError elsewhere."""
+    shares: dict[str, float] = {}
+    for part in filter(None, (word.strip() for word in sampling.split(","))):
+        name, _, number = part.partition("=")
+        try:
+            shares[name.strip()] = float(number)
+        except ValueError:
+            raise InputError(f"--sampling: “{part}” is not of the form SET=NUMBER.") from None
+        if not 0.0 <= shares[name.strip()] <= 1000.0:
+            raise InputError(f"--sampling: “{part}” must lie between 0 and 1000.")
+    return shares
 
 
 @dataclass(frozen=True)
@@ -61,7 +83,10 @@ class TrainConfig:
         early_epochs: how many those are.
         native_size: side in pixels that faces are reduced to before they are enlarged to `size`.
         gray: whether faces lose their colours.
-        optimizer: AdamW, or SGD with Nesterov momentum .9.
+        optimizer: AdamW, Adam (whose weight decay is a part of the gradient), or SGD with Nesterov momentum .9.
+        sam: radius of sharpness-aware minimisation (Foret et al. 2021, arXiv 2010.01412), which takes two
+            passes a step; 0 switches it off.
+        dropout: share of features that the head leaves out in training; below 0 as the backbone has it.
         schedule: of the rates, see `fer_space.training.optim.build_schedule`.
         lr_body: highest learning rate of the body.
         lr_head: highest learning rate of the head.
@@ -76,6 +101,11 @@ class TrainConfig:
         contrast: augmentation: largest change, as a share.
         flip: augmentation: share of pictures that are mirrored.
         erase: augmentation: share of pictures in which a box is erased.
+        blur: augmentation: share of pictures that are blurred.
+        jpeg: augmentation: share of pictures that are compressed like a JPEG file of low quality.
+        noise: augmentation: share of pictures with the noise of a sensor.
+        gamma: augmentation: share of pictures whose middle tones move.
+        decolour: augmentation: share of coloured pictures that lose their colours.
         mix: how two pictures and their targets become one (`fer_space.training.mixing`).
         mix_share: share of the pictures that are mixed; the papers of mixup and SnapMix mix all of them.
         guide: backbone in the folder of weights whose attention Attentive CutMix follows.
@@ -92,6 +122,10 @@ class TrainConfig:
         defer: share of the epochs before class weights act (deferred re-weighting).
         dynamic_rate: how fast dynamic weights move.
         imbalance: which pictures an epoch shows (`fer_space.training.sampling`).
+        sampling: how often an epoch shows a face of each of the joined sets, as SET=NUMBER with commas between
+            them; 1 where a set is not named, and 1.5 shows half of its faces twice.
+        criterion: validation figure of the best epoch: "accuracy" on the first set of the data, or "mixed", the
+            mean recall of emotions in each set, averaged over the sets.
         affect_weight: of 1 - CCC beside the emotions' loss; above 0 the head learns valence and arousal.
         freeze: "backbone" trains the head alone, on features that stay as they were.
         precision: "bf16" runs the network under autocast.
@@ -119,6 +153,8 @@ class TrainConfig:
     native_size: int = 48
     gray: bool = True
     optimizer: OptimizerName = "adamw"
+    sam: float = 0.0
+    dropout: float = -1.0
     schedule: ScheduleName = "onecycle"
     lr_body: float = 5e-4
     lr_head: float = 1e-3
@@ -133,6 +169,11 @@ class TrainConfig:
     contrast: float = 0.25
     flip: float = 0.5
     erase: float = 0.4
+    blur: float = 0.0
+    jpeg: float = 0.0
+    noise: float = 0.0
+    gamma: float = 0.0
+    decolour: float = 0.0
     mix: MixName = "none"
     mix_share: float = 0.5
     guide: str = "efficientnet_lite0"
@@ -148,6 +189,8 @@ class TrainConfig:
     defer: float = 0.0
     dynamic_rate: float = 0.01
     imbalance: Imbalance = "none"
+    sampling: str = ""
+    criterion: Criterion = "accuracy"
     affect_weight: float = 0.0
     freeze: Freeze = "none"
     precision: Precision = "fp32"
@@ -168,6 +211,9 @@ class TrainConfig:
             raise InputError("--target multi takes any accepted emotion; label smoothing would accept all.")
         if self.target == "multi" and (self.mix != "none" or self.loss != "ce" or self.teachers):
             raise InputError("--target multi has a loss of its own: it takes no --loss, --mix or --teachers.")
+        fractions = any(number % 1.0 for number in parse_shares(self.sampling).values())
+        if fractions and self.imbalance in ("oversample", "undersample"):
+            raise InputError(f"--sampling takes whole numbers with --imbalance {self.imbalance}.")
         for name, low, high in RANGES:
             if not low <= getattr(self, name) <= high:
                 raise InputError(f"--{name.replace('_', '-')} must lie between {low:g} and {high:g}.")

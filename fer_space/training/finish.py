@@ -14,19 +14,20 @@ from safetensors.torch import load_file
 from torch import Tensor
 
 from fer_space.backbones.base import Backbone
+from fer_space.backbones.specs import backbone_spec
 from fer_space.data import split_data, without_paths
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError, WeightsError
 from fer_space.evaluation.calibration import fit_adjustment, fit_temperature
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy, ece
 from fer_space.inference import logits_of
-from fer_space.registry import backbone_spec
 from fer_space.training.config import TrainConfig
 from fer_space.training.pictures import LabelledPictures
 from fer_space.training.start import empty_network, preprocess_for
 from fer_space.vision.alignment import CropRule
 from fer_space.weights import Card, read_card, sha256_of
 
+CPU = torch.device("cpu")
 CROPPED = "crops are aligned by dlib's 68-point predictor, whose training set excludes commercial use."
 TERMS = {
     "ferplus": "They learned from FER-2013, whose pictures are for research use",
@@ -43,15 +44,19 @@ def licence_of(kinds: tuple[str, ...]) -> str:
 
 
 def write_card(
-    config: TrainConfig, train_set: LabelledPictures, valid_set: LabelledPictures, out: Path
+    config: TrainConfig,
+    train_set: LabelledPictures,
+    valid_set: LabelledPictures,
+    out: Path,
+    device: torch.device = CPU,
 ) -> Card:
-    """Calibrate `out/best.safetensors` on the validation split and write `out/card.json`.
+    """Calibrate `out/best.safetensors` on the validation split, read on `device`, and write `out/card.json`.
 
     The card names the emotions that the training faces taught; `export` drops the other columns of the head.
     Raises InputError when no validation face shows one of them.
     """
     columns = torch.nonzero(train_set.present)[:, 0].tolist()
-    card = calibrated(config, columns, train_set.targets[:, columns].mean(dim=0), valid_set, out)
+    card = calibrated(config, columns, train_set.targets[:, columns].mean(dim=0), valid_set, out, device)
     (out / "card.json").write_text(card.to_json(), encoding="utf-8")
     return card
 
@@ -65,15 +70,21 @@ def finished_network(config: TrainConfig, columns: list[int], out: Path) -> Back
 
 
 def calibrated(
-    config: TrainConfig, columns: list[int], priors: Tensor, valid_set: LabelledPictures, out: Path
+    config: TrainConfig,
+    columns: list[int],
+    priors: Tensor,
+    valid_set: LabelledPictures,
+    out: Path,
+    device: torch.device = CPU,
 ) -> Card:
     """The card of a trained network: bias, temperature and validation scores as the app will read faces.
 
     `priors` float (K,) is the share of each emotion at `columns` in the training targets. Validation faces
-    that show another emotion take no part.
+    that show another emotion take no part, nor do those of another set than the first.
     """
-    backbone, preprocess = finished_network(config, columns, out), preprocess_for(config)
-    shown = torch.isin(valid_set.labels, torch.tensor(columns))
+    backbone, preprocess = finished_network(config, columns, out).to(device), preprocess_for(config)
+    first = next(n for n in range(len(valid_set.members)) if valid_set.of_member(n).any())
+    shown = torch.isin(valid_set.labels, torch.tensor(columns)) & valid_set.of_member(first)
     if not shown.any():
         raise InputError("No validation face shows an emotion that was trained: nothing can be calibrated.")
     labels = torch.searchsorted(torch.tensor(columns), valid_set.labels[shown])

@@ -71,12 +71,21 @@ def _normalised(weights: Tensor, counts: Tensor) -> Tensor:
     return weights * counts.sum() / (weights * counts).sum().clamp(min=1e-12)
 
 
-def concordance(predicted: Tensor, labels: Tensor) -> Tensor:
-    """Lin's concordance correlation of each column of two tables float (N, C), N > 1 -> (C,)."""
-    centred, truth = predicted - predicted.mean(dim=0), labels - labels.mean(dim=0)
-    spread = centred.square().mean(dim=0) + truth.square().mean(dim=0)
-    distance = (predicted.mean(dim=0) - labels.mean(dim=0)).square()
-    return 2.0 * (centred * truth).mean(dim=0) / (spread + distance).clamp(min=1e-8)
+def concordance(predicted: Tensor, labels: Tensor, counted: Tensor | None = None) -> Tensor:
+    """Lin's concordance correlation of each column of two tables float (N, C), N > 1 -> (C,).
+
+    `counted` float (N, 1) holds 1 for the rows that count and 0 for the others; None counts all.
+    """
+    share = torch.ones_like(labels[:, :1]) if counted is None else counted
+    share = share / share.sum().clamp(min=1.0)
+
+    def mean(values: Tensor) -> Tensor:
+        return (values * share).sum(dim=0)
+
+    centred, truth = predicted - mean(predicted), labels - mean(labels)
+    spread = mean(centred.square()) + mean(truth.square())
+    distance = (mean(predicted) - mean(labels)).square()
+    return 2.0 * mean(centred * truth) / (spread + distance).clamp(min=1e-8)
 
 
 def affect_loss(predicted: Tensor, labels: Tensor) -> Tensor:
@@ -89,10 +98,10 @@ def affect_loss(predicted: Tensor, labels: Tensor) -> Tensor:
     Returns:
         A scalar in [0, 2]; 0 when fewer than two faces have labels.
     """
-    known = labels.isfinite().all(dim=1)
-    if int(known.sum()) < 2:
-        return predicted.sum() * 0.0
-    return 1.0 - concordance(predicted[known], labels[known]).mean()
+    known = labels.isfinite().all(dim=1, keepdim=True)
+    enough = known.sum() >= 2  # asked on the device: a GPU is not waited for
+    lost = 1.0 - concordance(predicted, torch.where(known, labels, 0.0), known.float()).mean()
+    return torch.where(enough, lost, 0.0)
 
 
 def draw_labels(targets: Tensor, rng: torch.Generator) -> Tensor:

@@ -90,26 +90,17 @@ class Masking:
             New pictures float (B, C, S, S), 0 to 255; faces without a mask keep their values.
         """
         affine = draw.affine if framing is None else _compose(draw.affine, framing)
-        masked = pictures.clone()
-        if not draw.worn.any():
-            return masked
-        masked[draw.worn] = self._put_on(
-            pictures[draw.worn], draw.map(lambda rows: rows[draw.worn]), affine[draw.worn]
-        )
-        return masked
-
-    def _put_on(self, pictures: Tensor, draw: MaskDraw, affine: Tensor) -> Tensor:
-        """Masks on all of these pictures, each placed by its `affine`."""
-        texture = _texture(self.native_size).to(pictures)
+        texture = _texture(self.native_size, pictures.device)
         count, size = len(pictures), pictures.shape[-1]
-        grid = functional.affine_grid(affine.to(pictures), [count, 1, size, size], align_corners=False)
+        grid = functional.affine_grid(affine, [count, 1, size, size], align_corners=False)
         grid = grid * (self.native_size / texture.shape[-1])  # the template's canvas has a margin
         sampled = functional.grid_sample(
             texture.expand(count, -1, -1, -1), grid, mode="bilinear", align_corners=False
         )
         coverage, shade = sampled[:, :1], sampled[:, 1:]
         cloth = (draw.gray * (1.0 + draw.relief * (shade - 1.0))).clamp(0.0, 255.0)
-        return torch.lerp(pictures, cloth.expand_as(pictures), coverage * draw.opacity)
+        opacity = draw.opacity * draw.worn.view(-1, 1, 1, 1)  # a GPU need not know who wears one
+        return torch.lerp(pictures, cloth.expand_as(pictures), coverage * opacity)
 
 
 @dataclass(frozen=True, eq=False)
@@ -141,16 +132,14 @@ class UpperFace:
         """Pictures float (B, C, S, S) -> new ones; faces that are not cut keep their values."""
         size = pictures.shape[-1]
         rows = max(round(size * UPPER_SHARE), 1)
-        upper, cut = pictures[draw.cut, :, :rows], pictures.clone()
-        if len(upper):
-            cut[draw.cut] = functional.interpolate(upper, (size, size), mode="bilinear")
-        return cut
+        upper = functional.interpolate(pictures[:, :, :rows], (size, size), mode="bilinear")
+        return torch.where(draw.cut.view(-1, 1, 1, 1), upper, pictures)
 
 
 @lru_cache(maxsize=4)
-def _texture(side: int) -> Tensor:
+def _texture(side: int, device: torch.device) -> Tensor:
     """Coverage and shade of the template's mask on its canvas, float32 (1, 2, n, n)."""
-    return torch.from_numpy(np.stack(template_mask(side, round(side * MARGIN)))).unsqueeze(0)
+    return torch.from_numpy(np.stack(template_mask(side, round(side * MARGIN)))).unsqueeze(0).to(device)
 
 
 def _compose(outer: Tensor, inner: Tensor) -> Tensor:

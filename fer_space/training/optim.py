@@ -1,10 +1,12 @@
 """Optimiser, learning-rate schedule and averaged weights."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.optim import SGD, AdamW, Optimizer
+from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, MultiStepLR, OneCycleLR
 
 from fer_space.backbones.base import Backbone
@@ -20,9 +22,11 @@ def build_optimizer(backbone: Backbone, config: TrainConfig) -> Optimizer:
         plain = [p for p in weights if p.ndim <= 1]
         groups.append({"params": decayed, "lr": rate, "weight_decay": config.weight_decay})
         groups.append({"params": plain, "lr": rate, "weight_decay": 0.0})
+    on_gpu = next(backbone.parameters()).is_cuda
+    how = {"fused": True} if on_gpu else {"foreach": True}
     if config.optimizer == "sgd":
-        return SGD(groups, momentum=0.9, nesterov=True, foreach=True)
-    return AdamW(groups, foreach=True)
+        return SGD(groups, momentum=0.9, nesterov=True, **how)
+    return (Adam if config.optimizer == "adam" else AdamW)(groups, **how)
 
 
 def build_schedule(optimizer: Optimizer, config: TrainConfig, steps_per_epoch: int) -> LRScheduler:
@@ -60,17 +64,60 @@ class AveragedWeights:
         self.decay = decay
         self.updates = 0
         self.network = copy.deepcopy(network).eval().requires_grad_(False)
+        self._pairs = _pairs(self.network, network)
 
     @torch.no_grad()
-    def update(self, network: nn.Module) -> None:
-        """Move the average towards `network`; counters are copied."""
+    def update(self) -> None:
+        """Move the average towards the network; counters are copied."""
         decay = min(self.decay, (1 + self.updates) / (10 + self.updates))
         self.updates += 1
-        averaged, current = self.network.state_dict(), network.state_dict()
-        floats = [name for name, tensor in averaged.items() if tensor.is_floating_point()]
-        torch._foreach_lerp_([averaged[n] for n in floats], [current[n] for n in floats], 1 - decay)
-        for name in averaged.keys() - set(floats):
-            averaged[name].copy_(current[name])
+        averaged, current, counters, counts = self._pairs
+        torch._foreach_lerp_(averaged, current, 1 - decay)
+        if counters:
+            torch._foreach_copy_(counters, counts)
+
+
+def _pairs(
+    averaged: nn.Module, network: nn.Module
+) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
+    """Tensors of both that are averaged, then those that are copied: looked up once, not at every step."""
+    mine, theirs = averaged.state_dict(), network.state_dict()
+    floats = [name for name, tensor in mine.items() if tensor.is_floating_point()]
+    rest = [name for name in mine if name not in set(floats)]
+    return (
+        [mine[name] for name in floats],
+        [theirs[name] for name in floats],
+        [mine[name] for name in rest],
+        [theirs[name] for name in rest],
+    )
+
+
+@contextmanager
+def sharpest_nearby(backbone: Backbone, radius: float) -> Iterator[None]:
+    """Weights where the loss is largest nearby, to first order, for as long as the context lasts.
+
+    Foret et al. 2021, arXiv 2010.01412, equation 2: radius times the gradient over its norm is added. Inside,
+    gradients are empty again, and batch norms learn no statistics: they have seen these pictures already.
+    """
+    weights = [p for p in backbone.parameters() if p.grad is not None]
+    gradients = [p.grad for p in weights if p.grad is not None]
+    with torch.no_grad():
+        kept = [p.detach().clone() for p in weights]
+        norm = torch.stack(torch._foreach_norm(gradients)).norm()
+        torch._foreach_mul_(gradients, radius / (norm + 1e-12))
+        torch._foreach_add_(weights, gradients)
+    norms = [m for m in backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
+    momenta = [m.momentum for m in norms]
+    for module in norms:
+        module.momentum = 0.0
+    backbone.zero_grad(set_to_none=True)
+    try:
+        yield
+    finally:
+        for module, momentum in zip(norms, momenta, strict=True):
+            module.momentum = momentum
+        with torch.no_grad():
+            torch._foreach_copy_(weights, kept)
 
 
 def parameter_state(network: nn.Module) -> dict[str, Tensor]:

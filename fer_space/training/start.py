@@ -7,7 +7,7 @@ from pathlib import Path
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from fer_space.backbones.base import Backbone
 from fer_space.backbones.norms import restore_norms
@@ -55,6 +55,10 @@ def start_network(config: TrainConfig, faces: Tensor | None = None) -> Backbone:
     torch.manual_seed(config.seed)
     backbone = empty_network(config)
     initialise(backbone, backbone_spec(config.backbone), config.init)
+    if config.dropout >= 0.0:
+        for module in backbone.head.modules():
+            if isinstance(module, nn.Dropout):
+                module.p = config.dropout
     if faces is not None and config.init.startswith(FACES):
         restore_norms(backbone, faces)
     if config.freeze == "backbone":
@@ -111,14 +115,15 @@ def _matching(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[
     return same
 
 
-def guide_for(config: TrainConfig) -> Guide | None:
-    """The trained backbone that the mix of a config follows; None where it follows none.
+def guide_for(config: TrainConfig, device: torch.device) -> Guide | None:
+    """The trained backbone that the mix of a config follows, on `device`; None where it follows none.
 
     Raises WeightsError when its weights are not here.
     """
     if config.mix == "none" or MIXES[config.mix]().needs != "guide":
         return None
-    return load_guide(config.guide)
+    guide = load_guide(config.guide)
+    return Guide(guide.network.to(device), guide.preprocess)
 
 
 def load_guide(name: str) -> Guide:
@@ -131,7 +136,7 @@ def teaching_for(config: TrainConfig, device: torch.device) -> Teaching | None:
     """The teachers of a config on `device`; None where it names none; raises like `load_teachers`."""
     if not config.teachers:
         return None
-    return Teaching(load_teachers(config.teachers, device), config.teacher_share)
+    return Teaching(load_teachers(config.teachers, device), config.teacher_share, config.precision)
 
 
 def open_run(config: TrainConfig, out: Path, *, resume: bool) -> None:

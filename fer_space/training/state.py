@@ -20,7 +20,7 @@ class TrainState:
 
     Attributes:
         history: one row an epoch, as written to history.csv.
-        best: validation accuracy of the best epoch so far, -1 before the first.
+        best: validation figure of the best epoch so far, -1 before the first.
     """
 
     backbone: Backbone

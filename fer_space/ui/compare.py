@@ -2,11 +2,11 @@
 
 import gradio as gr
 
+from fer_space.comparison import CONSENSUS, PREDICTED
 from fer_space.emotions import EMOTIONS
 from fer_space.explain.gradcam import METHOD
 from fer_space.explain.library import METHODS
 from fer_space.render import OPACITY, MapView
-from fer_space.types import CONSENSUS, PREDICTED
 from fer_space.ui.forms import Maps
 from fer_space.ui.shared import LIVE_JS
 from fer_space.ui.sitting import Sitting

@@ -5,14 +5,13 @@ from typing import Any
 
 import gradio as gr
 
-from fer_space.changes import covered_faces
+from fer_space.comparison import CONSENSUS, PREDICTED, covered_faces
+from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import FerSpaceError, InputError, UnknownNameError
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.occlusion.cover import Cover
-from fer_space.registry import DEFAULT_DETECTOR, DETECTORS
 from fer_space.render.record import comparison_record, covered_record
-from fer_space.types import CONSENSUS, PREDICTED
 from fer_space.ui.intake import uploaded_bytes
 from fer_space.ui.shared import MODELS
 from fer_space.ui.sitting import NO_BACKBONE, NO_PICTURE, Compare

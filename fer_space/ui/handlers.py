@@ -10,8 +10,8 @@ from typing import Any
 
 import gradio as gr
 
+from fer_space.detectors.specs import DETECTORS
 from fer_space.errors import FerSpaceError
-from fer_space.registry import DETECTORS
 from fer_space.types import Face
 from fer_space.ui.forms import Form, Values
 from fer_space.ui.hide_handlers import HideHandlers

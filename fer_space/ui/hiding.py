@@ -6,12 +6,12 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.changes import Covered, Sensitivity, covered_faces
+from fer_space.comparison import Comparison, Covered
 from fer_space.errors import FerSpaceError
+from fer_space.explain.sensitivity import Sensitivity
 from fer_space.occlusion import CROP_ONLY
 from fer_space.occlusion.cover import Cover
 from fer_space.render import data_uri, shrink
-from fer_space.types import Comparison
 from fer_space.ui.sitting import Compare, Each, Image, Sitting, read_faces
 from fer_space.vision.imaging import resize
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import gradio as gr
 
-from fer_space.registry import DEFAULT_DETECTOR, DETECTORS
+from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
 from fer_space.ui.forms import Left, Rescue
 from fer_space.ui.intake import Example, examples_html
 from fer_space.ui.shared import LIVE_JS, PICK_JS, REMEMBER_S

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import gradio as gr
 
-from fer_space.affect import CIRCUMPLEX
+from fer_space.distributions import CIRCUMPLEX
 from fer_space.registry import look_up
 from fer_space.render import Look
 from fer_space.ui.endpoint import predict_endpoint

@@ -7,12 +7,13 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.comparison import Comparison
+from fer_space.detectors.specs import DEFAULT_DETECTOR
 from fer_space.errors import FerSpaceError
 from fer_space.explain.gradcam import METHOD
 from fer_space.occlusion.cover import Cover
-from fer_space.registry import DEFAULT_DETECTOR
 from fer_space.render import data_uri, shrink
-from fer_space.types import Comparison, Face
+from fer_space.types import Face
 from fer_space.vision.imaging import decode_image
 
 Image = NDArray[np.uint8]

@@ -6,12 +6,13 @@ landmarks the crop is a square around the box. A `CropRule` is part of each back
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 
 from fer_space.types import Face, FaceCrop
 from fer_space.vision.imaging import scaling, warp
@@ -22,7 +23,10 @@ from fer_space.vision.imaging import scaling, warp
 TEMPLATE = np.array([[0.316, 0.393], [0.684, 0.393], [0.5, 0.772]])
 
 
-@dataclass(frozen=True)
+Scale = Annotated[float, Field(gt=0.0, le=100.0)]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class CropRule:
     """How much of a face is cut out. The defaults give the framing of FERPlus.
 
@@ -35,14 +39,10 @@ class CropRule:
     """
 
     align: bool = True
-    scale: float = 1.0
+    scale: Scale = 1.0
     shift_y: float = 0.0
-    box_scale: float = 1.12
+    box_scale: Scale = 1.12
     box_shift_y: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not (self.scale > 0.0 and self.box_scale > 0.0):
-            raise ValueError(f"scale and box_scale must be positive: {self.scale}, {self.box_scale}")
 
 
 def crop_face(image_rgb: NDArray[np.uint8], face: Face, rule: CropRule, size: int = 224) -> FaceCrop:

@@ -1,12 +1,16 @@
-"""Pictures in and out: the one place where bytes become RGB arrays and where photos and crops are resampled.
+"""Pictures in and out: the one place where files become RGB arrays and where photos and crops are resampled.
 
 Every picture here is uint8 (H, W, 3) RGB. Points are pixel indices: (0, 0) is the centre of the first
 pixel. Training, the command line and the page all call these functions, so that a backbone sees the same
 pixels everywhere.
 """
 
+import os
 from io import BytesIO
 from math import sqrt
+from pathlib import Path
+from stat import S_ISREG
+from typing import Any
 
 import cv2
 import numpy as np
@@ -14,99 +18,158 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from fer_space.errors import ImageError
+from fer_space.vision import pool
+from fer_space.vision.decoding import MAX_BYTES, MAX_PIXELS, MAX_SIDE, decode, from_pil
 
-MAX_BYTES = 25 * 1024 * 1024
-MAX_PIXELS = 40_000_000
-MAX_SIDE = 30_000  # OpenCV addresses pixels with 16 bits when it warps
+__all__ = [
+    "MAX_BYTES",
+    "MAX_PIXELS",
+    "MAX_SIDE",
+    "as_image",
+    "blend",
+    "decode_image",
+    "encode_png",
+    "load_image",
+    "pad",
+    "read_file",
+    "resize",
+    "scaling",
+    "shrink",
+    "warp",
+]
 
-# No format that runs another program (EPS) or that accepts any bytes (TGA).
-_FORMATS = ("JPEG", "MPO", "PNG", "GIF", "WEBP", "AVIF", "BMP", "TIFF", "PPM", "JPEG2000")
-_ORIENTATION_TAG = 0x0112
-_UPRIGHT = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
-_TOO_LARGE = f"The picture is too large: the limit is {MAX_PIXELS // 1_000_000} million pixels."
-_UNREADABLE = "The picture is damaged or cut short, or is none: use JPEG, PNG, WebP, GIF, BMP or TIFF."
+_WANTED = "a picture is wanted as uint8 (height, width, 3) in RGB"
 
 
-def decode_image(data: bytes) -> NDArray[np.uint8]:
-    """Decode a picture file: upright by its EXIF tag, the first frame, on white where transparent.
+def load_image(source: Any) -> NDArray[np.uint8]:
+    """Turn a path, bytes, Pillow picture or array into RGB pixels.
 
-    16-bit and float gray are scaled to 8 bits. Size limits are checked on the header, before any pixel
-    is decoded.
+        image_rgb = load_image("photo.heic")
+
+    Args:
+        source: the path of a picture file (str or os.PathLike), its bytes, a `PIL.Image.Image`, or an array
+            that `as_image` takes. A str is a path, never a URL.
 
     Returns:
-        uint8 (H, W, 3) RGB; H and W are at least 1.
+        uint8 (H, W, 3) RGB, upright. A photo of more than MAX_PIXELS is scaled down where its format can.
 
     Raises:
-        ImageError: the bytes are no picture, a damaged one, or one past MAX_BYTES, MAX_PIXELS or MAX_SIDE.
-            No other exception leaves this function, whatever the bytes.
+        ImageError: it is none of these, cannot be read, or is past the limits; one sentence says why.
     """
-    if not data:
-        raise ImageError("The file is empty.")
-    if len(data) > MAX_BYTES:
-        raise ImageError(f"The file is too large: the limit is {MAX_BYTES // 1024**2} MB.")
+    if isinstance(source, str | os.PathLike):
+        if isinstance(source, str) and "://" in source[:12]:
+            raise ImageError(
+                f"“{source}” is a URL, and a file is wanted here: fer_space.sources fetches URLs."
+            )
+        return decode_image(read_file(Path(source)))
+    if isinstance(source, bytes | bytearray | memoryview):
+        return decode_image(bytes(source))
+    if isinstance(source, Image.Image):
+        return from_pil(source)
+    return as_image(source)
+
+
+def as_image(array: Any) -> NDArray[np.uint8]:
+    """Check an array and turn it into RGB pixels, or refuse it.
+
+    Taken is what can only mean one thing: uint8 with values 0 to 255, or floats from 0 to 1; RGB (H, W, 3),
+    gray (H, W) or (H, W, 1), or RGBA (H, W, 4), which is put on white. Tensors are taken as uint8 alone.
+
+    Args:
+        array: a numpy array, or something that turns into one, such as a torch tensor on the CPU.
+
+    Returns:
+        uint8 (H, W, 3) RGB in C order; `array` itself where it is that already.
+
+    Raises:
+        ImageError: it is anything else; one sentence says what came and what is wanted.
+    """
+    values = _as_array(array)
+    shape, came = values.shape, f"this is {values.dtype} {values.shape}"
+    if values.size == 0:
+        raise ImageError(f"The picture is empty: {came}.")
+    if values.ndim == 3 and shape[0] in (1, 3, 4) and shape[2] not in (1, 3, 4):
+        raise ImageError(
+            f"The channels come first: {came}, and {_WANTED}; np.moveaxis(array, 0, -1) turns it."
+        )
+    if values.ndim not in (2, 3) or (values.ndim == 3 and shape[2] not in (1, 3, 4)):
+        raise ImageError(f"An array of this shape is no picture: {came}, and {_WANTED}.")
+    if max(shape[:2]) > MAX_SIDE:
+        raise ImageError(f"The picture is too long: the limit is {MAX_SIDE} pixels a side, and {came}.")
+    pixels = _as_uint8(values, came)
+    if values.ndim == 2 or shape[2] == 1:
+        pixels = np.repeat(pixels.reshape(*shape[:2], 1), 3, axis=2)
+    elif shape[2] == 4:
+        pixels = from_pil(Image.fromarray(np.ascontiguousarray(pixels)))
+    return np.ascontiguousarray(pixels)
+
+
+def _as_array(array: Any) -> NDArray[Any]:
+    if isinstance(array, np.ndarray):
+        return array
+    kind = f"{type(array).__module__}.{type(array).__qualname__}".removeprefix("builtins.")
+    if not hasattr(array, "__array__"):
+        hint = " (cv2.imread answers None where it cannot read a file)" if array is None else ""
+        raise ImageError(f"This is no picture but {kind}{hint}: {_WANTED}.")
     try:
-        return _decode(data)
-    except ImageError:
-        raise
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(_TOO_LARGE) from error
-    except Exception as error:  # the decoders raise almost anything on hostile bytes
-        raise ImageError(_UNREADABLE) from error
+        values = np.asarray(array)
+    except Exception as error:  # a tensor on a GPU or one with a gradient, each library with its own error
+        raise ImageError(f"A {kind} that does not turn into an array came, and {_WANTED}.") from error
+    if values.dtype != np.uint8:
+        raise ImageError(f"A {kind} of {values.dtype} {values.shape} came, and {_WANTED}.")
+    return values
 
 
-def _decode(data: bytes) -> NDArray[np.uint8]:
-    Image.init()
-    with Image.open(BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN]) as opened:
-        _check_size(*opened.size)
-        opened.load()
-        orientation = opened.getexif().get(_ORIENTATION_TAG)
-        pixels = _to_rgb(opened)
-        if orientation in _UPRIGHT:
-            pixels = pixels.transpose(_UPRIGHT[orientation])
-    return np.array(pixels, dtype=np.uint8)
-
-
-def _check_size(width: int, height: int) -> None:
-    if width * height > MAX_PIXELS:
-        raise ImageError(_TOO_LARGE)
-    if max(width, height) > MAX_SIDE:
-        raise ImageError(f"The picture is too long: the limit is {MAX_SIDE} pixels a side.")
-
-
-def _to_rgb(picture: Image.Image) -> Image.Image:
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return Image.fromarray(_to_8_bits(np.asarray(picture))).convert("RGB")
-    if picture.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in picture.info:
-        rgba = picture.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
-    return picture.convert("RGB")
-
-
-def _to_8_bits(gray: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Scale integer or float gray (H, W) to uint8.
-
-    Integers lose the bits below the top eight that the picture uses: 16 bits become 8, and so do 12 bits
-    stored in 16. Floats are read as [0, 1] or [0, 255] where they fit, else stretched between their ends.
-    """
-    if np.issubdtype(gray.dtype, np.integer):
-        counts = np.maximum(gray, 0)
-        return np.asarray(counts >> max(0, int(counts.max()).bit_length() - 8), dtype=np.uint8)
-    values = np.nan_to_num(gray.astype(np.float32), posinf=0.0, neginf=0.0)
+def _as_uint8(values: NDArray[Any], came: str) -> NDArray[np.uint8]:
+    """Values of any allowed type -> uint8, 0 to 255."""
+    if values.dtype == np.uint8:
+        return values
+    if not np.issubdtype(values.dtype, np.floating):
+        raise ImageError(f"Values of this type are not read as colours: {came}, and {_WANTED}.")
     low, high = float(values.min()), float(values.max())
-    if low < 0.0 or high > 255.0:
-        values = (values - low) / (high - low)
-    elif high > 1.0:
-        values = values / 255.0
+    if not (np.isfinite(low) and np.isfinite(high)):  # either is NaN where any value is
+        raise ImageError(f"The picture has values that are not finite: {came}, and {_WANTED}.")
+    if low < 0.0 or high > 1.0:
+        raise ImageError(f"Floats are read from 0 to 1: {came} from {low:g} to {high:g}, and {_WANTED}.")
     return np.asarray(np.rint(values * 255.0), dtype=np.uint8)
+
+
+def decode_image(data: bytes, *, trusted: bool = False) -> NDArray[np.uint8]:
+    """Decode a picture file in a child process of little time and memory.
+
+    Args:
+        data: the whole file.
+        trusted: decode in this process, without those limits: for a data set of one's own, not for uploads.
+
+    Returns:
+        uint8 (H, W, 3) RGB, writeable, as `fer_space.vision.decoding.decode` describes it.
+
+    Raises:
+        ImageError: the bytes are no picture, a damaged one, or one past the limits.
+    """
+    return decode(data) if trusted else pool.decode_apart(data)
+
+
+def read_file(path: Path) -> bytes:
+    """Read a picture file of at most MAX_BYTES.
+
+    Raises:
+        ImageError: it is not there, is no file (a folder, a pipe, a device), too large, or cannot be read.
+    """
+    try:
+        status = path.stat()
+        if not S_ISREG(status.st_mode):
+            raise ImageError(f"“{path}” is not a file.")
+        if status.st_size > MAX_BYTES:
+            raise ImageError(f"“{path}” is too large: the limit is {MAX_BYTES // 1024**2} MB.")
+        with path.open("rb") as stream:
+            return stream.read(MAX_BYTES + 1)  # one that grew meanwhile is refused by the decoder
+    except FileNotFoundError as error:
+        raise ImageError(f"There is no file “{path}”.") from error
+    except OSError as error:
+        raise ImageError(f"“{path}” cannot be read: {error.strerror or error}.") from error
+    except ValueError as error:  # a null character in the name
+        raise ImageError(f"“{path!r}” is not the name of a file.") from error
 
 
 def encode_png(image_rgb: NDArray[np.uint8]) -> bytes:
@@ -122,6 +185,32 @@ def resize(image_rgb: NDArray[np.uint8], size_hw: tuple[int, int]) -> NDArray[np
     shrinks = height * width < image_rgb.shape[0] * image_rgb.shape[1]
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(image_rgb, (width, height), interpolation=method), dtype=np.uint8)
+
+
+def shrink(image_rgb: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
+    """Scale uint8 (H, W, 3) down so that no side is longer than `longest` pixels; a smaller one stays."""
+    height, width = image_rgb.shape[:2]
+    factor = longest / max(height, width)
+    if factor >= 1.0:
+        return image_rgb
+    return resize(image_rgb, (max(1, round(height * factor)), max(1, round(width * factor))))
+
+
+def blend(
+    image_rgb: NDArray[np.uint8], colours_rgb: NDArray[np.uint8], alpha: NDArray[np.floating[Any]]
+) -> NDArray[np.uint8]:
+    """Lay colours over a picture.
+
+    Args:
+        image_rgb: uint8 (H, W, 3), the picture below.
+        colours_rgb: uint8 (H, W, 3), or one colour (3,).
+        alpha: float (H, W) in [0, 1], the share of the colours at each pixel.
+
+    Returns:
+        uint8 (H, W, 3).
+    """
+    share = alpha[..., None]  # (H, W, 1)
+    return np.asarray((image_rgb * (1 - share) + colours_rgb * share).round(), dtype=np.uint8)
 
 
 def pad(image_rgb: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:

@@ -1,12 +1,15 @@
 """From a face crop to the tensor that a backbone sees: the same code in training, tests and the app."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from functools import lru_cache
+from typing import Annotated
 
 import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from pydantic import ConfigDict, Field
+from pydantic.dataclasses import dataclass
 from torch import Tensor
 from torch.nn import functional
 
@@ -17,7 +20,11 @@ IMAGENET_STD = (0.229, 0.224, 0.225)
 LUMA = (0.299, 0.587, 0.114)  # ITU-R 601
 
 
-@dataclass(frozen=True)
+Side = Annotated[int, Field(ge=1, le=2048)]
+Spread = Annotated[float, Field(gt=0.0)]
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", allow_inf_nan=False))
 class Preprocess:
     """What a backbone's card says about its input.
 
@@ -29,11 +36,11 @@ class Preprocess:
         mean, std: per RGB channel, for values in [0, 1].
     """
 
-    input_size: int
-    native_size: int
+    input_size: Side
+    native_size: Side
     gray: bool
     mean: tuple[float, float, float] = IMAGENET_MEAN
-    std: tuple[float, float, float] = IMAGENET_STD
+    std: tuple[Spread, Spread, Spread] = IMAGENET_STD
 
     def reduce(self, crops_rgb: Sequence[NDArray[np.uint8]]) -> Tensor:
         """Crops uint8 (H, W, 3) RGB of any size -> uint8 (B, C, n, n), C = 1 if gray, n = native_size."""
@@ -48,15 +55,14 @@ class Preprocess:
         values = pictures.float()
         if values.shape[-2:] != size:
             values = functional.interpolate(values, size, mode="bilinear", antialias=False)
-        mean = values.new_tensor(self.mean).view(1, 3, 1, 1)
-        std = values.new_tensor(self.std).view(1, 3, 1, 1)
+        mean, std = _per_channel(self.mean, values.device), _per_channel(self.std, values.device)
         normalised = (values / 255.0 - mean) / std  # one gray channel spreads over the three
         return normalised.contiguous(memory_format=torch.channels_last)
 
     def see(self, pictures: Tensor) -> Tensor:
         """`normalise` for pictures made for another network: colour is dropped first where this one must."""
         if self.gray and pictures.shape[1] == 3:
-            weights = pictures.new_tensor(LUMA).view(1, 3, 1, 1)
+            weights = _per_channel(LUMA, pictures.device)
             pictures = (pictures * weights).sum(dim=1, keepdim=True)
         return self.normalise(pictures)
 
@@ -65,6 +71,12 @@ class Preprocess:
         mean = inputs.new_tensor(self.mean).view(1, 3, 1, 1)
         std = inputs.new_tensor(self.std).view(1, 3, 1, 1)
         return ((inputs * std + mean) * 255.0).round().clamp(0.0, 255.0).to(torch.uint8)
+
+
+@lru_cache(maxsize=32)
+def _per_channel(values: tuple[float, float, float], device: torch.device) -> Tensor:
+    """Three numbers as float32 (1, 3, 1, 1), copied to a device once: each copy stops a GPU's queue."""
+    return torch.tensor(values).view(1, 3, 1, 1).to(device)
 
 
 def _luma(image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:

@@ -5,8 +5,8 @@ import torch
 from torch import nn
 
 from fer_space.backbones.base import Backbone
+from fer_space.backbones.specs import BACKBONES
 from fer_space.explain.gradcam import attend
-from fer_space.registry import BACKBONES
 
 SIDE = 48
 PICTURES = torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))

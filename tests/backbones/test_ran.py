@@ -15,10 +15,10 @@ from fer_space.backbones.ran import (
     region_views,
     weighted_mean,
 )
+from fer_space.backbones.specs import BACKBONES
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
 from fer_space.explain.gradcam import attend
-from fer_space.registry import BACKBONES
 from fer_space.training.start import initialise
 
 SHARES = (torch.arange(32) + 0.5) / 32

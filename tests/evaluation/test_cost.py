@@ -1,12 +1,12 @@
 import pytest
 import torch
+from fer_space.inference import logits_of
 from torch import nn
 from transformers import ViTConfig, ViTModel
 
 from fer_space.backbones.base import Backbone, PooledLinearHead
 from fer_space.evaluation import cost
 from fer_space.evaluation.cost import Network, milliseconds, multiply_adds
-from fer_space.inference import logits_of
 from fer_space.vision.preprocess import Preprocess
 from tests.networks import lively_tiny
 

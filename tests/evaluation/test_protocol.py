@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 
+from fer_space.card import Card
 from fer_space.data.faceset import FaceSet, one_hot
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
@@ -14,7 +15,6 @@ from fer_space.occlusion import draw_mask, occlude
 from fer_space.types import Face
 from fer_space.vision.alignment import CropRule, crop_face
 from fer_space.vision.imaging import encode_png
-from fer_space.weights import Card
 from tests.occlusion.faces import landmarks_at
 
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fer_space.affect import CIRCUMPLEX
+from fer_space.distributions import CIRCUMPLEX
 from fer_space.evaluation.scoring import record_of
 from tests.evaluation.made import predictions_of, rows_of
 

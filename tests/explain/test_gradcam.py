@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from fer_space.backbones.base import FEW, Backbone, Head
 from fer_space.backbones.bottleneck import BottleneckHead
+from fer_space.backbones.specs import BACKBONES
 from fer_space.explain.gradcam import attend
-from fer_space.registry import BACKBONES
 from tests.networks import lively_tiny
 
 NAMES = [name for name in BACKBONES if not name.endswith("_masked")]

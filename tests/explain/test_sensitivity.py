@@ -5,7 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_space.explain.sensitivity import patched
+from fer_space.distributions import row_of
+from fer_space.explain.sensitivity import patched, worth_of
 
 CROP = np.random.default_rng(0).integers(0, 256, (90, 90, 3), np.uint8)
 
@@ -33,3 +34,15 @@ def test_together_the_patches_reach_every_pixel() -> None:
 def test_impossible_patches_are_refused(cells: int, patch: float) -> None:
     with pytest.raises(ValueError, match="cells"):
         patched(CROP, cells, patch)
+
+
+def test_worth_is_how_far_the_odds_fall() -> None:
+    free, half = row_of({"fear": 0.8, "anger": 0.2}), row_of({"fear": 0.5, "anger": 0.5})
+    result = worth_of("toy", np.stack([free, half, free, free, free]))
+    assert result.target == "fear"
+    assert result.worth == pytest.approx(np.array([[2.0, 0.0], [0.0, 0.0]]))  # odds 4 to 1 fall to 1 to 1
+
+
+def test_an_answer_that_is_quite_sure_has_finite_worth() -> None:
+    sure = row_of({"fear": 1.0, "anger": 0.0})
+    assert np.isfinite(worth_of("toy", np.stack([sure] * 10)).worth).all()

@@ -1,14 +1,13 @@
 """A server, and a cache of one's own for every test here."""
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from huggingface_hub import constants
 
-from fer_space.external.own import FOLDER_VARIABLE
-from fer_space.external.specs import MANIFEST, OutsideSpec
+from fer_space.external.specs import MANIFEST, ExternalSpec
+from fer_space.external.user import FOLDER_VARIABLE
 from fer_space.files import sha256_of
 from fer_space.vision.preprocess import Preprocess
 from tests.external.networks import SIDE, write_onnx
@@ -34,16 +33,16 @@ def server() -> Iterator[Server]:
 
 
 @pytest.fixture
-def tiny_spec(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> OutsideSpec:
+def tiny_spec(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ExternalSpec:
     """HSEmotion's entry of the manifest, but for a tiny graph that the server sends."""
     path = tmp_path / "source" / "tiny.onnx"
     write_onnx(path)
     server.file = path.read_bytes()
-    spec = replace(
-        MANIFEST["enet_b0_8_va_mtl"],
-        source=f"{server.url}/file/enet_b0_8_va_mtl.onnx",
-        sha256=sha256_of(path),
-        preprocess=Preprocess(SIDE, SIDE, gray=False),
-    )
+    changes = {
+        "source": f"{server.url}/file/enet_b0_8_va_mtl.onnx",
+        "sha256": sha256_of(path),
+        "preprocess": Preprocess(SIDE, SIDE, gray=False),
+    }
+    spec = MANIFEST["enet_b0_8_va_mtl"].model_copy(update=changes)
     monkeypatch.setitem(MANIFEST, spec.name, spec)
     return spec

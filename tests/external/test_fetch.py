@@ -5,14 +5,14 @@ import socket
 from pathlib import Path
 
 import pytest
+
 from huggingface_hub import constants
 
 from fer_space.errors import MissingDependencyError, SourceError, UnknownNameError, WeightsError
 from fer_space.external import hub
 from fer_space.external.cache import home, receipt_of, receipt_path, receipts
 from fer_space.external.fetch import fetch
-from fer_space.external.names import known, present
-from fer_space.external.specs import MANIFEST, OutsideSpec
+from fer_space.external.specs import MANIFEST, ExternalSpec
 from fer_space.files import sha256_of
 from tests.external.networks import SIDE, write_vit
 from tests.external.server import COMMIT, REPO, Server
@@ -20,7 +20,7 @@ from tests.external.server import COMMIT, REPO, Server
 NAME = f"hub:{REPO}"
 
 
-def fetch_tiny(server: Server, spec: OutsideSpec):
+def fetch_tiny(server: Server, spec: ExternalSpec):
     return fetch(spec.name, allowed=[server.url + "/"])
 
 
@@ -35,17 +35,17 @@ def files_in(folder: Path) -> list[str]:
     return sorted(path.name for path in folder.rglob("*") if path.is_file()) if folder.exists() else []
 
 
-def test_file_is_fetched_once(server: Server, tiny_spec: OutsideSpec):
-    assert present() == ()
+def test_file_is_fetched_once(server: Server, tiny_spec: ExternalSpec):
+    assert tuple(receipts()) == ()
     receipt = fetch_tiny(server, tiny_spec)
     assert receipt.weights_sha256 == tiny_spec.sha256
     assert files_in(home()) == ["enet_b0_8_va_mtl.json", "enet_b0_8_va_mtl.onnx"]
-    assert present() == (tiny_spec.name,)
+    assert tuple(receipts()) == (tiny_spec.name,)
     assert fetch_tiny(server, tiny_spec) == receipt
     assert len(server.asked) == 1
 
 
-def test_a_changed_file_is_noticed_and_fetched_again(server: Server, tiny_spec: OutsideSpec):
+def test_a_changed_file_is_noticed_and_fetched_again(server: Server, tiny_spec: ExternalSpec):
     (path,) = fetch_tiny(server, tiny_spec).paths.values()
     path.write_bytes(b"another graph")
     with pytest.raises(WeightsError, match="has changed since it was fetched"):
@@ -55,7 +55,7 @@ def test_a_changed_file_is_noticed_and_fetched_again(server: Server, tiny_spec: 
 
 
 def test_without_a_known_sha256_the_first_one_counts(
-    server: Server, tiny_spec: OutsideSpec, monkeypatch: pytest.MonkeyPatch
+    server: Server, tiny_spec: ExternalSpec, monkeypatch: pytest.MonkeyPatch
 ):
     object.__setattr__(tiny_spec, "sha256", "")
     (path,) = fetch_tiny(server, tiny_spec).paths.values()
@@ -63,15 +63,15 @@ def test_without_a_known_sha256_the_first_one_counts(
     server.file += b"changed at its source"
     with pytest.raises(SourceError, match="not the file that is expected"):
         fetch_tiny(server, tiny_spec)
-    assert present() == ()
+    assert tuple(receipts()) == ()
 
 
-def test_a_failed_fetch_leaves_nothing(server: Server, tiny_spec: OutsideSpec):
+def test_a_failed_fetch_leaves_nothing(server: Server, tiny_spec: ExternalSpec):
     server.file += b"not what the manifest knows"
     with pytest.raises(SourceError, match="not the file that is expected"):
         fetch_tiny(server, tiny_spec)
     assert files_in(home()) == []
-    assert present() == ()
+    assert tuple(receipts()) == ()
     with pytest.raises(MissingDependencyError, match="fer-space fetch enet_b0_8_va_mtl"):
         receipt_of(tiny_spec)
 
@@ -94,8 +94,8 @@ def test_hub_model(server: Server, repo: Path, cache: Path):
     assert sorted(receipt.paths) == ["config.json", "model.safetensors", "preprocessor_config.json"]
     assert all(path.is_relative_to(cache / "hub") for path in receipt.paths.values())
     assert not any("bin" in path or ".py" in path for path in server.asked)
-    assert present() == (NAME,)
-    assert known()[NAME] == receipts()[NAME].spec == receipt.spec
+    assert tuple(receipts()) == (NAME,)
+    assert receipts()[NAME].spec == receipt.spec
     asked = len(server.asked)
     assert fetch(NAME, endpoint=server.url) == receipt
     assert len(server.asked) == asked  # it is here and unchanged
@@ -115,13 +115,13 @@ def test_the_manifest_pins_a_repository(
     server: Server, repo: Path, labels: tuple[str, ...], sentence: str, monkeypatch: pytest.MonkeyPatch
 ):
     values = {"name": NAME, "source": REPO, "revision": COMMIT}
-    pinned = OutsideSpec.from_values(MANIFEST["hub:trpakov/vit-face-expression"].to_values() | values)
+    pinned = ExternalSpec.from_values(MANIFEST["hub:trpakov/vit-face-expression"].model_dump(mode="json") | values)
     monkeypatch.setitem(MANIFEST, NAME, pinned)
     write_vit(repo, labels)
     with pytest.raises(SourceError, match=sentence):
         fetch(NAME, endpoint=server.url)
     assert server.asked[0].startswith(f"/api/models/{REPO}/revision/{COMMIT}")
-    assert present() == ()
+    assert tuple(receipts()) == ()
 
 
 def test_a_pinned_repository_is_read_as_the_manifest_says(
@@ -130,12 +130,12 @@ def test_a_pinned_repository_is_read_as_the_manifest_says(
     write_vit(repo, FER2013)
     values = {"name": NAME, "source": REPO, "revision": COMMIT}
     values["sha256"] = sha256_of(repo / "model.safetensors")
-    pinned = OutsideSpec.from_values(MANIFEST["hub:trpakov/vit-face-expression"].to_values() | values)
+    pinned = ExternalSpec.from_values(MANIFEST["hub:trpakov/vit-face-expression"].model_dump(mode="json") | values)
     monkeypatch.setitem(MANIFEST, NAME, pinned)
     spec = fetch(NAME, endpoint=server.url).spec
     assert (spec.preprocess.native_size, spec.preprocess.gray) == (48, True)
     assert spec.preprocess.input_size == SIDE
-    assert known()[NAME] == spec
+    assert receipts()[NAME].spec == spec
     asked = len(server.asked)
     assert fetch(NAME, endpoint=server.url).spec == spec
     assert len(server.asked) == asked
@@ -162,7 +162,7 @@ def test_repositories_that_are_refused(
             (repo / name).write_bytes(content)
     with pytest.raises(SourceError, match=sentence):
         fetch(NAME, endpoint=server.url)
-    assert present() == ()
+    assert tuple(receipts()) == ()
     assert not receipt_path(NAME).exists()
 
 
@@ -173,7 +173,7 @@ def test_weights_that_are_not_what_the_hub_promised(server: Server, repo: Path, 
     assert "model.safetensors" not in files_in(cache)
     server.promised = ""
     fetch(NAME, endpoint=server.url)
-    assert present() == (NAME,)
+    assert tuple(receipts()) == (NAME,)
 
 
 def test_a_large_repository_is_refused_before_it_comes(
@@ -198,10 +198,10 @@ def test_no_such_repository_and_no_hub(server: Server, monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("text", ["", "{}", "[]", json.dumps({"spec": {"name": "x"}})])
-def test_a_receipt_that_cannot_be_read_counts_as_none(text: str, server: Server, tiny_spec: OutsideSpec):
+def test_a_receipt_that_cannot_be_read_counts_as_none(text: str, server: Server, tiny_spec: ExternalSpec):
     path = receipt_path(tiny_spec.name)
     path.parent.mkdir(parents=True)
     path.write_text(text)
-    assert present() == ()
+    assert tuple(receipts()) == ()
     fetch_tiny(server, tiny_spec)
-    assert present() == (tiny_spec.name,)
+    assert tuple(receipts()) == (tiny_spec.name,)

@@ -7,14 +7,20 @@ import numpy as np
 import pytest
 import torch
 
+from fer_space.card import Card
 from fer_space.errors import WeightsError
 from fer_space.external.hub_network import load_hub
 from fer_space.external.onnx_network import load_onnx
-from fer_space.inference import outputs_of
+from fer_space.model import Model
 from fer_space.vision.preprocess import Preprocess
 from tests.external.networks import RAW_AFFECT, SIDE, write_onnx, write_vit
+from tests.networks import toy_card
 
 PLAIN = Preprocess(SIDE, SIDE, gray=False, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+
+
+def graph_card(affect: bool = False) -> Card:
+    return toy_card(architecture="onnx", preprocess=PLAIN, bias=(0.0,) * 8, temperature=1.0, affect=affect)
 
 
 @pytest.fixture
@@ -25,19 +31,21 @@ def pictures() -> torch.Tensor:
 @pytest.mark.parametrize("batch", ["batch", 1])
 def test_graph_of_ten_outputs(tmp_path: Path, pictures: torch.Tensor, batch: int | str):
     write_onnx(tmp_path / "tiny.onnx", batch=batch)
-    readout = outputs_of(load_onnx(tmp_path / "tiny.onnx", 8, True, SIDE), PLAIN, pictures)
+    model = Model(graph_card(affect=True), load_onnx(tmp_path / "tiny.onnx", 8, True, SIDE))
+    logits, affect = model.logits(pictures), model.predict_reduced(pictures).affect
     red = pictures[:, 0].float().mean(dim=(1, 2)) / 255.0
-    torch.testing.assert_close(readout.logits[:, 4], 2.0 * red)
-    assert not readout.logits[:, :4].any()
+    torch.testing.assert_close(torch.from_numpy(logits[:, 4]), 2.0 * red)
+    assert not logits[:, :4].any()
     clamped = torch.tensor([max(-1.0, value) for value in RAW_AFFECT]).repeat(3, 1)
-    torch.testing.assert_close(readout.affect, clamped)
+    torch.testing.assert_close(torch.from_numpy(affect), clamped)
 
 
 def test_graph_without_affect(tmp_path: Path, pictures: torch.Tensor):
     write_onnx(tmp_path / "tiny.onnx", 8)
-    readout = outputs_of(load_onnx(tmp_path / "tiny.onnx", 8, False, SIDE), PLAIN, pictures)
-    assert readout.logits.shape == (3, 8)
-    assert readout.affect is None
+    model = Model(graph_card(), load_onnx(tmp_path / "tiny.onnx", 8, False, SIDE))
+    output = model.predict_reduced(pictures, maps="grad-cam")
+    assert output.probabilities.shape == (3, 8)
+    assert (output.affect, output.maps) == (None, None)
 
 
 def test_graphs_that_are_refused(tmp_path: Path):

@@ -1,8 +1,7 @@
-"""Outside models in the engine and on the command line: read beside the shipped ones."""
+"""External models in the engine and on the command line: read beside the shipped ones."""
 
 import json
 import sys
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,21 +9,20 @@ import numpy as np
 import pytest
 
 from fer_space import cli
-from fer_space.affect import circumplex
+from fer_space.card import Card
 from fer_space.commands import fetch as fetch_command
+from fer_space.distributions import circumplex, row_of
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
 from fer_space.errors import InputError, MissingDependencyError, UnknownNameError, WeightsError
-from fer_space.evaluation.protocol import read_crops
 from fer_space.external import fetch as fetching
-from fer_space.external.own import FOLDER_VARIABLE
-from fer_space.external.specs import MANIFEST, OutsideSpec
+from fer_space.external.specs import MANIFEST, ExternalSpec
+from fer_space.external.user import FOLDER_VARIABLE
 from fer_space.files import sha256_of
-from fer_space.loading import card_of, load_network
-from fer_space.registry import look_up
+from fer_space.model import load_model
+from fer_space.registry import Registry
 from fer_space.types import Face
 from fer_space.vision.preprocess import Preprocess
-from fer_space.weights import Card
 from tests.external.networks import RAW_AFFECT, SIDE, write_onnx, write_vit
 from tests.external.server import REPO, Server
 
@@ -39,7 +37,7 @@ def photo() -> np.ndarray:
 
 
 @pytest.fixture
-def fetched(server: Server, tiny_spec: OutsideSpec) -> str:
+def fetched(server: Server, tiny_spec: ExternalSpec) -> str:
     return fetching.fetch(tiny_spec.name, allowed=[server.url + "/"]).spec.name
 
 
@@ -87,7 +85,7 @@ def test_colour_and_box_of_the_crop(fetched: str, tiny_weights: tuple[Path, Card
 def test_crops_are_no_smaller_than_the_input(
     fetched: str, tiny_weights: tuple[Path, Card], photo: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ):
-    spec = replace(MANIFEST[fetched], preprocess=Preprocess(SIDE, 260, gray=False))
+    spec = MANIFEST[fetched].model_copy(update={"preprocess": Preprocess(SIDE, 260, gray=False)})
     monkeypatch.setitem(MANIFEST, fetched, spec)
     (reading,) = (
         Engine(tiny_weights[0], "cpu").compare(photo, faces=FACES[:1], backbones=[fetched])[0].readings
@@ -111,19 +109,17 @@ def test_hub_model_lacks_emotions_and_derives_affect(
     (reading,) = engine.compare(photo, faces=FACES, backbones=[name])[1].readings
     assert tuple(reading.prediction.probabilities) == ("neutral", "happiness", "anger")
     assert reading.prediction.va_source == "circumplex"
-    derived = circumplex(reading.prediction.probabilities)
+    (derived,) = circumplex(row_of(reading.prediction.probabilities)[None])
     assert (reading.prediction.valence, reading.prediction.arousal) == pytest.approx(derived)
     card = engine.card(name)
-    assert (card.title, look_up(name).title) == ("faces", "faces")
+    assert Registry().source(name).title == "faces"
     assert card.parameters > 1000
     assert card.command == "fer-space fetch hub:somebody/faces"
 
 
-def test_a_whole_data_set(fetched: str, tiny_weights: tuple[Path, Card]):
-    """`fer-space test` reads outside models like any other."""
-    engine = Engine(tiny_weights[0], device="cpu")
+def test_face_crops(fetched: str):
     crops = [np.full((48, 48, 3), (level, 0, 0), np.uint8) for level in (0, 255)]
-    probabilities = read_crops(engine, engine.card(fetched), crops)
+    probabilities = load_model(fetched, device="cpu").predict(crops).probabilities
     assert probabilities.shape == (2, 8)
     happiness = EMOTIONS.index("happiness")
     assert probabilities[1, happiness] > 0.5 > probabilities[0, happiness]
@@ -146,19 +142,19 @@ def test_a_changed_file_is_not_read(fetched: str, tiny_weights: tuple[Path, Card
 
 
 def test_a_manifest_that_knows_another_file(fetched: str, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setitem(MANIFEST, fetched, replace(MANIFEST[fetched], sha256="0" * 64))
+    monkeypatch.setitem(MANIFEST, fetched, MANIFEST[fetched].model_copy(update={"sha256": "0" * 64}))
     with pytest.raises(WeightsError, match="not the file that this version knows"):
-        load_network(card_of(fetched))
+        load_model(fetched, device="cpu")
 
 
 def test_without_onnx_runtime(fetched: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(sys.modules, "onnxruntime", None)
     with pytest.raises(MissingDependencyError, match="pip install"):
-        load_network(card_of(fetched))
+        load_model(fetched, device="cpu")
 
 
 def own_card(card: Card, **changes: object) -> str:
-    return replace(card, **changes).to_json()
+    return card.model_copy(update=changes).to_json()
 
 
 def test_own_checkpoint(own: Path, tiny_weights: tuple[Path, Card], photo: np.ndarray):
@@ -171,7 +167,8 @@ def test_own_checkpoint(own: Path, tiny_weights: tuple[Path, Card], photo: np.nd
     shipped, mine = engine.compare(photo, faces=FACES)[0].readings
     assert mine.prediction.probabilities == pytest.approx(shipped.prediction.probabilities)
     assert set(mine.explanations) == set(EMOTIONS)
-    assert (engine.card("mine").name, engine.card("mine").title) == ("mine", "mine")
+    source = engine.registry.source("mine")
+    assert (source.card().name, source.title) == ("mine", "mine")
 
 
 def test_own_graph(own: Path, tiny_weights: tuple[Path, Card], photo: np.ndarray):
@@ -184,7 +181,7 @@ def test_own_graph(own: Path, tiny_weights: tuple[Path, Card], photo: np.ndarray
     assert reading.prediction.va_source == "head"
     (own / "graph.json").write_text(own_card(tiny_weights[1], sha256="0" * 64, **changes))
     with pytest.raises(WeightsError, match="not the file that its card describes"):
-        load_network(card_of("graph"))
+        load_model("graph", device="cpu")
 
 
 def test_own_cards_name_no_code(own: Path, tiny_weights: tuple[Path, Card]):
@@ -192,11 +189,11 @@ def test_own_cards_name_no_code(own: Path, tiny_weights: tuple[Path, Card]):
     (own / "mine.safetensors").write_bytes((folder / "tiny.safetensors").read_bytes())
     (own / "mine.json").write_text(own_card(card, architecture="os:system"))
     with pytest.raises(WeightsError, match=r"“os:system”\. Known: .*fer_space\.backbones"):
-        load_network(card_of("mine"))
+        load_model("mine", device="cpu")
     write_onnx(own / "graph.onnx")
     (own / "graph.json").write_text(card.to_json())
     with pytest.raises(WeightsError, match="whose architecture is “onnx”"):
-        load_network(card_of("graph"))
+        load_model("graph", device="cpu")
 
 
 @pytest.mark.parametrize(
@@ -226,7 +223,7 @@ def test_own_folder_that_is_none(
 
 def test_command_line(
     server: Server,
-    tiny_spec: OutsideSpec,
+    tiny_spec: ExternalSpec,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ):

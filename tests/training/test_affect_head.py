@@ -4,12 +4,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from fer_space.inference import outputs_of
 
 from fer_space import cli
+from fer_space.backbones.specs import BACKBONES
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.inference import outputs_of
-from fer_space.registry import BACKBONES
 from fer_space.training import exporting
 from fer_space.training.affect_head import fit_affect, with_affect
 from fer_space.training.exporting import export

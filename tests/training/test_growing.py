@@ -9,8 +9,8 @@ from torch import nn
 
 from fer_space.backbones.base import Backbone
 from fer_space.backbones.efficientnet import build_b2, build_b3
+from fer_space.backbones.specs import BACKBONES
 from fer_space.errors import InputError
-from fer_space.registry import BACKBONES
 from fer_space.training.growing import grown
 from fer_space.training.start import initialise
 

@@ -7,9 +7,9 @@ from safetensors.torch import load_file, save_file
 
 from fer_space import cli
 from fer_space.backbones.base import Backbone
+from fer_space.card import Card
 from fer_space.training.exporting import export
 from fer_space.training.halving import with_half_effect
-from fer_space.weights import Card
 from tests.networks import lively_tiny
 from tests.training.test_run import write_folder
 

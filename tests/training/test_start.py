@@ -6,8 +6,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from fer_space.backbones.specs import BACKBONES
 from fer_space.errors import InputError
-from fer_space.registry import BACKBONES
 from fer_space.training.start import initialise
 
 

@@ -6,13 +6,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fer_space.card import Card
 from fer_space.errors import InputError, WeightsError
 from fer_space.training import teaching
 from fer_space.training.parallel import Worker
 from fer_space.training.recipe import Recipe
 from fer_space.training.teaching import Teacher, Teaching, load_teachers
 from fer_space.vision.preprocess import Preprocess
-from fer_space.weights import Card
 from tests.networks import lively_tiny, striped_faces
 from tests.training.test_recipe import PREPROCESS, batch, config
 
@@ -23,11 +23,14 @@ PICTURES = FACES.pictures.float()
 @pytest.fixture
 def teachers(tiny_weights: tuple[Path, Card]) -> list[Teacher]:
     _, card = tiny_weights
-    return [Teacher(lively_tiny(seed), replace(card, preprocess=PREPROCESS)) for seed in (1, 2)]
+    return [
+        Teacher.of(lively_tiny(seed), replace(card, preprocess=PREPROCESS), torch.device("cpu"))
+        for seed in (1, 2)
+    ]
 
 
 def test_a_teacher_says_its_calibrated_probabilities(teachers: list[Teacher]):
-    network, card = teachers[0]
+    network, card, _ = teachers[0]
     with torch.no_grad():
         logits = network(card.preprocess.normalise(PICTURES)).logits
     expected = ((logits + torch.tensor(card.bias)) / card.temperature).softmax(dim=1)

@@ -8,7 +8,7 @@ import cv2
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from fer_space.registry import BACKBONES
+from fer_space.backbones.specs import BACKBONES
 from tests.toys import TOY_SPECS, ToyEngine
 from tests.ui.visit import CHROMIUM, DESK, FLAGS, Visit, film
 

@@ -9,14 +9,14 @@ import gradio as gr
 import numpy as np
 import pytest
 
+from fer_space.card import Card
+from fer_space.detectors.specs import DETECTORS
 from fer_space.explain.library import METHODS
-from fer_space.registry import DETECTORS
 from fer_space.render import Look, MapView
 from fer_space.ui.intake import examples_html, load_examples
 from fer_space.ui.page import build_page, look_of
 from fer_space.ui.sitting import NO_BACKBONE, NO_FACE, NO_PICTURE, Asked, Sitting, read_picture
 from fer_space.ui.views import Scene, results_view
-from fer_space.weights import Card
 from tests.toys import MISSING, ToyEngine
 from tests.ui.conftest import EXAMPLES
 from tests.ui.desk import TWO, Desk, click

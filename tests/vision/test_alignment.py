@@ -156,5 +156,5 @@ def test_rule_survives_its_card() -> None:
 
 @pytest.mark.parametrize("field", ["scale", "box_scale"])
 def test_rule_refuses_nonsense(field: str) -> None:
-    with pytest.raises(ValueError, match="positive"):
+    with pytest.raises(ValueError, match=rf"{field}\n.*greater than 0"):
         CropRule(**{field: 0.0})

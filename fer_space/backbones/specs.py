@@ -1,0 +1,202 @@
+"""Every backbone that is built here, by name. Listing the names imports none of them."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from fer_space.errors import InputError, UnknownNameError
+
+if TYPE_CHECKING:
+    from fer_space.backbones.base import Backbone
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """One backbone: a body and a head that `weights/NAME.safetensors` fills.
+
+    Attributes:
+        name: key in `BACKBONES` and stem of its weights and card.
+        title: how the page and tables write it.
+        target: "module:function" that builds the untrained network from a number of classes and
+            whether it reads valence and arousal too.
+        imagenet: "module:function" that fills its body with ImageNet weights, or "" without any.
+        input_size: side in pixels that training uses when no other is asked for.
+        colour: hex colour that marks it on the page.
+        kind: "built in", or "rival" for a network of others that is shipped for comparison.
+        official: "module:function" that reads a checkpoint of the paper's authors, or "" without any.
+        faces: "module:function" that fills its body from the folder of a face-recognition network, or "".
+        faces_kind: what `--init KIND:DIR` calls that network, or "".
+    """
+
+    name: str
+    title: str
+    target: str
+    input_size: int
+    colour: str
+    kind: Literal["built in", "rival"] = "built in"
+    imagenet: str = ""
+    official: str = ""
+    faces: str = ""
+    faces_kind: str = ""
+
+    def build(self, num_classes: int, affect: bool = False) -> "Backbone":
+        """Build the untrained network for `num_classes` emotions, with valence and arousal if `affect`."""
+        backbone: Backbone = _resolve(self.target)(num_classes, affect)
+        return backbone
+
+    def load_imagenet(self, backbone: "Backbone") -> None:
+        """Fill the body with ImageNet weights; raises InputError when there are none for it."""
+        if not self.imagenet:
+            raise InputError(
+                f"There are no ImageNet weights for {self.name}: start from a relative's file "
+                "(--init matching:FILE, grown:FILE) or from nothing (--init none)."
+            )
+        _resolve(self.imagenet)(backbone)
+
+    def load_official(self, backbone: "Backbone", path: Path) -> None:
+        """Fill the network from the authors' checkpoint; raises InputError when it cannot be read or used."""
+        if not self.official:
+            raise InputError(f"There is no reader of official checkpoints for {self.name}.")
+        _resolve(self.official)(backbone, path)
+
+    def load_faces(self, backbone: "Backbone", kind: str, folder: Path) -> None:
+        """Fill the body from a face-recognition network's npm folder.
+
+        Args:
+            backbone: of this spec; its norms want `restore_norms` before training.
+            kind: the network, as `--init KIND:DIR` names it.
+            folder: where its files are.
+
+        Raises:
+            InputError: the network is none for this backbone, or its files are missing or wrong.
+        """
+        if kind != self.faces_kind:
+            others = ", ".join(s.name for s in BACKBONES.values() if s.faces_kind == kind)
+            raise InputError(f"--init {kind}: is a start for {others}, not for {self.name}.")
+        _resolve(self.faces)(backbone, folder)
+
+
+BACKBONES: dict[str, BackboneSpec] = {
+    spec.name: spec
+    for spec in (
+        BackboneSpec(
+            name="efficientnet_lite0",
+            title="EfficientNet-Lite0",
+            target="fer_space.backbones.efficientnet:build_lite0",
+            input_size=96,
+            colour="#2563eb",
+            imagenet="fer_space.backbones.efficientnet:load_imagenet",
+        ),
+        BackboneSpec(
+            name="efficientnet_lite0_masked",
+            title="Lite0, mask-trained",
+            target="fer_space.backbones.efficientnet:build_lite0",
+            input_size=96,
+            colour="#0891b2",
+            imagenet="fer_space.backbones.efficientnet:load_imagenet",
+        ),
+        BackboneSpec(
+            name="mobilenet_v2",
+            title="MobileNet-v2",
+            target="fer_space.backbones.efficientnet:build_mobilenet_v2",
+            input_size=96,
+            colour="#16a34a",
+        ),
+        BackboneSpec(
+            name="vgg16",
+            title="VGG16",
+            target="fer_space.backbones.vgg:build_vgg16",
+            input_size=48,
+            colour="#d97706",
+        ),
+        BackboneSpec(
+            name="efficientnet_b2",
+            title="EfficientNet-B2",
+            target="fer_space.backbones.efficientnet:build_b2",
+            input_size=96,
+            colour="#7c3aed",
+            imagenet="fer_space.backbones.efficientnet:load_imagenet_b2",
+        ),
+        BackboneSpec(
+            name="efficientnet_b3",
+            title="EfficientNet-B3",
+            target="fer_space.backbones.efficientnet:build_b3",
+            input_size=96,
+            colour="#64748b",
+        ),
+        BackboneSpec(
+            name="dan",
+            title="DAN",
+            target="fer_space.backbones.dan:build_dan",
+            input_size=64,
+            colour="#db2777",
+            official="fer_space.backbones.dan:load_official",
+        ),
+        BackboneSpec(
+            name="ran",
+            title="RAN",
+            target="fer_space.backbones.ran:build_ran",
+            input_size=64,
+            colour="#92400e",
+            official="fer_space.backbones.ran:load_official",
+        ),
+        BackboneSpec(
+            name="vit",
+            title="ViT",
+            target="fer_space.backbones.vit:build_vit",
+            input_size=96,
+            colour="#dc2626",
+        ),
+        BackboneSpec(
+            name="mobilenet_v1_faces",
+            title="MobileNet-v1, faces",
+            target="fer_space.backbones.mobilenet_v1:build_mobilenet_v1",
+            input_size=96,
+            colour="#c026d3",
+            faces="fer_space.backbones.mobilenet_v1:load_hse",
+            faces_kind="hse",
+        ),
+        BackboneSpec(
+            name="resnet29_faces",
+            title="ResNet-29, faces",
+            target="fer_space.backbones.resnet29:build_resnet29",
+            input_size=112,
+            colour="#15703b",
+            faces="fer_space.backbones.resnet29:load_dlib",
+            faces_kind="dlib",
+        ),
+        BackboneSpec(
+            name="faceapi",
+            title="face-api",
+            target="fer_space.backbones.faceapi:build_face_api",
+            input_size=112,
+            colour="#7a8500",
+            kind="rival",
+            official="fer_space.backbones.faceapi:load_face_api",
+        ),
+        BackboneSpec(
+            name="human_emotion",
+            title="Human",
+            target="fer_space.backbones.human_emotion:build_human_emotion",
+            input_size=64,
+            colour="#a97bd9",
+            kind="rival",
+            official="fer_space.backbones.human_emotion:load_human_emotion",
+        ),
+    )
+}
+
+
+def backbone_spec(name: str) -> BackboneSpec:
+    """Look up a backbone that is built here; raises UnknownNameError with the names that exist."""
+    if name not in BACKBONES:
+        raise UnknownNameError.of("backbone", name, BACKBONES)
+    return BACKBONES[name]
+
+
+def _resolve(target: str) -> Callable[..., Any]:
+    module, _, attribute = target.partition(":")
+    resolved: Callable[..., Any] = getattr(import_module(module), attribute)
+    return resolved

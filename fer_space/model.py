@@ -1,0 +1,267 @@
+"""A model: a card, a network, and the one way to ask it about faces.
+
+    model = load_model("dan")
+    output = model.predict([crop_rgb], maps="grad-cam")
+    output.probabilities                     float64 (1, 8), calibrated
+
+`Model` alone knows how its network wants its pictures. Every picture is read together with its mirror image
+and the logits of the two are averaged, because an expression does not depend on its side.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from fer_space.backbones.base import Backbone, Output
+from fer_space.card import WEIGHTS_DIR, Card
+from fer_space.distributions import Distributions
+from fer_space.emotions import EMOTIONS, to_eight
+from fer_space.explain.gradcam import METHOD, attend
+from fer_space.explain.library import library_maps, require_method
+from fer_space.registry import Registry
+from fer_space.runtime.device import resolve_device
+
+Picture = NDArray[np.uint8]
+
+BATCH_SIZE = 128
+MAP_BATCH_SIZE = 32  # maps of all classes take eight times the memory of an answer
+
+
+@dataclass(frozen=True, eq=False)
+class ModelOutput:
+    """What a model says of N faces.
+
+    Attributes:
+        probabilities: float64 (N, 8) over `EMOTIONS`, calibrated, rows summing to 1; NaN for emotions that
+            the model lacks.
+        affect: float32 (N, 2), valence and arousal in [-1, 1] from the model's head, or None without one.
+        maps: float32 (N, 8, h, w) in [0, 1], one attention map an emotion over the whole crop, NaN for
+            emotions that the model lacks; None where none were asked for, or the model has none.
+        embedding: float32 (N, C), what the classifier reads; None where it was not asked for.
+    """
+
+    probabilities: Distributions
+    affect: NDArray[np.float32] | None = None
+    maps: NDArray[np.float32] | None = None
+    embedding: NDArray[np.float32] | None = None
+
+    @property
+    def labels(self) -> list[str]:
+        """The most probable emotion of each face."""
+        return [EMOTIONS[column] for column in np.nanargmax(self.probabilities, axis=1)]
+
+
+class Model:
+    """A trained network together with its card, on one device; any number of threads may use it.
+
+    Args:
+        card: how it wants its pictures, and what its logits mean.
+        network: filled; it is put into evaluation mode and channels-last memory on `device`.
+        device: where it runs. On CUDA the bodies of backbones run in half precision, external models as their
+            authors left them.
+
+    Example:
+        >>> model = load_model("efficientnet_lite0", device="cpu")
+        >>> face = np.full((64, 64, 3), 128, np.uint8)
+        >>> model.predict([face]).probabilities.shape
+        (1, 8)
+    """
+
+    def __init__(self, card: Card, network: Backbone, device: torch.device | str = "cpu") -> None:
+        self.card = card
+        self.device = torch.device(device)
+        self.network = network.eval().requires_grad_(False)
+        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if self.device.type == "cuda" and self.has_maps:
+            self.network.body.half()
+
+    @property
+    def name(self) -> str:
+        """The name of its card."""
+        return self.card.name
+
+    @property
+    def has_maps(self) -> bool:
+        """Whether it can say where it looked."""
+        return self.network.head.has_maps
+
+    def reduce(self, crops: Sequence[Picture]) -> Tensor:
+        """Reduce face crops to what the card wants to keep of them.
+
+        Args:
+            crops: uint8 (H, W, 3) RGB, each of any size.
+
+        Returns:
+            uint8 (N, C, n, n) on the CPU, C = 1 if the card is gray, n its native size.
+        """
+        return self.card.preprocess.reduce(crops)
+
+    def predict(
+        self,
+        crops: Sequence[Picture],
+        *,
+        maps: str | None = None,
+        flip: bool = True,
+        boost_rare: bool = False,
+        embed: bool = False,
+    ) -> ModelOutput:
+        """Read the emotions of face crops.
+
+        Args:
+            crops: N > 0 pictures uint8 (H, W, 3) RGB, each of any size, cut around one face.
+            maps: also make attention maps by this method (`fer_space.explain.library.METHODS`).
+            flip: average each face with its mirror image.
+            boost_rare: answer at the second operating point, which names rare emotions more often.
+            embed: also return what the classifier reads.
+
+        Raises:
+            UnknownNameError: there is no such method of maps.
+        """
+        return self.predict_reduced(
+            self.reduce(crops), maps=maps, flip=flip, boost_rare=boost_rare, embed=embed
+        )
+
+    @torch.no_grad()
+    def predict_reduced(
+        self,
+        pictures: Tensor,
+        *,
+        maps: str | None = None,
+        flip: bool = True,
+        boost_rare: bool = False,
+        embed: bool = False,
+    ) -> ModelOutput:
+        """Read pictures uint8 (N, C, n, n) that `reduce` made; otherwise as `predict`."""
+        if maps is not None:
+            require_method(maps)
+        wanted = maps if self.has_maps else None
+        parts = [
+            self._read(batch, wanted, flip, embed)
+            for batch in torch.split(pictures, MAP_BATCH_SIZE if wanted else BATCH_SIZE)
+        ]
+        logits, affect, heat, embedding = (_joined(column) for column in zip(*parts, strict=True))
+        assert logits is not None
+        probabilities = self.card.probabilities(logits)
+        return ModelOutput(
+            self.card.boosted(probabilities) if boost_rare else probabilities,
+            affect,
+            None if heat is None else to_eight(heat, self.card.labels),
+            embedding,
+        )
+
+    @torch.no_grad()
+    def logits(self, pictures: Tensor, *, flip: bool = True) -> NDArray[np.float32]:
+        """Give the logits of reduced pictures, before bias and temperature.
+
+        Args:
+            pictures: uint8 (N, C, n, n) that `reduce` made, N > 0.
+            flip: average each with its mirror image.
+
+        Returns:
+            float32 (N, K), one column a label of the card.
+        """
+        parts = (self._read(batch, None, flip, embed=False)[0] for batch in torch.split(pictures, BATCH_SIZE))
+        return np.concatenate([part for part in parts if part is not None])
+
+    @torch.no_grad()
+    def distribution(self, pictures: Tensor) -> Tensor:
+        """Answer augmented training pictures where they lie, without mirror images.
+
+        Args:
+            pictures: float (B, C, S, S), values 0 to 255, on the model's device; C = 1 gray or 3 RGB.
+
+        Returns:
+            Calibrated probabilities float32 (B, 8) on the same device, 0 for emotions that the model lacks.
+        """
+        inputs = self.card.preprocess.see(pictures)
+        output: Output = self.network.head(self.network.body(inputs.to(self._dtype)).float())
+        bias = output.logits.new_tensor(self.card.bias)
+        known = ((output.logits.float() + bias) / self.card.temperature).softmax(dim=1)
+        eight = known.new_zeros(len(known), len(EMOTIONS))
+        eight[:, self.card.columns] = known
+        return eight
+
+    @torch.no_grad()
+    def features(self, pictures: Tensor, *, flip: bool = True) -> Tensor:
+        """Give what the body makes of reduced pictures, and after them of their mirror images.
+
+        Args:
+            pictures: uint8 (B, C, n, n) that `reduce` made.
+            flip: whether the mirror images are read too.
+
+        Returns:
+            float32 (B, C', h, w) or, with the mirror images, (2 B, C', h, w), on the model's device.
+        """
+        inputs = self.card.preprocess.normalise(pictures.to(self.device))
+        if flip:
+            inputs = torch.cat([inputs, inputs.flip(3)])
+        features: Tensor = self.network.body(inputs.to(self._dtype)).float()
+        return features
+
+    @property
+    def _dtype(self) -> torch.dtype:
+        return next(self.network.body.parameters()).dtype
+
+    def _read(
+        self, pictures: Tensor, method: str | None, flip: bool, embed: bool
+    ) -> tuple[NDArray[np.float32] | None, ...]:
+        """Logits (B, K), affect (B, 2), maps (B, K, h, w), embedding (B, C) of one batch; None where not."""
+        features = self.features(pictures, flip=flip)
+        head = self.network.head
+        output: Output
+        maps: Tensor | None = None
+        if method == METHOD:
+            output, maps = attend(head, features)
+        else:
+            output = head(features)
+            if method is not None:
+                maps = library_maps(head, features, method)
+        rows = [output.logits, output.affect, maps, output.embedding if embed else None]
+        if flip:
+            rows = [None if row is None else _mean_of_twins(row) for row in rows]
+        return _to_cpu(rows)
+
+
+def load_model(name: str, *, device: str = "auto", weights_dir: Path = WEIGHTS_DIR) -> Model:
+    """Load a model by name, verified by its sha256.
+
+    Args:
+        name: shipped, fetched or the user's own: see `list_models`.
+        device: "auto", "cpu", "cuda" or "mps".
+        weights_dir: holds the weights and cards of shipped backbones.
+
+    Raises:
+        UnknownNameError: there is no model of that name.
+        MissingDependencyError: it was not fetched, or a library that it needs is not installed.
+        WeightsError: its files are missing, damaged, or do not belong together.
+        InputError: the device is not here.
+    """
+    source = Registry(weights_dir).source(name)
+    return Model(source.card(), source.build(), resolve_device(device))
+
+
+def _mean_of_twins(rows: Tensor) -> Tensor:
+    """Average rows (2 B, ...) of pictures with those of their mirror images; maps are mirrored back first."""
+    straight, mirrored = rows.chunk(2)
+    if rows.ndim == 4:  # maps (2 B, K, h, w)
+        mirrored = mirrored.flip(3)
+    return (straight + mirrored) / 2
+
+
+def _to_cpu(rows: list[Tensor | None]) -> tuple[NDArray[np.float32] | None, ...]:
+    """Bring tensors to the CPU in one transfer."""
+    present = [row for row in rows if row is not None]
+    flat = torch.cat([row.reshape(-1).float() for row in present]).cpu()
+    pieces = iter(torch.split(flat, [row.numel() for row in present]))
+    return tuple(None if row is None else next(pieces).view(row.shape).numpy() for row in rows)
+
+
+def _joined(parts: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    """Put the batches of one output after each other."""
+    present = [part for part in parts if part is not None]
+    return np.concatenate(present) if present else None

@@ -1,0 +1,71 @@
+"""Tensors of a network in a file and back: safetensors alone, nothing is ever unpickled."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+
+from fer_space.errors import WeightsError
+from fer_space.files import replacing, sha256_of
+
+
+def load_tensors(path: Path) -> dict[str, Tensor]:
+    """Read every tensor of a .safetensors file, floats widened to float32.
+
+    Raises:
+        WeightsError: the file is missing or damaged, or holds numbers that are not finite.
+    """
+    try:
+        tensors = {name: _widened(tensor) for name, tensor in load_file(path).items()}
+    except (OSError, RuntimeError, SafetensorError) as error:
+        raise WeightsError(f"{path.name} cannot be read as safetensors.") from error
+    for name, tensor in tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise WeightsError(f"{path.name} holds numbers that are not finite ({name}).")
+    return tensors
+
+
+def fill(network: nn.Module, path: Path) -> None:
+    """Fill a network from a .safetensors file, tensor by tensor.
+
+    Raises:
+        WeightsError: its tensors are not exactly those of the network, or `load_tensors` fails.
+    """
+    try:
+        network.load_state_dict(load_tensors(path), strict=True)
+    except RuntimeError as error:
+        raise WeightsError(f"{path.name} does not hold the tensors of this network.") from error
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, half: bool) -> str:
+    """Write tensors as `stored` has them.
+
+    Returns:
+        The file's sha256, hexadecimal.
+    """
+    packed = {name: tensor.contiguous().cpu() for name, tensor in stored(tensors, half=half).items()}
+    with replacing(path) as temporary:
+        save_file(packed, temporary)
+    return sha256_of(path)
+
+
+def stored(tensors: Mapping[str, Tensor], *, half: bool) -> dict[str, Tensor]:
+    """Convert tensors to what a file holds: fp32, or weights in fp16 if `half`.
+
+    Vectors stay in fp32: they cost nothing, and a running variance may be too large for fp16.
+    """
+    return {name: _narrowed(tensor) if half else _widened(tensor) for name, tensor in tensors.items()}
+
+
+def _narrowed(tensor: Tensor) -> Tensor:
+    fits = (
+        tensor.is_floating_point() and tensor.ndim > 1 and tensor.abs().max() <= torch.finfo(torch.half).max
+    )
+    return tensor.half() if fits else _widened(tensor)
+
+
+def _widened(tensor: Tensor) -> Tensor:
+    return tensor.float() if tensor.is_floating_point() else tensor

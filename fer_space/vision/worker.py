@@ -1,0 +1,112 @@
+"""The child process that decodes files of strangers: `python -m fer_space.vision.worker`.
+
+It reads requests from its standard input and answers on its standard output, one picture after the other,
+until the input ends. For each picture it may take SECONDS of processor time, after which the system ends it,
+and MEMORY bytes more than it has at rest, after which its decoders get no more. It writes no file, and no
+core dump that would hold somebody's photo.
+
+A request is its length and the file. An answer is `Head`, then H x W x 3 bytes of pixels or a sentence.
+"""
+
+import os
+import signal
+import struct
+import sys
+import warnings
+from io import FileIO
+from pathlib import Path
+
+import pillow_heif
+from PIL import AvifImagePlugin, Image
+
+from fer_space.errors import ImageError
+from fer_space.vision.decoding import TOO_COSTLY, decode
+
+SECONDS = 2.4
+MEMORY = 440 * 1024 * 1024
+
+READY = b"+"
+LENGTH = struct.Struct("<Q")
+HEAD = struct.Struct("<II")  # height and width in pixels; 0 and the length of a sentence where there are none
+
+
+def send(stream: FileIO, *parts: bytes | memoryview) -> None:
+    """Write all bytes of all parts to an unbuffered stream."""
+    for part in parts:
+        view = memoryview(part)
+        while view:
+            view = view[stream.write(view) or 0 :]
+
+
+def receive_into(stream: FileIO, view: memoryview) -> None:
+    """Fill `view` from an unbuffered stream; raises EOFError where that ends before."""
+    while view:
+        count = stream.readinto(view)
+        if not count:
+            raise EOFError
+        view = view[count:]
+
+
+def receive(stream: FileIO, size: int) -> bytearray:
+    """Read exactly `size` bytes from an unbuffered stream; raises EOFError where it ends before."""
+    data = bytearray(size)
+    receive_into(stream, memoryview(data))
+    return data
+
+
+def main() -> None:
+    """Decode what comes in until the input ends."""
+    requests, answers = FileIO(os.dup(0), "rb"), FileIO(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a decoder that prints must not end up in an answer
+    _settle()
+    send(answers, READY)
+    while True:
+        try:
+            (size,) = LENGTH.unpack(receive(requests, LENGTH.size))
+            data = bytes(receive(requests, size))
+        except EOFError:
+            return
+        _allow(SECONDS, MEMORY)
+        head, body = _answer(data)
+        _allow(0.0, 0)
+        send(answers, head, body)
+        del data, body  # a large picture is not kept until the next one comes
+
+
+def _answer(data: bytes) -> tuple[bytes, memoryview]:
+    try:
+        pixels = decode(data)
+        return HEAD.pack(*pixels.shape[:2]), pixels.reshape(-1).data
+    except (ImageError, MemoryError) as error:
+        sentence = str(error if isinstance(error, ImageError) else TOO_COSTLY).encode()
+        return HEAD.pack(0, len(sentence)), memoryview(sentence)
+
+
+def _settle() -> None:
+    """Set what holds for the life of this process."""
+    warnings.simplefilter("ignore")
+    Image.MAX_IMAGE_PIXELS = None  # `decode` has limits of its own, and reads larger photos scaled down
+    Image.init()
+    AvifImagePlugin.DEFAULT_MAX_THREADS = pillow_heif.options.DECODE_THREADS = 1
+    if sys.platform != "win32":
+        import resource
+
+        for kind in (resource.RLIMIT_CORE, resource.RLIMIT_FSIZE):
+            resource.setrlimit(kind, (0, 0))
+
+
+def _allow(seconds: float, memory: int) -> None:
+    """Allow so much time and memory from now on; 0 lifts the limit."""
+    if sys.platform == "win32":
+        return  # there the parent's limit on waiting is the only one
+    signal.setitimer(signal.ITIMER_PROF, seconds)  # counts all threads; its signal ends the process
+    if sys.platform == "linux":
+        import resource
+
+        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+        limit = pages * resource.getpagesize() + memory if memory else resource.RLIM_INFINITY
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""The child processes that decode: they answer right from any thread, die alone, and leave nothing behind."""
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fer_space.errors import ImageError
+from fer_space.vision import pool as pools
+from fer_space.vision.imaging import decode_image, encode_png
+from fer_space.vision.pool import Pool, Worker
+
+on_posix = pytest.mark.skipif(os.name != "posix", reason="sends signals")
+
+
+def plain(shade: int, side: int = 20) -> np.ndarray:
+    return np.full((side, side + shade % 7, 3), shade, dtype=np.uint8)
+
+
+@pytest.fixture
+def pool() -> Iterator[Pool]:
+    own = Pool(2)
+    yield own
+    own.close()
+
+
+def test_threads_get_their_own_pictures(pool: Pool) -> None:
+    def decode(shade: int) -> None:
+        np.testing.assert_array_equal(pool.decode(encode_png(plain(shade))), plain(shade))
+
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(decode, list(range(256)) * 2))
+    assert len(pool._workers) <= 2
+
+
+def test_one_picture_after_the_other_needs_one_process(pool: Pool) -> None:
+    for shade in range(5):
+        pool.decode(encode_png(plain(shade)))
+    assert len(pool._workers) == 1
+
+
+def test_large_pictures_come_whole(pool: Pool) -> None:
+    image = np.random.default_rng(1).integers(0, 256, (1500, 2000, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(pool.decode(encode_png(image)), image)
+
+
+@on_posix
+@pytest.mark.parametrize("kind", [signal.SIGKILL, signal.SIGSEGV, signal.SIGPROF])
+def test_a_killed_process_costs_one_picture(kind: signal.Signals, pool: Pool) -> None:
+    """It is stopped, so that it dies over a picture and not before it."""
+    good = encode_png(plain(9))
+    pool.decode(good)
+    child = pool._workers[0]._process.pid
+    os.kill(child, signal.SIGSTOP)
+    killer = threading.Timer(0.2, lambda: (os.kill(child, kind), os.kill(child, signal.SIGCONT)))
+    killer.start()
+    with pytest.raises(ImageError, match="damaged" if kind == signal.SIGSEGV else "too much time or memory"):
+        pool.decode(good)
+    killer.join()
+    np.testing.assert_array_equal(pool.decode(good), plain(9))
+    assert len(pool._workers) == 1
+
+
+@on_posix
+def test_a_process_that_died_between_pictures_costs_none(pool: Pool) -> None:
+    pool.decode(encode_png(plain(1)))
+    os.kill(pool._workers[0]._process.pid, signal.SIGKILL)
+    pool._workers[0]._process.wait()
+    np.testing.assert_array_equal(pool.decode(encode_png(plain(2))), plain(2))
+
+
+@on_posix
+def test_patience_ends(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pools, "PATIENCE", 0.3)
+    pool.decode(encode_png(plain(1)))
+    os.kill(pool._workers[0]._process.pid, signal.SIGSTOP)
+    started = time.monotonic()
+    with pytest.raises(ImageError, match="too much time"):
+        pool.decode(encode_png(plain(2)))
+    assert time.monotonic() - started < 5.0
+
+
+def test_a_process_that_cannot_start_is_no_fault_of_the_picture(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "path", [])
+    with pytest.raises(RuntimeError, match="cannot start"):
+        pool.decode(encode_png(plain(1)))
+
+
+def test_close_ends_every_process() -> None:
+    own = Pool(1)
+    own.decode(encode_png(plain(1)))
+    process = own._workers[0]._process
+    own.close()
+    assert process.returncode == 0
+
+
+def test_the_child_sees_no_secret_and_loads_no_model(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HF_TOKEN", "secret")
+    worker = Worker()
+    worker.wait_until_ready()
+    try:
+        if sys.platform == "linux":
+            pid = worker._process.pid
+            assert b"secret" not in Path(f"/proc/{pid}/environ").read_bytes()
+            assert "torch" not in Path(f"/proc/{pid}/maps").read_text()
+    finally:
+        worker.close()
+
+
+def run(code: str, *arguments: str, **options: object) -> "subprocess.CompletedProcess[str]":
+    program = "from fer_space.vision.imaging import decode_image, encode_png\nimport numpy as np\n"
+    program += "data = encode_png(np.full((9, 9, 3), 7, np.uint8))\n" + textwrap.dedent(code)
+    return subprocess.run(
+        [sys.executable, *arguments, "-c", program],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+def test_a_fork_gets_decoders_of_its_own() -> None:
+    """On one pipe two processes would get each other's pictures."""
+    code = """
+        import os
+        assert decode_image(data)[0, 0, 0] == 7
+        child = os.fork()
+        for shade in range(60):
+            image = np.full((30, 30, 3), shade + (100 if child == 0 else 0), np.uint8)
+            assert (decode_image(encode_png(image)) == image).all()
+        if child == 0:
+            os._exit(0)
+        assert os.waitpid(child, 0)[1] == 0
+        """
+    run(code, "-W", "ignore")
+
+
+def test_nothing_is_left_or_said_when_the_program_ends() -> None:
+    code = """
+        from fer_space.vision import pool
+        assert decode_image(data)[0, 0, 0] == 7
+        print(pool._pool._workers[0]._process.pid)
+        """
+    done = run(code, "-X", "dev")
+    assert done.stderr == ""
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(done.stdout), 0)
+
+
+def test_a_main_module_without_a_guard_is_not_run_again() -> None:
+    done = run("print('once')\ndecode_image(data)")
+    assert done.stdout == "once\n"
+
+
+def test_decode_image_uses_the_pool_unless_it_trusts(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(data: bytes) -> None:
+        raise AssertionError("a trusted picture went to a child process")
+
+    image = plain(3)
+    np.testing.assert_array_equal(decode_image(encode_png(image)), image)
+    monkeypatch.setattr(pools, "decode_apart", never)
+    np.testing.assert_array_equal(decode_image(encode_png(image), trusted=True), image)
