@@ -19,7 +19,14 @@ from typing import Any
 
 import numpy as np
 import torch
+from fer_space.evaluation.affect_metrics import ccc, pearson, rmse
+from fer_space.evaluation.protocol import predict_set
+from fer_space.evaluation.scoring import derived_affect
 from fer_space.inference import outputs_of
+from fer_space.training.loop import train
+from fer_space.training.pictures import LabelledPictures
+from fer_space.training.start import open_run, preprocess_for, start_network
+from fer_space.training.step import Task
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
@@ -27,16 +34,9 @@ from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
 from fer_space.engine import Engine
 from fer_space.errors import InputError
-from fer_space.evaluation.affect_metrics import ccc, pearson, rmse
-from fer_space.evaluation.protocol import predict_set
-from fer_space.evaluation.scoring import derived_affect
 from fer_space.training.config import TrainConfig
-from fer_space.training.loop import train
 from fer_space.training.parallel import Worker, run_workers
-from fer_space.training.pictures import LabelledPictures
 from fer_space.training.recipe import Recipe
-from fer_space.training.start import open_run, preprocess_for, start_network
-from fer_space.training.step import Task
 
 FOLDS = 5
 SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}

@@ -17,6 +17,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from fer_space.training.run import run
+
 from fer_space.card import read_card
 from fer_space.data import open_data
 from fer_space.evaluation.metrics import rates, tradeoff
@@ -29,7 +31,6 @@ from fer_space.files import write_text
 from fer_space.model import Model
 from fer_space.registry import UserModel, file_name_of
 from fer_space.training.config import TrainConfig
-from fer_space.training.run import run
 
 BASE = "none"
 CHANGES: dict[str, dict[str, Any]] = {

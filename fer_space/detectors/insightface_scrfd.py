@@ -1,6 +1,7 @@
 """InsightFace's SCRFD detector (Guo et al. 2021, "Sample and Computation Redistribution"), opt-in.
 
-Nothing is downloaded here: `fer-space fetch insightface` is for that. The models are for non-commercial research only.
+Nothing is downloaded here: `fer-space fetch insightface` is for that. The models are for non-commercial
+research only.
 """
 
 import os

@@ -10,7 +10,8 @@ from pathlib import Path
 
 PICTURE_SUFFIXES = frozenset((
     ".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".apng", ".webp", ".heic", ".heif", ".hif", ".avif",
-    ".gif", ".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm", ".jp2", ".j2k", ".jpf", ".jpx", ".j2c",
+    ".gif", ".bmp", ".dib", ".tif", ".tiff", ".ppm", ".pgm", ".pbm", ".pnm",
+    ".jp2", ".j2k", ".jpf", ".jpx", ".j2c",
 ))  # fmt: skip
 
 _SIGNS = (  # how files begin that may come without an ending: (offset, bytes)

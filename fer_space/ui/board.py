@@ -29,7 +29,8 @@ def lay_out_board(cards: Mapping[str, Card], looks: Looks, results: Path | None)
     """
     stored = read_results(results)
     rows = list(rows_of(cards, looks, stored))
-    with gr.Tab("Leaderboard", id="board", elem_classes="fer-tab") as tab:
+    with gr.Tab("Leaderboard", id="board", elem_classes="fer-tab") as opened:
+        tab: gr.Tab = opened
         gr.HTML(html.board_html(rows, list(_points(rows))), apply_default_css=False, elem_id="fer-board")
     return tab
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fer_space.training.start import initialise
+from fer_space.training.initialise import initialise
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
