@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.training.config import TrainConfig
+from fer_space.emotions import EMOTIONS
+from fer_space.training.config import TrainConfig, parse_numbers
 
 EFFECTIVE_BETA = 0.9999
 WEIGHT_LIMIT = 10.0
@@ -159,8 +160,10 @@ class TrainingLoss(nn.Module):
         self.register_buffer("log_priors", (counts / counts.sum()).clamp(min=1e-6).log(), persistent=False)
         self.register_buffer("margins", margins(counts, config.margin), persistent=False)
         tables = {"inverse": inverse_weights, "effective": effective_weights}
-        weigh = tables.get(config.class_weights, torch.ones_like)
-        self.register_buffer("weights", weigh(counts))
+        given = parse_numbers(config.emotion_weights, "emotion-weights")
+        ones = torch.tensor([given.get(name, 1.0) for name in EMOTIONS[: len(counts)]])
+        weigh = tables.get(config.class_weights)
+        self.register_buffer("weights", weigh(counts) if weigh else ones)
         self.acting = True
 
     def terms(self, logits: Tensor, targets: Tensor) -> Tensor:
