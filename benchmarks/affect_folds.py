@@ -13,30 +13,29 @@ after the last one count. Finished folds are kept in --out, so that a second cal
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from fer_space.evaluation.affect_metrics import ccc, pearson, rmse
-from fer_space.evaluation.protocol import predict_set
-from fer_space.evaluation.scoring import derived_affect
-from fer_space.inference import outputs_of
-from fer_space.training.loop import train
-from fer_space.training.pictures import LabelledPictures
-from fer_space.training.start import open_run, preprocess_for, start_network
-from fer_space.training.step import Task
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
+from fer_space.backbones.base import Backbone
 from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
-from fer_space.engine import Engine
+from fer_space.distributions import circumplex
 from fer_space.errors import InputError
+from fer_space.evaluation.metrics import ccc, pearson, rmse
+from fer_space.evaluation.predict_dataset import predict_dataset
+from fer_space.model import load_model
 from fer_space.training.config import TrainConfig
+from fer_space.training.data import LabelledPictures
+from fer_space.training.initialise import preprocess_for, start_network
 from fer_space.training.parallel import Worker, run_workers
 from fer_space.training.recipe import Recipe
+from fer_space.training.trainer import Task, open_run, train
 
 FOLDS = 5
 SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
@@ -54,14 +53,21 @@ class Fold:
 
     def __call__(self, worker: Worker) -> None:
         """Train and predict, in each worker of the run."""
-        few = pick(self.train_set, np.arange(self.config.batch_size))  # no epoch is chosen by them
-        task = Task(self.config, self.train_set, few, Recipe.of(self.config), worker)
-        state = train(task, start_network(self.config), self.out, resume=True)
+        config = self.config
+        few = pick(self.train_set, np.arange(config.batch_size))  # no epoch is chosen by them
+        network = start_network(config)
+        task = Task(config, network, Recipe.of(config), self.train_set, few, self.out, resume=True)
+        state = train(task, worker)
         if worker.leads:
-            preprocess = preprocess_for(self.config)
-            affect = outputs_of(state.averaged.network, preprocess, self.held_out.pictures).affect
-            assert affect is not None
-            np.save(self.out / "affect.npy", affect.double().numpy())
+            np.save(self.out / "affect.npy", affect_of(state.averaged.network, config, self.held_out))
+
+
+@torch.no_grad()
+def affect_of(network: Backbone, config: TrainConfig, faces: LabelledPictures) -> Affect:
+    """Read valence and arousal float (N, 2), each face together with its mirror image."""
+    inputs = preprocess_for(config).normalise(faces.pictures)
+    straight, mirrored = network(torch.cat([inputs, inputs.flip(3)])).affect.chunk(2)
+    return np.asarray(((straight + mirrored) / 2).double().numpy(), dtype=np.float64)
 
 
 def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
@@ -75,7 +81,7 @@ def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
         lr_head=3e-3 if freeze == "backbone" else 1e-3,
         ema_decay=0.98,
         affect_weight=1.0,
-        freeze=freeze,  # type: ignore[arg-type]
+        freeze=freeze,
         init=weights,
         processes=2,
     )
@@ -88,8 +94,9 @@ def head_predictions(faces: FaceSet, config: TrainConfig, out: Path) -> Affect:
     for number, (rows, held_out) in enumerate(folds(faces)):
         folder = out / f"{config.freeze}-{number}"
         if not (folder / "affect.npy").is_file():
-            open_run(replace(config, seed=number), folder, resume=True)
-            fold = Fold(replace(config, seed=number), pick(pictures, rows), pick(pictures, held_out), folder)
+            seeded = config.changed(seed=number)
+            open_run(seeded, folder, resume=True)
+            fold = Fold(seeded, pick(pictures, rows), pick(pictures, held_out), folder)
             run_workers(fold, config.processes, torch.device("cpu"))
         predicted[held_out] = np.load(folder / "affect.npy")
     return predicted
@@ -110,8 +117,7 @@ def pick(pictures: LabelledPictures, rows: NDArray[np.int64]) -> LabelledPicture
 
 def circumplex_predictions(faces: FaceSet, backbone: str) -> Affect:
     """The readout that derives valence and arousal from the shipped weights' probabilities."""
-    engine = Engine(device="cpu")
-    return derived_affect(predict_set(engine, engine.card(backbone), faces))
+    return circumplex(predict_dataset(load_model(backbone, device="cpu"), faces).probabilities)
 
 
 def rescaled(predicted: Affect, labels: Affect, faces: FaceSet) -> Affect:
