@@ -80,7 +80,7 @@ def test_commands_that_are_named_exist():
 
 @pytest.fixture(scope="module")
 def cards() -> list[Card]:
-    return [card for card in Registry().cards() if card.name in BACKBONES]
+    return [source.card() for name, source in Registry().present().items() if name in BACKBONES]
 
 
 def test_results_are_those_of_the_cards(cards: list[Card]):
