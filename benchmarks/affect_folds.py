@@ -13,7 +13,7 @@ after the last one count. Finished folds are kept in --out, so that a second cal
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -22,14 +22,15 @@ import torch
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from fer_space.backbones.base import Backbone
+from fer_space import load_model
 from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
-from fer_space.distributions import circumplex
 from fer_space.errors import InputError
-from fer_space.evaluation.metrics import ccc, pearson, rmse
+from fer_space.evaluation.metrics import AGREEMENTS, ccc
 from fer_space.evaluation.predict_dataset import predict_dataset
-from fer_space.model import load_model
+from fer_space.files import write_text
+from fer_space.model import Model
+from fer_space.registry import Registry
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures
 from fer_space.training.initialise import preprocess_for, start_network
@@ -37,43 +38,33 @@ from fer_space.training.parallel import Worker, run_workers
 from fer_space.training.recipe import Recipe
 from fer_space.training.trainer import Task, open_run, train
 
+BACKBONE = "efficientnet_lite0"
 FOLDS = 5
-SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
 Affect = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One fold: train on its training faces, predict the held-out ones into `out/affect.npy`."""
+    """One fold: train on its training faces, predict the held-out ones into `affect.npy` of its folder."""
 
-    config: TrainConfig
-    train_set: LabelledPictures
+    task: Task
     held_out: LabelledPictures
-    out: Path
 
     def __call__(self, worker: Worker) -> None:
         """Train and predict, in each worker of the run."""
-        config = self.config
-        few = pick(self.train_set, np.arange(config.batch_size))  # no epoch is chosen by them
-        network = start_network(config)
-        task = Task(config, network, Recipe.of(config), self.train_set, few, self.out, resume=True)
-        state = train(task, worker)
+        state = train(self.task, worker)
         if worker.leads:
-            np.save(self.out / "affect.npy", affect_of(state.averaged.network, config, self.held_out))
-
-
-@torch.no_grad()
-def affect_of(network: Backbone, config: TrainConfig, faces: LabelledPictures) -> Affect:
-    """Read valence and arousal float (N, 2), each face together with its mirror image."""
-    inputs = preprocess_for(config).normalise(faces.pictures)
-    straight, mirrored = network(torch.cat([inputs, inputs.flip(3)])).affect.chunk(2)
-    return np.asarray(((straight + mirrored) / 2).double().numpy(), dtype=np.float64)
+            changes = {"preprocess": preprocess_for(self.task.config), "affect": True}
+            card = Registry().card(BACKBONE).model_copy(update=changes)
+            affect = Model(card, state.averaged.network).predict_reduced(self.held_out.pictures).affect
+            assert affect is not None
+            np.save(self.task.out / "affect.npy", affect.astype(np.float64))
 
 
 def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
-    """The same small budget for every fold."""
+    """Give the same small budget to every fold."""
     return TrainConfig(
-        backbone="efficientnet_lite0",
+        backbone=BACKBONE,
         data=data,
         epochs=12 if freeze == "backbone" else 8,
         batch_size=32,
@@ -81,47 +72,54 @@ def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
         lr_head=3e-3 if freeze == "backbone" else 1e-3,
         ema_decay=0.98,
         affect_weight=1.0,
-        freeze=freeze,
+        freeze=freeze,  # type: ignore[arg-type]
         init=weights,
         processes=2,
     )
 
 
 def head_predictions(faces: FaceSet, config: TrainConfig, out: Path) -> Affect:
-    """Valence and arousal float (N, 2) of every face, by the fold that held it out."""
+    """Predict valence and arousal float (N, 2) of every face, by the fold that held it out."""
     pictures = LabelledPictures.read(faces, preprocess_for(config))
     predicted = np.full((len(faces), 2), np.nan)
     for number, (rows, held_out) in enumerate(folds(faces)):
-        folder = out / f"{config.freeze}-{number}"
+        folder, seeded = out / f"{config.freeze}-{number}", config.changed(seed=number)
         if not (folder / "affect.npy").is_file():
-            seeded = config.changed(seed=number)
             open_run(seeded, folder, resume=True)
-            fold = Fold(seeded, pick(pictures, rows), pick(pictures, held_out), folder)
-            run_workers(fold, config.processes, torch.device("cpu"))
+            train_set = pick(pictures, rows)
+            few = pick(train_set, np.arange(config.batch_size))  # no epoch is chosen by them
+            network, recipe = start_network(seeded), Recipe.of(seeded)
+            task = Task(seeded, network, recipe, train_set, few, folder, resume=True)
+            run_workers(Fold(task, pick(pictures, held_out)), config.processes, torch.device("cpu"))
         predicted[held_out] = np.load(folder / "affect.npy")
     return predicted
 
 
 def folds(faces: FaceSet) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Positions of training and held-out faces, stratified by expression."""
+    """Divide faces into training and held-out ones, stratified by expression."""
     splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     return list(splitter.split(np.zeros(len(faces)), faces.labels))
 
 
 def pick(pictures: LabelledPictures, rows: NDArray[np.int64]) -> LabelledPictures:
-    """Some of the pictures."""
+    """Keep some of the pictures."""
     at = torch.from_numpy(rows)
-    columns = (pictures.pictures, pictures.labels, pictures.targets, pictures.affect)
-    return LabelledPictures(*(column[at] for column in columns))
+    return replace(
+        pictures,
+        pictures=pictures.pictures[at],
+        labels=pictures.labels[at],
+        targets=pictures.targets[at],
+        affect=pictures.affect[at],
+    )
 
 
-def circumplex_predictions(faces: FaceSet, backbone: str) -> Affect:
-    """The readout that derives valence and arousal from the shipped weights' probabilities."""
-    return circumplex(predict_dataset(load_model(backbone, device="cpu"), faces).probabilities)
+def circumplex_predictions(faces: FaceSet) -> Affect:
+    """Derive valence and arousal from the shipped weights' probabilities."""
+    return predict_dataset(load_model(BACKBONE, device="cpu"), faces).valence_arousal
 
 
 def rescaled(predicted: Affect, labels: Affect, faces: FaceSet) -> Affect:
-    """Each column on a straight line fitted to the training faces of each fold."""
+    """Put each column on a straight line fitted to the training faces of each fold."""
     lines = np.empty_like(predicted)
     for rows, held_out in folds(faces):
         for column in range(2):
@@ -133,19 +131,19 @@ def rescaled(predicted: Affect, labels: Affect, faces: FaceSet) -> Affect:
 def scores(
     predicted: Affect, labels: Affect, rounds: int = 1000
 ) -> dict[str, dict[str, float | list[float]]]:
-    """CCC with its 95 % interval by bootstrap over the faces, Pearson and RMSE of valence and of arousal."""
+    """Score valence and arousal: CCC with its 95 % interval over the faces, Pearson and RMSE."""
     picks = np.random.default_rng(0).integers(0, len(labels), (rounds, len(labels)))
     results: dict[str, dict[str, float | list[float]]] = {}
     for column, name in enumerate(("valence", "arousal")):
         x, y = predicted[:, column], labels[:, column]
         interval = np.percentile([ccc(x[rows], y[rows]) for rows in picks], [2.5, 97.5])
-        results[name] = {score: round(rule(x, y), 4) for score, rule in SCORES.items()}
+        results[name] = {rule.__name__: round(rule(x, y), 4) for rule in AGREEMENTS}
         results[name]["ccc_interval"] = interval.round(4).tolist()
     return results
 
 
 def markdown(records: Sequence[Mapping[str, Any]]) -> str:
-    """The table of the README."""
+    """Write the table of the docs."""
     lines = [
         "| valence and arousal | CCC valence | CCC arousal | Pearson | RMSE |",
         "|---|---:|---:|---:|---:|",
@@ -162,12 +160,12 @@ def markdown(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def measure(data: str, out: Path, weights: str) -> list[dict[str, Any]]:
-    """One record a method; finished folds in `out` are not trained again."""
+    """Measure one record a method; finished folds in `out` are not trained again."""
     faces = open_data(data, "train")
     if faces.affect is None:
         raise InputError(f"{data} has no valence and arousal.")
     labels = faces.affect.astype(np.float64)
-    derived = circumplex_predictions(faces, "efficientnet_lite0")
+    derived = circumplex_predictions(faces)
     methods = {"circumplex": derived, "circumplex, rescaled": rescaled(derived, labels, faces)}
     for freeze in ("backbone", "none"):
         name = "head on frozen features" if freeze == "backbone" else "head and network trained"
@@ -192,7 +190,7 @@ def main() -> None:
             parser.error("KIND:PATH needs --out DIR")
         records = measure(args.data, args.out, args.weights)
         lines = "".join(json.dumps(record) + "\n" for record in records)
-        args.table.write_text(lines, encoding="utf-8")
+        write_text(args.table, lines)
     print(markdown([json.loads(line) for line in args.table.read_text(encoding="utf-8").splitlines()]))
 
 

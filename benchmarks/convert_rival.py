@@ -108,7 +108,7 @@ def fitting(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     """
     fitted = {name: tensor.contiguous() for name, tensor in tensors.items()}
     size = sum(tensor.nbytes for tensor in fitted.values()) + HEADER * len(fitted)
-    for name, tensor in reversed(tensors.items()):
+    for name, tensor in list(tensors.items())[::-1]:
         if size > MEGABYTE and tensor.ndim > 1:
             fitted[name] = fitted[name].half()
             size -= tensor.nbytes // 2

@@ -51,9 +51,8 @@ def test_all_together_are_the_fitted_mean(engine: Engine, astronaut: Comparison)
     assert astronaut.rule == "fitted mean"
     assert astronaut.consensus == "happiness"
     shares = engine.fits[0].shares_of([p.backbone for p in astronaut.predictions])
-    expected = sum(
-        s * p.probabilities["happiness"] for s, p in zip(shares, astronaut.predictions, strict=True)
-    )
+    answers = [p.probabilities["happiness"] for p in astronaut.predictions]
+    expected = sum(share * answer for share, answer in zip(shares, answers, strict=True))
     assert astronaut.together["happiness"] == pytest.approx(expected, abs=1e-3)
 
 

@@ -349,11 +349,18 @@ class BoardRow:
 
 @dataclass(frozen=True)
 class BoardPoint:
-    """A row on the plane of time and accuracy, in units of the drawing (640 x 290)."""
+    """A row on the plane of time and accuracy, in units of the drawing (640 x 290).
+
+    Attributes:
+        row: what is placed.
+        x, y: where its dot is.
+        line: where its name is written, away from other names.
+    """
 
     row: BoardRow
     x: float
     y: float
+    line: float
 
 
 def board_html(rows: Sequence[BoardRow], points: Sequence[BoardPoint]) -> str:
@@ -364,6 +371,23 @@ def board_html(rows: Sequence[BoardRow], points: Sequence[BoardPoint]) -> str:
         points: those of which the time is known, placed.
     """
     return render("board", rows=rows, points=points)
+
+
+def lab_html(
+    faces: Sequence[tuple[str, str, Mapping[str, float]]],
+    predictions: Sequence[Prediction],
+    looks: Looks,
+    words: str,
+) -> str:
+    """Show two faces, their mixture with its label, and what the models say of it.
+
+    Args:
+        faces: title, data URI and shares by emotion of the two and of the mixture.
+        predictions: of the mixture, as many as are known so far.
+        looks: how each model is named and coloured.
+        words: how they are mixed, in a sentence.
+    """
+    return render("lab", faces=faces, predictions=predictions, looks=looks, words=words)
 
 
 def slider_html(

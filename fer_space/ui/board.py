@@ -16,7 +16,8 @@ from fer_space.render.html import BoardPoint, BoardRow
 from fer_space.render.texts import Looks
 
 _ENSEMBLES = {"ensemble": "All, plain average", "weighted": "All, fitted average"}
-_GREY = "#334155"
+_GREY = "#64748b"
+_WORDS, _LINE = 150.0, 13.0  # width and height of a name in the plot
 
 
 def lay_out_board(cards: Mapping[str, Card], looks: Looks, results: Path | None) -> gr.Tab:
@@ -29,8 +30,8 @@ def lay_out_board(cards: Mapping[str, Card], looks: Looks, results: Path | None)
     """
     stored = read_results(results)
     rows = list(rows_of(cards, looks, stored))
-    with gr.Tab("Leaderboard", id="board", elem_classes="fer-tab") as opened:
-        tab: gr.Tab = opened
+    tab: gr.Tab
+    with gr.Tab("Leaderboard", id="board", elem_classes="fer-tab") as tab:
         gr.HTML(html.board_html(rows, list(_points(rows))), apply_default_css=False, elem_id="fer-board")
     return tab
 
@@ -123,8 +124,13 @@ def _points(rows: list[BoardRow]) -> Iterator[BoardPoint]:
     if not timed:
         return
     low, high = min(row.accuracy for row in timed) - 0.005, max(row.accuracy for row in timed) + 0.005
-    for row in timed:
+    written: list[tuple[float, float]] = []  # where words start and on which line
+    for row in sorted(timed, key=lambda row: -row.accuracy):
         assert row.time is not None
         x = 60 + 500 * (log2(row.time) + 1) / 5.5
         y = 250 - 220 * (row.accuracy - low) / (high - low)
-        yield BoardPoint(row, x, y)
+        line = y
+        while any(abs(x - other) < _WORDS and abs(line - above) < _LINE for other, above in written):
+            line += 1.0
+        written.append((x, line))
+        yield BoardPoint(row, x, y, line)

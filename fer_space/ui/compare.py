@@ -154,7 +154,7 @@ def query_of(options: Options) -> str:
 def _taken(name: str, kind: str, data: bytes) -> str:
     """A file as a link that the page presses itself; its number makes each one new."""
     return html.render(
-        "taken", name=name, uri=f"data:{kind};base64,{b64encode(data).decode()}", n=time.time_ns()
+        "taken", name=name, uri=f"data:{kind};base64,{b64encode(data).decode()}", number=time.time_ns()
     )
 
 

@@ -98,6 +98,7 @@ def lay_out_occlude(swatches: Sequence[Swatch], robustness: str) -> Controls:
         robustness: what was measured on covered test sets, as HTML.
     """
     with gr.Tab("Occlude", id="occlude", elem_classes="fer-tab") as tab:
+        is_open = gr.State(False)  # inside the tab: beside it, Gradio would count it as another one
         outcome = gr.HTML(
             html.render("first", sentence=FIRST), js_on_load="fer.live(element)", apply_default_css=False
         )
@@ -129,7 +130,6 @@ def lay_out_occlude(swatches: Sequence[Swatch], robustness: str) -> Controls:
             with gr.Column(scale=5, min_width=320, elem_classes="fer-outcomes"):
                 slid = gr.HTML("", apply_default_css=False, elem_id="fer-slid")
                 covered = gr.HTML(robustness, apply_default_css=False)
-    is_open = gr.State(False)
     return Controls(tab, is_open, palette, colour, opacity, pair, where, easel, slide, outcome, covered, slid)
 
 

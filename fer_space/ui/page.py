@@ -22,6 +22,7 @@ from fer_space.render.texts import Look
 from fer_space.ui.api import predict_endpoint
 from fer_space.ui.board import lay_out_board
 from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
+from fer_space.ui.lab import Lab, lay_out_lab
 from fer_space.ui.occlude import Occlude, lay_out_occlude, robustness_rows, swatches_of
 from fer_space.ui.session import Answer, Options, Picture, Runs, Session, Sessions, read_picture
 from fer_space.ui.sidebar import Example, lay_out_sidebar, load_examples
@@ -63,7 +64,13 @@ def build_page(
         examples: folder of example pictures with a manifest.json.
         results: docs/results.json, for the leaderboard.
     """
-    runs = Runs(stream or engine.stream, engine.detect, sensitivity or engine.sensitivity, engine.together)
+    runs = Runs(
+        stream or engine.stream,
+        engine.detect,
+        sensitivity or engine.sensitivity,
+        engine.together,
+        lambda name, crops: engine.model(name).predict(crops).probabilities,
+    )
     sources = engine.registry.present()
     cards = {name: source.card() for name, source in sources.items()}
     drawing = Drawing(
@@ -84,9 +91,13 @@ def build_page(
                 with gr.Tabs():
                     tab = lay_out_compare(opening, drawing, status)
                     hide = lay_out_occlude(swatches, robustness)
+                    bench = lay_out_lab(pictures)
                     board = lay_out_board(cards, drawing.looks, results)
         reads = Compare(sidebar, tab, runs, sessions, drawing, pictures).wire(page)
-        Occlude(hide, tab, runs, sessions, drawing, swatches, robustness).wire([tab.tab, board], reads)
+        Occlude(hide, tab, runs, sessions, drawing, swatches, robustness).wire(
+            [tab.tab, bench.tab, board], reads
+        )
+        Lab(bench, runs, sessions, drawing, pictures).wire()
         predict_endpoint(runs, list(cards))
         gr.HTML(html.render("footnote"), apply_default_css=False)
     page.queue(max_size=WAITING_LINE, default_concurrency_limit=8)

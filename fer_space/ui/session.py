@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from fer_space.comparison import Comparison, Covered
 from fer_space.detectors.specs import DEFAULT_DETECTOR
+from fer_space.distributions import Distributions
 from fer_space.errors import FerSpaceError
 from fer_space.explain.gradcam import METHOD
 from fer_space.explain.sensitivity import Sensitivity
@@ -172,6 +173,7 @@ class Session:
         cover_job: what covers the faces now.
         painting: the face that the easel shows.
         job: what the newest piece of work reads, so that equal values never run twice.
+        seed: of what is random in the laboratory.
         used: when it was last used, in seconds.
     """
 
@@ -183,6 +185,7 @@ class Session:
     job: object = None
     cover_job: object = None
     painting: object = None
+    seed: int = 0
     used: float = field(default_factory=time.monotonic)
     lock: RLock = field(default_factory=RLock)
 
@@ -332,6 +335,7 @@ class Runs:
         detect: `Engine.detect`.
         sensitivity: `Engine.sensitivity`.
         together: `Engine.together`.
+        predict: (name, crops) to float64 (N, 8), what one model says of face crops.
         turns: who may run now.
     """
 
@@ -339,6 +343,7 @@ class Runs:
     detect: Callable[..., list[Face]]
     sensitivity: Callable[..., Iterator[Sensitivity]]
     together: Callable[[Sequence[Face], Sequence[Sequence[Reading]]], list[Comparison]]
+    predict: Callable[[str, Sequence[Image]], Distributions]
     turns: Turns = field(default_factory=Turns)
 
     def find(self, image: Image, detector: str) -> list[Face]:

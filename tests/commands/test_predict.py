@@ -92,11 +92,12 @@ def test_maps_are_made_only_where_they_are_shown(
     monkeypatch.chdir(tmp_path)
     asked = []
     plain = Model.predict
-    monkeypatch.setattr(
-        Model,
-        "predict",
-        lambda self, crops, *, maps=None: asked.append(maps) or plain(self, crops, maps=maps),
-    )
+
+    def predicting(self: Model, crops: list[np.ndarray], *, maps: str | None = None) -> object:
+        asked.append(maps)
+        return plain(self, crops, maps=maps)
+
+    monkeypatch.setattr(Model, "predict", predicting)
     run("predict", pictures / "a.png", *words, "--device", "cpu")
     assert asked == [method]
 

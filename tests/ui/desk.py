@@ -12,6 +12,7 @@ import numpy as np
 from fer_space.render.html import Drawing
 from fer_space.render.texts import Look
 from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
+from fer_space.ui.lab import Lab, lay_out_lab
 from fer_space.ui.occlude import Occlude, lay_out_occlude, swatches_of
 from fer_space.ui.page import open_session
 from fer_space.ui.session import Runs, Session, Sessions
@@ -46,7 +47,13 @@ class Desk:
 
     def __init__(self, names: list[str] = TWO, limit: int = 10**9) -> None:
         self.engine = engine = ToyEngine(names)
-        self.runs = Runs(engine.stream, engine.detect, engine.sensitivity, engine.together)
+        self.runs = Runs(
+            engine.stream,
+            engine.detect,
+            engine.sensitivity,
+            engine.together,
+            lambda name, crops: engine.model(name).predict(crops).probabilities,
+        )
         drawing = Drawing({name: LOOKS[name] for name in names}, {}, first_cells)
         examples = load_examples(EXAMPLES)
         opening = open_session(self.runs, examples, tuple(names))
@@ -56,8 +63,10 @@ class Desk:
             self.sidebar = lay_out_sidebar(opening, drawing.looks, examples, {})
             self.tab = lay_out_compare(opening, drawing, lay_out_status(opening))
             self.hide = lay_out_occlude(swatches, "")
+            self.bench = lay_out_lab(examples)
         self.do = Compare(self.sidebar, self.tab, self.runs, self.sessions, drawing, examples)
         self.cover = Occlude(self.hide, self.tab, self.runs, self.sessions, drawing, swatches, "")
+        self.lab = Lab(self.bench, self.runs, self.sessions, drawing, examples)
         parts = [*self.sidebar.controls, *self.tab.controls, *self.sidebar.rescue.sliders]
         parts += [self.hide.colour, self.hide.opacity, self.hide.where, self.sidebar.photo, self.tab.answer]
         self.values: dict[Any, Any] = {part: part.value for part in parts}
