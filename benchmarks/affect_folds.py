@@ -19,55 +19,52 @@ from typing import Any
 
 import numpy as np
 import torch
-from fer_space.inference import outputs_of
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
+from fer_space import load_model
 from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
-from fer_space.engine import Engine
 from fer_space.errors import InputError
-from fer_space.evaluation.affect_metrics import ccc, pearson, rmse
-from fer_space.evaluation.protocol import predict_set
-from fer_space.evaluation.scoring import derived_affect
+from fer_space.evaluation.metrics import AGREEMENTS, ccc
+from fer_space.evaluation.predict_dataset import predict_dataset
+from fer_space.files import write_text
+from fer_space.model import Model
+from fer_space.registry import Registry
 from fer_space.training.config import TrainConfig
-from fer_space.training.loop import train
+from fer_space.training.data import LabelledPictures
+from fer_space.training.initialise import preprocess_for, start_network
 from fer_space.training.parallel import Worker, run_workers
-from fer_space.training.pictures import LabelledPictures
 from fer_space.training.recipe import Recipe
-from fer_space.training.start import open_run, preprocess_for, start_network
-from fer_space.training.step import Task
+from fer_space.training.trainer import Task, open_run, train
 
+BACKBONE = "efficientnet_lite0"
 FOLDS = 5
-SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
 Affect = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One fold: train on its training faces, predict the held-out ones into `out/affect.npy`."""
+    """One fold: train on its training faces, predict the held-out ones into `affect.npy` of its folder."""
 
-    config: TrainConfig
-    train_set: LabelledPictures
+    task: Task
     held_out: LabelledPictures
-    out: Path
 
     def __call__(self, worker: Worker) -> None:
         """Train and predict, in each worker of the run."""
-        few = pick(self.train_set, np.arange(self.config.batch_size))  # no epoch is chosen by them
-        task = Task(self.config, self.train_set, few, Recipe.of(self.config), worker)
-        state = train(task, start_network(self.config), self.out, resume=True)
+        state = train(self.task, worker)
         if worker.leads:
-            preprocess = preprocess_for(self.config)
-            affect = outputs_of(state.averaged.network, preprocess, self.held_out.pictures).affect
+            changes = {"preprocess": preprocess_for(self.task.config), "affect": True}
+            card = Registry().card(BACKBONE).model_copy(update=changes)
+            affect = Model(card, state.averaged.network).predict_reduced(self.held_out.pictures).affect
             assert affect is not None
-            np.save(self.out / "affect.npy", affect.double().numpy())
+            np.save(self.task.out / "affect.npy", affect.astype(np.float64))
 
 
 def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
-    """The same small budget for every fold."""
+    """Give the same small budget to every fold."""
     return TrainConfig(
-        backbone="efficientnet_lite0",
+        backbone=BACKBONE,
         data=data,
         epochs=12 if freeze == "backbone" else 8,
         batch_size=32,
@@ -82,40 +79,47 @@ def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
 
 
 def head_predictions(faces: FaceSet, config: TrainConfig, out: Path) -> Affect:
-    """Valence and arousal float (N, 2) of every face, by the fold that held it out."""
+    """Predict valence and arousal float (N, 2) of every face, by the fold that held it out."""
     pictures = LabelledPictures.read(faces, preprocess_for(config))
     predicted = np.full((len(faces), 2), np.nan)
     for number, (rows, held_out) in enumerate(folds(faces)):
-        folder = out / f"{config.freeze}-{number}"
+        folder, seeded = out / f"{config.freeze}-{number}", config.changed(seed=number)
         if not (folder / "affect.npy").is_file():
-            open_run(replace(config, seed=number), folder, resume=True)
-            fold = Fold(replace(config, seed=number), pick(pictures, rows), pick(pictures, held_out), folder)
-            run_workers(fold, config.processes, torch.device("cpu"))
+            open_run(seeded, folder, resume=True)
+            train_set = pick(pictures, rows)
+            few = pick(train_set, np.arange(config.batch_size))  # no epoch is chosen by them
+            network, recipe = start_network(seeded), Recipe.of(seeded)
+            task = Task(seeded, network, recipe, train_set, few, folder, resume=True)
+            run_workers(Fold(task, pick(pictures, held_out)), config.processes, torch.device("cpu"))
         predicted[held_out] = np.load(folder / "affect.npy")
     return predicted
 
 
 def folds(faces: FaceSet) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Positions of training and held-out faces, stratified by expression."""
+    """Divide faces into training and held-out ones, stratified by expression."""
     splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     return list(splitter.split(np.zeros(len(faces)), faces.labels))
 
 
 def pick(pictures: LabelledPictures, rows: NDArray[np.int64]) -> LabelledPictures:
-    """Some of the pictures."""
+    """Keep some of the pictures."""
     at = torch.from_numpy(rows)
-    columns = (pictures.pictures, pictures.labels, pictures.targets, pictures.affect)
-    return LabelledPictures(*(column[at] for column in columns))
+    return replace(
+        pictures,
+        pictures=pictures.pictures[at],
+        labels=pictures.labels[at],
+        targets=pictures.targets[at],
+        affect=pictures.affect[at],
+    )
 
 
-def circumplex_predictions(faces: FaceSet, backbone: str) -> Affect:
-    """The readout that derives valence and arousal from the shipped weights' probabilities."""
-    engine = Engine(device="cpu")
-    return derived_affect(predict_set(engine, engine.card(backbone), faces))
+def circumplex_predictions(faces: FaceSet) -> Affect:
+    """Derive valence and arousal from the shipped weights' probabilities."""
+    return predict_dataset(load_model(BACKBONE, device="cpu"), faces).valence_arousal
 
 
 def rescaled(predicted: Affect, labels: Affect, faces: FaceSet) -> Affect:
-    """Each column on a straight line fitted to the training faces of each fold."""
+    """Put each column on a straight line fitted to the training faces of each fold."""
     lines = np.empty_like(predicted)
     for rows, held_out in folds(faces):
         for column in range(2):
@@ -127,19 +131,19 @@ def rescaled(predicted: Affect, labels: Affect, faces: FaceSet) -> Affect:
 def scores(
     predicted: Affect, labels: Affect, rounds: int = 1000
 ) -> dict[str, dict[str, float | list[float]]]:
-    """CCC with its 95 % interval by bootstrap over the faces, Pearson and RMSE of valence and of arousal."""
+    """Score valence and arousal: CCC with its 95 % interval over the faces, Pearson and RMSE."""
     picks = np.random.default_rng(0).integers(0, len(labels), (rounds, len(labels)))
     results: dict[str, dict[str, float | list[float]]] = {}
     for column, name in enumerate(("valence", "arousal")):
         x, y = predicted[:, column], labels[:, column]
         interval = np.percentile([ccc(x[rows], y[rows]) for rows in picks], [2.5, 97.5])
-        results[name] = {score: round(rule(x, y), 4) for score, rule in SCORES.items()}
+        results[name] = {rule.__name__: round(rule(x, y), 4) for rule in AGREEMENTS}
         results[name]["ccc_interval"] = interval.round(4).tolist()
     return results
 
 
 def markdown(records: Sequence[Mapping[str, Any]]) -> str:
-    """The table of the README."""
+    """Write the table of the docs."""
     lines = [
         "| valence and arousal | CCC valence | CCC arousal | Pearson | RMSE |",
         "|---|---:|---:|---:|---:|",
@@ -156,12 +160,12 @@ def markdown(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def measure(data: str, out: Path, weights: str) -> list[dict[str, Any]]:
-    """One record a method; finished folds in `out` are not trained again."""
+    """Measure one record a method; finished folds in `out` are not trained again."""
     faces = open_data(data, "train")
     if faces.affect is None:
         raise InputError(f"{data} has no valence and arousal.")
     labels = faces.affect.astype(np.float64)
-    derived = circumplex_predictions(faces, "efficientnet_lite0")
+    derived = circumplex_predictions(faces)
     methods = {"circumplex": derived, "circumplex, rescaled": rescaled(derived, labels, faces)}
     for freeze in ("backbone", "none"):
         name = "head on frozen features" if freeze == "backbone" else "head and network trained"
@@ -186,7 +190,7 @@ def main() -> None:
             parser.error("KIND:PATH needs --out DIR")
         records = measure(args.data, args.out, args.weights)
         lines = "".join(json.dumps(record) + "\n" for record in records)
-        args.table.write_text(lines, encoding="utf-8")
+        write_text(args.table, lines)
     print(markdown([json.loads(line) for line in args.table.read_text(encoding="utf-8").splitlines()]))
 
 

@@ -11,20 +11,20 @@ half is not touched.
 import argparse
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, replace
+from dataclasses import asdict
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.card import write_card
 from fer_space.data import open_data
 from fer_space.detectors.specs import DEFAULT_DETECTOR
 from fer_space.engine import Engine
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy
-from fer_space.evaluation.protocol import read_crops
+from fer_space.model import Model
 from fer_space.types import Face
 from fer_space.vision.alignment import CropRule, crop_face
-from fer_space.weights import Card, paths_of
 
 RULES = [
     *(CropRule(scale=scale) for scale in (0.9, 1.0, 1.1, 1.2, 1.3)),
@@ -38,11 +38,11 @@ Seen = tuple[NDArray[np.uint8], Face]
 
 
 def score_rule(
-    engine: Engine, card: Card, rule: CropRule, seen: Sequence[Seen], labels: NDArray[np.int64]
+    model: Model, rule: CropRule, seen: Sequence[Seen], labels: NDArray[np.int64]
 ) -> dict[str, float]:
-    """Accuracy and balanced accuracy of one rule on the faces that were found."""
-    crops = [crop_face(picture, face, rule).image_rgb for picture, face in seen]
-    probabilities = read_crops(engine, card, crops)
+    """Score one rule on the faces that were found: accuracy and balanced accuracy."""
+    crops = [crop_face(picture, face, rule, model.card.crop_size).image_rgb for picture, face in seen]
+    probabilities = model.predict(crops).probabilities
     return {
         "accuracy": round(accuracy(probabilities, labels), 4),
         "balanced_accuracy": round(balanced_accuracy(probabilities, labels), 4),
@@ -50,7 +50,7 @@ def score_rule(
 
 
 def turned(picture: NDArray[np.uint8], degrees: float) -> NDArray[np.uint8]:
-    """A picture uint8 (H, W, 3) turned about its centre, its border repeated outwards."""
+    """Turn a picture uint8 (H, W, 3) about its centre, its border repeated outwards."""
     height, width = picture.shape[:2]
     turn = cv2.getRotationMatrix2D((width / 2, height / 2), degrees, 1.0)
     return np.asarray(
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--record", action="store_true", help="write the best rule into the card")
     args = parser.parse_args()
     engine, faces = Engine(), open_data(args.data, "valid")
-    card = engine.card(args.backbone)
+    model = engine.model(args.backbone)
     upright = [faces.read(i) for i in range(len(faces))]
     angles = np.random.default_rng(0).uniform(-TILT, TILT, len(faces))
     tilted = [turned(picture, angle) for picture, angle in zip(upright, angles, strict=True)]
@@ -76,13 +76,13 @@ def main() -> None:
     found = [engine.detect(picture, detector=DEFAULT_DETECTOR)[:1] for picture in pictures]
     seen = [(picture, face[0]) for picture, face in zip(pictures, found, strict=True) if face]
     labels = np.concatenate([faces.labels] * 2)[[bool(face) for face in found]]
-    rows = [(score_rule(engine, card, rule, seen, labels), rule) for rule in RULES]
+    rows = [(score_rule(model, rule, seen, labels), rule) for rule in RULES]
     rows.sort(key=lambda row: row[0]["balanced_accuracy"])
     for scores, rule in rows:
         print(json.dumps({"faces": len(seen), **scores, **asdict(rule)}))
     if args.record:
-        chosen = replace(card, crop=rows[-1][1])
-        paths_of(card.name, engine.weights_dir)[1].write_text(chosen.to_json(), encoding="utf-8")
+        chosen = model.card.model_copy(update={"crop": rows[-1][1]})
+        write_card(chosen, engine.registry.weights_dir)
 
 
 if __name__ == "__main__":

@@ -15,18 +15,16 @@ from typing import Any
 
 import numpy as np
 import torch
-from fer_space.inference import outputs_of, read_with_maps
 from numpy.typing import NDArray
 
-from fer_space.backbones.base import Backbone
+from fer_space import Engine, Model, load_image
 from fer_space.backbones.specs import BACKBONES
+from fer_space.card import Card
 from fer_space.emotions import EMOTIONS
-from fer_space.engine import Engine
+from fer_space.explain.gradcam import METHOD
+from fer_space.files import write_text
 from fer_space.vision.alignment import CropRule, crop_face
-from fer_space.vision.imaging import decode_image
 from fer_space.vision.preprocess import Preprocess
-
-Image = NDArray[np.uint8]
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "astronaut.jpg"
 SIDE = 224  # of a crop in pixels
@@ -41,21 +39,13 @@ def seconds(job: Callable[[], object]) -> float:
     return time.thread_time() - started
 
 
-def example_face(engine: Engine) -> Image:
-    """The largest face of the example, uint8 RGB (SIDE, SIDE, 3)."""
-    photo = decode_image(EXAMPLE.read_bytes())
-    return crop_face(photo, engine.detect(photo)[0], CropRule(), SIDE).image_rgb
-
-
-def compare(
-    network: Backbone, preprocess: Preprocess, face: Image, count: int, rounds: int
-) -> dict[str, float]:
+def compare(model: Model, face: NDArray[np.uint8], count: int, rounds: int) -> dict[str, float]:
     """Measure one batch: a face and copies of it, each moved a little further."""
-    pictures = preprocess.reduce([np.roll(face, 3 * i, axis=1) for i in range(count)])
+    pictures = model.reduce([np.roll(face, 3 * i, axis=1) for i in range(count)])
     pairs = []
     for _ in range(rounds + 3):
-        plain = seconds(lambda: outputs_of(network, preprocess, pictures))
-        pairs.append((plain, seconds(lambda: read_with_maps(network, preprocess, pictures))))
+        plain = seconds(lambda: model.predict_reduced(pictures))
+        pairs.append((plain, seconds(lambda: model.predict_reduced(pictures, maps=METHOD))))
     plains, maps = zip(*pairs[3:], strict=True)
     return {
         "plain_ms": round(1000.0 * statistics.median(plains), 2),
@@ -64,15 +54,28 @@ def compare(
     }
 
 
-def untrained(name: str) -> tuple[Backbone, Preprocess]:
-    """A network of the registry as it is built, which takes as long as a trained one."""
+def untrained(name: str) -> Model:
+    """Build a network of the registry without weights, which takes as long as a trained one."""
     spec = BACKBONES[name]
-    network = spec.build(len(EMOTIONS), False).for_reading().eval().requires_grad_(False)
-    return network.to(memory_format=torch.channels_last), Preprocess(spec.input_size, SIDE, gray=False)  # type: ignore[call-overload]
+    card = Card(
+        name=name,
+        architecture=spec.target,
+        labels=EMOTIONS,
+        preprocess=Preprocess(spec.input_size, SIDE, gray=False),
+        crop=CropRule(),
+        bias=(0.0,) * len(EMOTIONS),
+        temperature=1.0,
+        parameters=0,
+        sha256="",
+        data="none",
+        licence="none",
+        command="none",
+    )
+    return Model(card, spec.build(len(EMOTIONS)).for_reading())
 
 
 def table(records: dict[str, dict[str, Any]]) -> str:
-    """One row a backbone."""
+    """Write one row a backbone."""
     lines = ["| backbone | faces | plain, ms | with maps, ms | ratio |", "|---|---:|---:|---:|---:|"]
     for name, record in records.items():
         for count, r in record.items():
@@ -88,20 +91,17 @@ def main() -> None:
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    engine = Engine(device="cpu")
-    face = example_face(engine)
+    engine, photo = Engine(device="cpu"), load_image(EXAMPLE)
+    face = crop_face(photo, engine.detect(photo)[0], CropRule(), SIDE).image_rgb
     here = [name for name in engine.backbones if name in BACKBONES]
     asked = {"all": here, "untrained": list(BACKBONES)}
     records: dict[str, dict[str, Any]] = {}
     for name in asked.get(args.backbones, args.backbones.split(",")):
-        if name in here:
-            network, preprocess = engine.network(name), engine.card(name).preprocess
-        else:
-            network, preprocess = untrained(name)
-        records[name] = {str(n): compare(network, preprocess, face, n, args.rounds) for n in FACES}
+        model = engine.model(name) if name in here else untrained(name)
+        records[name] = {str(n): compare(model, face, n, args.rounds) for n in FACES}
     print(table(records))
     if args.json is not None:
-        args.json.write_text(json.dumps(records, indent=1) + "\n", encoding="utf-8")
+        write_text(args.json, json.dumps(records, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -10,30 +10,26 @@ import subprocess
 import sys
 import time
 
-import torch
-from fer_space.inference import logits_of
-
+from fer_space import load_model
+from fer_space.evaluation.cost import gray_face
 from fer_space.memory import keep_freed_memory
-from fer_space.weights import load_backbone, read_card
 
 ROUNDS = 3
 FACES = 256
 
 
 def seconds(name: str) -> float:
-    """Time of reading `FACES` faces once more after a first time."""
-    card = read_card(name)
-    network = load_backbone(card)
-    side, channels = card.preprocess.native_size, 1 if card.preprocess.gray else 3
-    faces = torch.randint(0, 256, (FACES, channels, side, side), dtype=torch.uint8)
+    """Time the reading of `FACES` faces once more after a first time."""
+    model = load_model(name, device="cpu")
+    faces = gray_face(model, FACES)
     for _ in range(2):
         started = time.perf_counter()
-        logits_of(network, card.preprocess, faces)
+        model.logits(faces)
     return time.perf_counter() - started
 
 
 def in_a_process(name: str, how: str) -> float:
-    """`seconds` in a new process; `how` is "kept" or "given back"."""
+    """Call `seconds` in a new process; `how` is "kept" or "given back"."""
     command = [sys.executable, __file__, "--once", name, how]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 

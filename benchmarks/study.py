@@ -13,23 +13,22 @@ study-tradeoff.png too.
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from fer_space.inference import logits_of
-from safetensors.torch import load_file
-
+from fer_space.card import read_card
 from fer_space.data import open_data
-from fer_space.evaluation.comparing import differences_from
-from fer_space.evaluation.comparison_plots import RARE, draw_differences, draw_tradeoff
-from fer_space.evaluation.metrics import score
-from fer_space.evaluation.predictions import About, Predictions, today
-from fer_space.evaluation.tradeoff import tradeoff
+from fer_space.evaluation.metrics import rates, tradeoff
+from fer_space.evaluation.outputs import Outputs
+from fer_space.evaluation.plots import RARE, draw_differences, draw_tradeoff
+from fer_space.evaluation.predict_dataset import predict_dataset
+from fer_space.evaluation.report import differences_from
+from fer_space.external.user import UserFiles
+from fer_space.files import write_text
+from fer_space.model import Model
+from fer_space.registry import UserModel, file_name_of
 from fer_space.training.config import TrainConfig
-from fer_space.training.pictures import LabelledPictures
-from fer_space.training.run import run
-from fer_space.training.start import empty_network, preprocess_for
+from fer_space.training.trainer import Trainer
 
 BASE = "none"
 CHANGES: dict[str, dict[str, Any]] = {
@@ -59,14 +58,14 @@ CURVES = (BASE, "sqrt sampling", "balanced sampling", "logit-adjusted", "LDAM-DR
 
 
 def base_config(data: str) -> TrainConfig:
-    """The budget that every run has: 10,000 training faces at 64 px, five epochs."""
+    """Give the budget that every run has: 10,000 training faces at 64 px, five epochs."""
     return TrainConfig(
         backbone="efficientnet_lite0", data=data, epochs=5, size=64, limit=10_000, ema_decay=0.99, processes=2
     )
 
 
 def folder_of(name: str, runs: Path) -> Path:
-    """Where a run is kept."""
+    """Name the folder of a run."""
     return runs / name.lower().replace(" ", "-").replace(",", "").replace(".", "")
 
 
@@ -74,41 +73,43 @@ def train_all(data: str, runs: Path) -> None:
     """Train what is not finished yet, in the order of `CHANGES`."""
     for name, change in CHANGES.items():
         if not (folder_of(name, runs) / "card.json").is_file():
-            run(replace(base_config(data), **change), folder_of(name, runs), resume=True)
+            Trainer(base_config(data).changed(**change), folder_of(name, runs), resume=True).run()
 
 
-def read_all(data: str, runs: Path, split: str) -> dict[str, Predictions]:
-    """What every finished run says of a split; read once, then kept in RUNS/predictions."""
-    config, folder = base_config(data), runs / "predictions"
+def as_trained(name: str, folder: Path) -> Model:
+    """Load what a run left, without the bias and the temperature that were fitted afterwards."""
+    files = UserFiles(name, folder / "card.json", folder / "best.safetensors")
+    card = read_card(files.card)
+    plain = {"name": name, "bias": (0.0,) * len(card.labels), "temperature": 1.0}
+    return Model(card.model_copy(update=plain), UserModel(files).build())
+
+
+def read_all(data: str, runs: Path, split: str) -> dict[str, Outputs]:
+    """Give what every finished run says of a split; read once, then kept in RUNS/predictions."""
+    folder, faces, found = runs / "predictions", open_data(data, split), {}
     finished = [name for name in CHANGES if (folder_of(name, runs) / "card.json").is_file()]
-    faces, held_out, found = open_data(data, split), None, {}
     for name in finished:
-        about = About(backbone=name, data=faces.name, split=split, date=today())
-        if not (folder / f"{about.stem}.parquet").is_file():
-            held_out = held_out or LabelledPictures.read(faces, preprocess_for(config))
-            network = empty_network(config).eval()
-            network.load_state_dict(load_file(folder_of(name, runs) / "best.safetensors"))
-            logits = logits_of(network, preprocess_for(config), held_out.pictures)
-            rows = logits.double().softmax(dim=1).numpy()
-            Predictions(about, faces.files, faces.labels, rows).save(folder)
-        found[name] = Predictions.load(folder / f"{about.stem}.parquet")
+        stored = folder / f"{file_name_of(name)}-{faces.name}-{split}.parquet"
+        if not stored.is_file():
+            predict_dataset(as_trained(name, folder_of(name, runs)), faces).save(folder)
+        found[name] = Outputs.load(stored)
     return found
 
 
-def records_of(found: Mapping[str, Predictions]) -> dict[str, dict[str, Any]]:
-    """Every run's scores, and how far it is ahead of the one without a change."""
+def records_of(found: Mapping[str, Outputs]) -> dict[str, dict[str, Any]]:
+    """Score every run, and how far it is ahead of the one without a change."""
     return {
         name: {
-            **score(predictions.scored, predictions.labels),
-            "ahead": {k: list(v) for k, v in differences_from(found[BASE], predictions).items()},
-            "date": predictions.about.date,
+            **rates(outputs.scored, outputs.labels).model_dump(mode="json"),
+            "ahead": {k: list(v) for k, v in differences_from(found[BASE], outputs).items()},
+            "date": str(outputs.about.date),
         }
-        for name, predictions in found.items()
+        for name, outputs in found.items()
     }
 
 
 def markdown(records: Mapping[str, dict[str, Any]]) -> str:
-    """A table of one split."""
+    """Write the table of one split."""
     head = ["change", "accuracy", "against none", "balanced", "against none", "macro-F1", *RARE]
     lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
     for name, record in records.items():
@@ -133,10 +134,10 @@ def _ahead(record: Mapping[str, Any], measure: str) -> str:
     return f"{f'**{text}**' if low > 0.0 or high < 0.0 else text} ({low:+.1f} to {high:+.1f})"
 
 
-def draw(found: Mapping[str, Predictions], out: Path) -> None:
-    """The two pictures of the study."""
-    others = {name: predictions for name, predictions in found.items() if name != BASE}
-    ahead = {name: differences_from(found[BASE], predictions) for name, predictions in others.items()}
+def draw(found: Mapping[str, Outputs], out: Path) -> None:
+    """Draw the two pictures of the study."""
+    others = {name: outputs for name, outputs in found.items() if name != BASE}
+    ahead = {name: differences_from(found[BASE], outputs) for name, outputs in others.items()}
     draw_differences(ahead, BASE, out / "study-differences.png")
     curves = {name: tradeoff(found[name].scored, found[name].labels) for name in CURVES if name in found}
     draw_tradeoff(curves, out / "study-tradeoff.png")
@@ -145,7 +146,7 @@ def draw(found: Mapping[str, Predictions], out: Path) -> None:
 def report(data: str, runs: Path, *, test: bool, out: Path | None) -> None:
     """Print the tables, and write the results and pictures of the last split into `out`."""
     results: dict[str, dict[str, Any]] = {}
-    found: dict[str, Predictions] = {}
+    found: dict[str, Outputs] = {}
     for split in ("valid", "test") if test else ("valid",):
         found = read_all(data, runs, split)
         results[split] = records_of(found)
@@ -153,7 +154,7 @@ def report(data: str, runs: Path, *, test: bool, out: Path | None) -> None:
     if out is not None:
         budget = base_config("ferplus:DIR").to_dict()
         text = json.dumps({"budget": budget, "changes": CHANGES, "results": results}, indent=1)
-        (out / "study.json").write_text(text + "\n", encoding="utf-8")
+        write_text(out / "study.json", text + "\n")
         draw(found, out)
 
 

@@ -106,9 +106,9 @@ class Rates(Record):
 class Agreement(Record):
     """How well numbers follow labels; None where a score is not defined."""
 
-    ccc: float | None
-    pearson: float | None
-    rmse: float | None
+    ccc: float | None = None
+    pearson: float | None = None
+    rmse: float | None = None
 
 
 class AffectRates(Record):

@@ -6,6 +6,7 @@ tests and for ensembles alike.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,7 +89,7 @@ def restrict(distributions: Distributions, emotions: Collection[str]) -> Distrib
     return renormalise(np.where(dropped, np.nan, distributions))
 
 
-def top(distributions: Distributions) -> NDArray[np.int64]:
+def top(distributions: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
     """Name the most probable emotion of each row.
 
     Returns:

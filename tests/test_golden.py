@@ -5,11 +5,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from fer_space.backbones.specs import BACKBONES
+from fer_space.card import FERPLUS_TEST
 from fer_space.comparison import Comparison
 from fer_space.engine import Engine
 from fer_space.vision.alignment import map_to_photo
 from fer_space.vision.imaging import decode_image
-from fer_space.weights import read_card
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -46,6 +47,15 @@ def test_the_astronaut_is_happy(astronaut: Comparison):
         assert prediction.valence > 0.3
 
 
+def test_all_together_are_the_fitted_mean(engine: Engine, astronaut: Comparison):
+    assert astronaut.rule == "fitted mean"
+    assert astronaut.consensus == "happiness"
+    shares = engine.fits[0].shares_of([p.backbone for p in astronaut.predictions])
+    answers = [p.probabilities["happiness"] for p in astronaut.predictions]
+    expected = sum(share * answer for share, answer in zip(shares, answers, strict=True))
+    assert astronaut.together["happiness"] == pytest.approx(expected, abs=1e-3)
+
+
 def test_grace_hopper_is_calm(engine: Engine):
     (comparison,) = engine.compare(decode_image((EXAMPLES / "hopper.jpg").read_bytes()))
     for prediction in comparison.predictions:
@@ -56,9 +66,8 @@ def test_grace_hopper_is_calm(engine: Engine):
 def test_masks_cost_the_mask_trained_network_at_most_half(engine: Engine):
     lost = {}
     for name in ("efficientnet_lite0", "efficientnet_lite0_masked"):
-        results = read_card(name).results
-        free, masked = (results[f"ferplus test{rest}"]["accuracy"] for rest in ("", ", occluded: surgical"))
-        lost[name] = free - masked
+        scores = engine.card(name).under_occlusion(("surgical",))
+        lost[name] = scores[None].accuracy - scores["surgical"].accuracy
     assert lost["efficientnet_lite0_masked"] <= lost["efficientnet_lite0"] / 2
 
 
@@ -72,13 +81,14 @@ def test_the_smile_is_what_decides(astronaut: Comparison, photo: np.ndarray):
 
 
 def test_every_card_says_what_a_reader_needs(engine: Engine):
-    assert "efficientnet_lite0" in engine.backbones
-    for name in engine.backbones:
-        card = read_card(name)
-        result = card.results["ferplus test"]
-        assert result["n"] == 3137
+    shipped = [name for name in engine.backbones if name in BACKBONES]
+    assert "efficientnet_lite0" in shipped
+    for name in shipped:
+        card = engine.card(name)
+        scores = card.measured(FERPLUS_TEST).scores
+        assert scores.n == 3137
         accuracy, balanced = FLOORS.get(name, (0.83, 0.5))
-        assert result["accuracy"] >= accuracy
-        assert result["balanced_accuracy"] >= balanced
+        assert scores.accuracy >= accuracy
+        assert scores.balanced_accuracy >= balanced
         assert card.licence
         assert card.command.startswith("fer-space train")

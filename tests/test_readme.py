@@ -12,9 +12,9 @@ from packaging.requirements import Requirement
 from benchmarks import affect_folds, faithfulness, study
 from fer_space import cli
 from fer_space.backbones.specs import BACKBONES
-from fer_space.commands import summary
-from fer_space.commands.models import as_markdown, describe
-from fer_space.weights import available, read_card
+from fer_space.card import Card
+from fer_space.evaluation.report import occlusion_table, scores_table, zoo_table
+from fer_space.registry import Registry
 
 ROOT = Path(__file__).parent.parent
 TEXT = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -78,27 +78,30 @@ def test_commands_that_are_named_exist():
     assert set(re.findall(r"make (run|install|test|check|bench|evaluate)", TEXT)) <= targets
 
 
-def test_results_are_those_of_the_cards():
-    records = [describe(name, name in available()) for name in BACKBONES]
-    for table in as_markdown(records).split("\n\n"):
-        assert table in TEXT
+@pytest.fixture(scope="module")
+def cards() -> list[Card]:
+    return [source.card() for name, source in Registry().present().items() if name in BACKBONES]
 
 
-def test_the_zoo_is_the_one_that_was_measured():
+def test_results_are_those_of_the_cards(cards: list[Card]):
+    assert scores_table(cards) in TEXT
+    assert occlusion_table(cards) in TEXT
+
+
+def test_the_zoo_is_the_one_that_was_measured(cards: list[Card]):
     stored = json.loads((ROOT / "docs" / "results.json").read_text(encoding="utf-8"))
-    assert summary.as_markdown(stored) in TEXT
-    assert set(stored["overlap"]["backbones"]) == set(available())
-    for name in available():
-        result = read_card(name).results[stored["measured_on"]]
-        assert {key: result[key] for key in ("n", "accuracy", "ece")} == {
-            key: stored["models"][name][key] for key in ("n", "accuracy", "ece")
-        }
+    assert zoo_table(stored) in TEXT
+    assert set(stored["overlap"]["backbones"]) == {card.name for card in cards}
+    for card in cards:
+        (scores,) = (m.scores for m in card.measurements if str(m.setting) == stored["measured_on"])
+        model = stored["models"][card.name]
+        assert (scores.n, scores.accuracy, scores.ece) == (model["n"], model["accuracy"], model["ece"])
     assert {"ensemble", "weighted"} < set(stored["models"])
 
 
-def test_what_is_said_of_the_maps_was_measured():
+def test_what_is_said_of_the_maps_was_measured(cards: list[Card]):
     stored = json.loads((ROOT / "docs" / "faithfulness.json").read_text(encoding="utf-8"))
-    assert set(stored["backbones"]) == set(available())
+    assert set(stored["backbones"]) == {card.name for card in cards}
     assert stored["n"] >= 300
     assert faithfulness.markdown(stored["backbones"]) in TEXT
 

@@ -69,7 +69,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--backbone",
         metavar="A,B|all[,ensemble]",
-        help="which backbones; ensemble: their mean too, and the fitted mean where all of its members are read",
+        help="which backbones; ensemble: their mean too, and the fitted one if all its members are read",
     )
     add("--data", metavar="KIND:PATH", help="ferplus:DIR, diffusionfer:DIR, …")
     add("--split", default="test", choices=SPLITS)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fer_space.errors import DataError
-from fer_space.sources.files import PICTURE_SUFFIXES
+from fer_space.sources.pictures import has_picture_name, is_picture_file
 
 SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
@@ -61,12 +61,12 @@ def visible(folder: Path) -> list[Path]:
 
 def is_picture(path: Path) -> bool:
     """Whether a file's name ends like that of a picture format that is read."""
-    return path.suffix.lower() in PICTURE_SUFFIXES
+    return has_picture_name(path.name)
 
 
 def pictures_in(folder: Path) -> list[Path]:
     """The picture files of a folder by name; none where there is no such folder."""
-    return [path for path in visible(folder) if is_picture(path)]
+    return [path for path in visible(folder) if is_picture_file(path)]
 
 
 def sub_folders(folder: Path) -> list[Path]:

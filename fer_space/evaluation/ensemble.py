@@ -43,6 +43,7 @@ def plain_mean(members: Sequence[Outputs]) -> Outputs:
     Raises:
         InputError: fewer than two members, or not of the same faces.
     """
+    require_two([member.about.model for member in members])
     return _together(members, (), ENSEMBLE, "mean")
 
 
@@ -119,7 +120,6 @@ def _maximise(likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _together(members: Sequence[Outputs], shares: tuple[float, ...], name: str, rule: Rule) -> Outputs:
-    require_two([member.about.model for member in members])
     require_same_faces(members)
     several = np.stack([member.probabilities for member in members])  # (M, N, 8)
     heads = [member.affect for member in members if member.affect is not None]

@@ -131,7 +131,7 @@ def rates(probabilities: Floats, labels: Labels) -> Rates:
         balanced_accuracy=round(balanced_accuracy(probabilities, labels), DIGITS),
         macro_f1=round(macro_f1(probabilities, labels), DIGITS),
         ece=round(ece(probabilities, labels), DIGITS),
-        per_class={name: round(v, DIGITS) for name, v in recalls(probabilities, labels).items()},  # type: ignore[misc]
+        per_class={name: round(v, DIGITS) for name, v in recalls(probabilities, labels).items()},
     )
 
 

@@ -52,8 +52,8 @@ class About(Record):
 
     model: str
     setting: Setting
-    model_classes: tuple[Emotion, ...] = EMOTIONS  # type: ignore[assignment]
-    data_classes: tuple[Emotion, ...] = EMOTIONS  # type: ignore[assignment]
+    model_classes: tuple[Emotion, ...] = EMOTIONS
+    data_classes: tuple[Emotion, ...] = EMOTIONS
     members: tuple[str, ...] = ()
     rule: Rule | None = None
     affect_source: AffectSource = "head"
@@ -129,7 +129,7 @@ class Outputs:
     @property
     def answered(self) -> NDArray[np.bool_]:
         """Faces that the model answered, bool (N,); without a found face there is no answer."""
-        return ~np.isnan(self.probabilities).all(axis=1)
+        return np.asarray(~np.isnan(self.probabilities).all(axis=1), dtype=np.bool_)
 
     @cached_property
     def scored(self) -> Distributions:
@@ -202,7 +202,7 @@ def _about_from(text: bytes) -> About:
     return About(
         model=values["backbone"],
         setting=Setting(**ways, boost_rare=values.get("lift", False)),
-        rule="mean" if rest["members"] else None,
+        rule=None if not rest["members"] else "fitted mean" if values["backbone"] == "weighted" else "mean",
         date=values["date"] or None,
         **rest,
     )

@@ -4,16 +4,17 @@ One resampling step does rotation, zoom, shift, flip and the enlargement to the 
 48-pixel face is interpolated once only.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fer_space.training.params import Params
+
 
 @dataclass(frozen=True, eq=False)
-class LookParams:
+class LookParams(Params):
     """What was sampled for a batch of B pictures.
 
     Attributes:
@@ -27,10 +28,6 @@ class LookParams:
     gain: Tensor
     offset: Tensor
     boxes: Tensor
-
-    def map(self, pick: Callable[[Tensor], Tensor]) -> "LookParams":
-        """The parameters of some of the pictures: `pick` takes their rows of each tensor."""
-        return LookParams(pick(self.affine), pick(self.gain), pick(self.offset), pick(self.boxes))
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ Colour, gamma, blur, noise and JPEG, in the order in which a camera does them, e
 pictures.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fer_space.training.params import Params
 from fer_space.vision.preprocess import LUMA
 
 LARGEST_BLUR = 0.02  # standard deviation, as a share of the side: about 2 pixels of 96
@@ -35,7 +35,7 @@ QUANTISATION = (
 
 
 @dataclass(frozen=True, eq=False)
-class CameraParams:
+class CameraParams(Params):
     """What was sampled for a batch of B pictures.
 
     Attributes:
@@ -53,17 +53,6 @@ class CameraParams:
     noise: Tensor
     window: Tensor
     quality: Tensor
-
-    def map(self, pick: Callable[[Tensor], Tensor]) -> "CameraParams":
-        """The parameters of some of the pictures: `pick` takes their rows of each tensor."""
-        return CameraParams(
-            pick(self.gray),
-            pick(self.gamma),
-            pick(self.blur),
-            pick(self.noise),
-            pick(self.window),
-            pick(self.quality),
-        )
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from fer_space.data.ferplus import TargetMode
+from fer_space.data.faceset import TargetMode
 from fer_space.errors import InputError
 
 ScheduleName = Literal["onecycle", "cosine", "step"]
@@ -44,8 +44,12 @@ class TrainConfig(BaseModel):
     # What is trained, on what
     backbone: str = Field(description="name of a backbone")
     data: str = Field(description="KIND:PATH of the training data; its valid split chooses the epoch")
-    target: TargetMode = Field("cel", description="what the targets hold: FERPlus's votes, or one label")
-    second_label: float = share(0.0, "share of FER-2013's own label in the targets of FERPlus")
+    target: TargetMode = Field(
+        "cel", description="what the targets hold: votes in one of three ways, or the label alone"
+    )
+    second_label: float = share(
+        0.0, "share of a second label in the targets: of FERPlus's faces FER-2013's own"
+    )
     sampling: str = Field(
         "",
         description="how often an epoch shows a face of each joined set, as SET=NUMBER with commas between "

@@ -14,7 +14,7 @@ from torch import Tensor
 from fer_space.backbones.base import Backbone
 from fer_space.backbones.specs import backbone_spec
 from fer_space.card import BriefRates, Card, Validation, paths_of, read_card
-from fer_space.data import split_data, without_paths
+from fer_space.data import KINDS, split_data, without_paths
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, WeightsError
 from fer_space.evaluation.calibration import fit_adjustment, fit_temperature
@@ -31,16 +31,12 @@ COLDEST, WARMEST = 0.05, 20.0  # few faces that are all read rightly ask for no 
 CPU_BATCH, GPU_BATCH = 128, 1024
 CPU = torch.device("cpu")
 CROPPED = "crops are aligned by dlib's 68-point predictor, whose training set excludes commercial use."
-TERMS = {
-    "ferplus": "They learned from FER-2013, whose pictures are for research use",
-    "fer2013": "They learned from FER-2013, whose pictures are for research use",
-}
 
 
 def licence_of(kinds: tuple[str, ...]) -> str:
     """Say what one may do with weights that learned from these kinds of data."""
     terms = dict.fromkeys(
-        TERMS.get(kind, f"They learned from {kind} data, whose own terms hold") for kind in kinds
+        KINDS[kind].terms or f"They learned from {kind} data, whose own terms hold" for kind in kinds
     )
     return f"MIT for the weights. {'; '.join(terms)}; {CROPPED}"
 

@@ -5,7 +5,6 @@ needed (`fer_space.occlusion.template_mask`). `UpperFace` is the other way to re
 mask out.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,12 +14,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_space.occlusion import UPPER_SHARE, template_mask
+from fer_space.training.params import Params
 
 MARGIN = 0.25  # of the side, around the picture, where a moved mask goes on
 
 
 @dataclass(frozen=True, eq=False)
-class MaskParams:
+class MaskParams(Params):
     """What was sampled for a batch of B pictures.
 
     Attributes:
@@ -36,12 +36,6 @@ class MaskParams:
     gray: Tensor
     opacity: Tensor
     relief: Tensor
-
-    def map(self, pick: Callable[[Tensor], Tensor]) -> "MaskParams":
-        """The parameters of some of the pictures: `pick` takes their rows of each tensor."""
-        return MaskParams(
-            pick(self.worn), pick(self.affine), pick(self.gray), pick(self.opacity), pick(self.relief)
-        )
 
 
 @dataclass(frozen=True)
@@ -104,14 +98,10 @@ class Masking:
 
 
 @dataclass(frozen=True, eq=False)
-class UpperParams:
+class UpperParams(Params):
     """Which of a batch of B pictures are cut: bool (B,)."""
 
     cut: Tensor
-
-    def map(self, pick: Callable[[Tensor], Tensor]) -> "UpperParams":
-        """The parameters of some of the pictures."""
-        return UpperParams(pick(self.cut))
 
 
 @dataclass(frozen=True)

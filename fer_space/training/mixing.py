@@ -20,12 +20,13 @@ from torch.nn import functional
 
 from fer_space.explain.library import GRID, to_grid, top_cells
 from fer_space.training.attention import percent_map
+from fer_space.training.params import Params
 
 Needs = Literal["", "own", "guide"]
 
 
 @dataclass(frozen=True, eq=False)
-class MixParams:
+class MixParams(Params):
     """What was sampled for a batch of B pictures.
 
     Attributes:
@@ -42,10 +43,6 @@ class MixParams:
     weight: Tensor
     boxes: Tensor
     partner_boxes: Tensor
-
-    def map(self, pick: Callable[[Tensor], Tensor]) -> "MixParams":
-        """The parameters of some of the pictures: `pick` takes their rows of each tensor."""
-        return MixParams(pick(self.partner), pick(self.weight), pick(self.boxes), pick(self.partner_boxes))
 
 
 class Rows(NamedTuple):

@@ -106,7 +106,7 @@ def sharpest_nearby(backbone: Backbone, radius: float) -> Iterator[None]:
         kept = [p.detach().clone() for p in weights]
         norm = torch.stack(torch._foreach_norm(gradients)).norm()
         torch._foreach_mul_(gradients, radius / (norm + 1e-12))
-        torch._foreach_add_(weights, gradients)  # type: ignore[arg-type]
+        torch._foreach_add_(weights, gradients)
     norms = [m for m in backbone.modules() if isinstance(m, nn.modules.batchnorm._BatchNorm)]
     momenta = [m.momentum for m in norms]
     for module in norms:

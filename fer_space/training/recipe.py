@@ -22,7 +22,7 @@ from fer_space.training.losses import sample_labels, smooth
 from fer_space.training.masking import Masking, MaskParams, UpperFace, UpperParams
 from fer_space.training.mixing import MIXES, Mix, MixParams
 from fer_space.training.parallel import Worker
-from fer_space.training.shipping import ship
+from fer_space.training.params import ship
 from fer_space.vision.preprocess import Preprocess
 
 
@@ -50,18 +50,17 @@ class BatchParams:
     mix: MixParams | None
     camera: CameraParams | None
 
-    def map(self, pick: Callable[[Tensor], Tensor], mix: MixParams | None) -> "BatchParams":
-        """The parameters of some of the pictures, which are mixed as `mix` says."""
-        camera = self.camera.map(pick) if self.camera else None
-        return BatchParams(
-            pick(self.picks),
-            self.size,
-            self.look.map(pick),
-            pick(self.targets),
-            self.masks.map(pick),
-            self.upper.map(pick),
-            mix,
-            camera,
+    def part(self, pick: Callable[[Tensor], Tensor], mix: MixParams | None) -> "BatchParams":
+        """Keep some of the pictures, which are mixed as `mix` says."""
+        return replace(
+            self,
+            picks=pick(self.picks),
+            look=self.look.map(pick),
+            targets=pick(self.targets),
+            masks=self.masks.map(pick),
+            upper=self.upper.map(pick),
+            mix=mix,
+            camera=self.camera.map(pick) if self.camera else None,
         )
 
 
@@ -187,11 +186,11 @@ class Recipe:
         rows = worker.share(torch.arange(len(params.picks)))
         affect = train_set.affect[params.picks[rows]]
         if params.mix is None:
-            return Shipment(params.map(worker.share, None), affect, rows, rows)
+            return Shipment(params.part(worker.share, None), affect, rows, rows)
         mine = params.mix.map(worker.share)
         needed, place = torch.unique(torch.cat([rows, mine.partner]), return_inverse=True)
         first, second = place.chunk(2)
-        return Shipment(params.map(lambda tensor: tensor[needed], mine), affect, first, second)
+        return Shipment(params.part(lambda tensor: tensor[needed], mine), affect, first, second)
 
     def _rows(self, train_set: LabelledPictures, params: BatchParams) -> tuple[Tensor, Tensor]:
         """Make augmented and covered pictures float (R, C, S, S) and targets (R, K)."""

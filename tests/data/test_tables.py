@@ -95,7 +95,7 @@ def test_what_a_folder_holds_besides_is_listed(tmp_path: Path, split: str):
         "cats/e/f.png",
     ):
         picture(root / name)
-    for name in ("happy/g.heic", "happy/.hidden", "happy/.git/h", "happy/deep/.i", ".DS_Store", "notes.txt"):
+    for name in ("happy/g.mov", "happy/.hidden", "happy/.git/h", "happy/deep/.i", ".DS_Store", "notes.txt"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text("no picture")
     (root / "happy" / "empty").mkdir()
@@ -107,7 +107,7 @@ def test_what_a_folder_holds_besides_is_listed(tmp_path: Path, split: str):
         "loose.png": ["it", "lies", "beside"],
         "notes.txt": ["it", "lies", "beside"],
         "happy/deep/ (2 files)": ["it", "lies", "deeper"],
-        "happy/g.heic": ["it", "is", "no"],
+        "happy/g.mov": ["it", "is", "no"],
         "cats/d.png": ["“cats”", "is", "not"],
         "cats/e/ (1 file)": ["it", "lies", "deeper"],
     }

@@ -3,9 +3,9 @@ import torch
 
 from fer_space.evaluation.calibration import (
     ACCURACY_GIVEN_UP,
-    LIFT_GIVEN_UP,
+    BOOST_GIVEN_UP,
     fit_adjustment,
-    fit_lift,
+    fit_boost,
     fit_temperature,
 )
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy
@@ -19,7 +19,7 @@ def test_finds_the_temperature_that_made_the_labels(true_temperature: float):
     assert fit_temperature(logits, labels) == pytest.approx(true_temperature, rel=0.05)
 
 
-def test_adjustment_lifts_the_rare_class_where_it_costs_nothing():
+def test_adjustment_boosts_the_rare_class_where_it_costs_nothing():
     """60 faces of class 0 win clearly; of 10 faces of class 1, half lose by a little."""
     logits = torch.zeros(70, 8)
     logits[:60, 0], logits[60:, 1] = 4.0, 2.0
@@ -37,13 +37,13 @@ def test_the_second_point_goes_as_far_as_a_point_of_accuracy_pays_for():
     priors = torch.tensor([0.5, 0.3, 0.1, 0.04, 0.03, 0.01, 0.01, 0.01])
     labels = torch.multinomial(priors, 3000, replacement=True, generator=rng)
     rows = (torch.randn(3000, 8, generator=rng) + 1.5 * torch.eye(8)[labels] + priors.log()).softmax(dim=1)
-    lift = fit_lift(rows, labels)
-    lifted = (rows.log() + lift).softmax(dim=1)
-    assert lift.min() == 0.0
-    assert lift.argmin() == 0
+    boost = fit_boost(rows, labels)
+    boosted = (rows.log() + boost).softmax(dim=1)
+    assert boost.min() == 0.0
+    assert boost.argmin() == 0
     truth = labels.numpy()
-    assert accuracy(lifted.numpy(), truth) >= accuracy(rows.numpy(), truth) - LIFT_GIVEN_UP
-    assert balanced_accuracy(lifted.numpy(), truth) > balanced_accuracy(rows.numpy(), truth) + 0.02
+    assert accuracy(boosted.numpy(), truth) >= accuracy(rows.numpy(), truth) - BOOST_GIVEN_UP
+    assert balanced_accuracy(boosted.numpy(), truth) > balanced_accuracy(rows.numpy(), truth) + 0.02
 
 
 def test_adjustment_never_gives_up_more_accuracy_than_stated():

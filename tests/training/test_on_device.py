@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
 from fer_space.model import Model
-from fer_space.training import camera, masking, recipe, shipping
+from fer_space.training import camera, masking, params, recipe
 from fer_space.training.config import TrainConfig
 from fer_space.training.distillation import Teaching
 from fer_space.training.losses import TrainingLoss, affect_loss
@@ -58,8 +58,8 @@ def test_a_batch_is_made_on_the_device_with_one_copy_and_nobody_waits(
 ):
     config = TrainConfig(backbone="tiny", data="folder:x", size=12, native_size=12, **changes)
     faces = striped_faces(32)
-    params = Recipe.of(config).sample(faces, torch.arange(16), 12, torch.Generator().manual_seed(0))
-    shipment = Recipe.of(config).shipment(faces, params, Worker())
+    sampled = Recipe.of(config).sample(faces, torch.arange(16), 12, torch.Generator().manual_seed(0))
+    shipment = Recipe.of(config).shipment(faces, sampled, Worker())
     copies: list[torch.device] = []
 
     def there(tensor: Tensor) -> Tensor:
@@ -68,8 +68,8 @@ def test_a_batch_is_made_on_the_device_with_one_copy_and_nobody_waits(
     def ship(value: object, device: torch.device) -> object:
         copies.append(device)
         found: list[Tensor] = []
-        shipping._collect(value, found)
-        return shipping._rebuild(value, iter([there(tensor) for tensor in found]))
+        params._collect(value, found)
+        return params._rebuild(value, iter([there(tensor) for tensor in found]))
 
     monkeypatch.setattr(recipe, "ship", ship)
     monkeypatch.setattr(Recipe, "shipment", lambda *_: shipment)
@@ -84,7 +84,7 @@ def test_a_batch_is_made_on_the_device_with_one_copy_and_nobody_waits(
         on_gpu = replace(faces, pictures=there(faces.pictures))
         object.__setattr__(on_gpu, "present_there", there(faces.present))
         made = Recipe.of(config, guide, teaching)
-        batch = made.batch(on_gpu, params, Preprocess(12, 12, gray=True), network, Worker(device=GPU))
+        batch = made.batch(on_gpu, sampled, Preprocess(12, 12, gray=True), network, Worker(device=GPU))
         output = network(batch.inputs)
         loss = TrainingLoss(config, torch.ones(8)).to(GPU)
         figures = [loss(output.logits, batch.targets)]
@@ -96,13 +96,13 @@ def test_a_batch_is_made_on_the_device_with_one_copy_and_nobody_waits(
 
 
 def test_a_shipment_arrives_as_it_was_sent():
-    params = Recipe.of(TrainConfig(backbone="tiny", data="folder:x")).sample(
+    sampled = Recipe.of(TrainConfig(backbone="tiny", data="folder:x")).sample(
         striped_faces(7), torch.arange(7), 12, torch.Generator().manual_seed(0)
     )
     found: list[Tensor] = []
-    shipping._collect(params, found)
-    packed, places = shipping.pack(found)
-    arrived = [shipping.unpack(packed, start, sent) for start, sent in zip(places, found, strict=True)]
+    params._collect(sampled, found)
+    packed, places = params.pack(found)
+    arrived = [params.unpack(packed, start, sent) for start, sent in zip(places, found, strict=True)]
     assert {tensor.dtype for tensor in found} == {torch.float32, torch.int64, torch.bool}
     assert all(torch.equal(sent, got) for sent, got in zip(found, arrived, strict=True))
-    assert shipping.ship(params, torch.device("cpu")) is params
+    assert params.ship(sampled, torch.device("cpu")) is sampled

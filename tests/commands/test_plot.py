@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_space.commands import plot
-from fer_space.evaluation.face_plots import draw_sheet
+from fer_space.data.prepare import count_emotions
 from tests.evaluation.made import lively
 from tests.running import is_drawn, run
 
@@ -35,8 +35,8 @@ def test_predictions_are_drawn_beside_their_file(
 def test_several_models_share_one_picture(what: str, tmp_path: Path):
     made = lively(60)
     others = made.probabilities[::-1].copy()
-    both = (made, replace(made, about=replace(made.about, backbone="other"), probabilities=others))
-    run("plot", what, *(one.save(tmp_path) for one in both), "-o", tmp_path / "new" / "both.png")
+    other = replace(made, about=made.about.model_copy(update={"model": "other"}), probabilities=others)
+    run("plot", what, made.save(tmp_path), other.save(tmp_path), "-o", tmp_path / "new" / "both.png")
     assert is_drawn(tmp_path / "new" / "both.png")
 
 
@@ -49,7 +49,7 @@ def test_models_of_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.M
 def test_faces_that_were_not_found_are_not_drawn(tmp_path: Path):
     made = lively(60)
     assert made.embeddings is not None
-    made.probabilities[::2] = 0.0
+    made.probabilities[::2] = np.nan
     made.embeddings[::2] = np.nan
     path = made.save(tmp_path)
     for what in ("confusion", "reliability", "tsne"):
@@ -70,7 +70,7 @@ def test_a_data_set_is_drawn_by_split(tmp_path: Path, monkeypatch: pytest.Monkey
     (tmp_path / "manifest.csv").write_text("\n".join(["file,label,split", *lines]))
     for i in range(9):
         (tmp_path / f"{i}.png").write_bytes(b"never opened")
-    name, counts = plot.count_emotions(f"csv:{tmp_path / 'manifest.csv'}")
+    name, counts = count_emotions(f"csv:{tmp_path / 'manifest.csv'}")
     assert name == tmp_path.name
     assert {split: rows.sum() for split, rows in counts.items()} == {"train": 6, "test": 3}
     assert counts["test"].tolist() == [0, 2, 0, 0, 0, 0, 1, 0]
@@ -125,19 +125,6 @@ def test_what_cannot_be_drawn_is_one_line_on_stderr(
     assert len(err.splitlines()) == 1
     assert sentence in err
     assert not list(tmp_path.glob("*.png"))
-
-
-def test_a_sheet_takes_gray_and_colour_and_rows_of_any_length(tmp_path: Path):
-    rng = np.random.default_rng(0)
-    gray, colour = rng.integers(0, 256, (20, 30), np.uint8), rng.integers(0, 256, (20, 20, 3), np.uint8)
-    rows = [("mixup", [gray, colour, gray], ["fear .6\nanger .4", "", "fear"]), ("flip", [colour], ["x"])]
-    draw_sheet(rows, tmp_path / "sheet.png")
-    assert is_drawn(tmp_path / "sheet.png")
-    with pytest.raises(ValueError, match="as many captions"):
-        draw_sheet([("flip", [gray], [])], tmp_path / "no.png")
-    with pytest.raises(ValueError, match="at least one picture"):
-        draw_sheet([], tmp_path / "no.png")
-    assert not (tmp_path / "no.png").exists()
 
 
 def test_drawing_needs_no_pyplot(stored: Path, monkeypatch: pytest.MonkeyPatch):

@@ -103,7 +103,7 @@ def test_report_and_picture(source: tuple[str, Path], tmp_path: Path, capsys: py
     assert "1: The picture is damaged" in out
 
 
-def test_twins_across_splits_are_counted(tmp_path: Path):
+def test_near_duplicates_across_splits_are_counted(tmp_path: Path):
     make_folders(tmp_path / "source")  # the same three pictures in each split
     assert cli.main(["prepare", "ferplus", str(tmp_path / "source"), str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out" / "report.json").read_text())
@@ -227,7 +227,7 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
 def test_masks_follow_the_landmarks_of_training_faces_alone(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
-    faces = Path(__file__).parent.parent / "examples"
+    faces = Path(__file__).parent.parent.parent / "examples"
     for split in ("train", "test"):
         for emotion, name in (("happy", "astronaut.jpg"), ("neutral", "hopper.jpg")):
             (tmp_path / "faces" / split / emotion).mkdir(parents=True)

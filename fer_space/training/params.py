@@ -1,11 +1,14 @@
-"""Random numbers of a step on their way to the training device: many small tensors, one copy.
+"""Random numbers of a step: what was sampled for a batch, some of its rows, and the way to the training
+device.
 
-They are sampled on the CPU, whose generator a checkpoint can keep, so that a run continues exactly. A copy of
-each tensor by itself would cost a GPU more time than the arithmetic that follows.
+They are sampled on the CPU, whose generator a checkpoint can keep, so that a run continues exactly, and reach
+the device in one copy. A copy of each tensor by itself would cost a GPU more time than the arithmetic after
+it.
 """
 
-from dataclasses import fields, is_dataclass, replace
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, fields, is_dataclass, replace
+from typing import Any, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -15,8 +18,17 @@ ALIGNMENT = 16  # bytes: a view of any type may begin there
 T = TypeVar("T")
 
 
+@dataclass(frozen=True, eq=False)
+class Params:
+    """Base of what one step of a recipe samples: tensors with a row a picture."""
+
+    def map(self, pick: Callable[[Tensor], Tensor]) -> Self:
+        """Keep some of the pictures: `pick` takes their rows of each tensor."""
+        return replace(self, **{part.name: pick(getattr(self, part.name)) for part in fields(self)})
+
+
 def ship(value: T, device: torch.device) -> T:
-    """Copy every tensor in nested dataclasses to a device in one transfer that nobody waits for.
+    """Copy all tensors of nested dataclasses to a device in one transfer that nobody waits for.
 
     Args:
         value: a dataclass (of dataclasses) with tensors on the CPU; what is no tensor stays as it is.
@@ -41,7 +53,7 @@ def ship(value: T, device: torch.device) -> T:
 
 
 def pack(tensors: list[Tensor]) -> tuple[Tensor, list[int]]:
-    """Tensors of any type as bytes uint8 (M,), and where each begins."""
+    """Lay tensors of any type out as bytes uint8 (M,); also gives where each begins."""
     places, length = [], 0
     for tensor in tensors:
         places.append(length)
@@ -54,7 +66,7 @@ def pack(tensors: list[Tensor]) -> tuple[Tensor, list[int]]:
 
 
 def unpack(packed: Tensor, start: int, like: Tensor) -> Tensor:
-    """The tensor of type and shape of `like` that begins at byte `start`: a view, not a copy."""
+    """View the tensor of type and shape of `like` that begins at byte `start`."""
     size = like.numel() * like.element_size()
     return packed[start : start + size].view(like.dtype).view(like.shape)
 
@@ -63,11 +75,11 @@ def _collect(value: Any, found: list[Tensor]) -> None:
     if isinstance(value, Tensor):
         found.append(value)
     elif is_dataclass(value):
-        for field in fields(value):
-            _collect(getattr(value, field.name), found)
+        for part in fields(value):
+            _collect(getattr(value, part.name), found)
 
 
-def _rebuild(value: Any, arrived: Any) -> Any:
+def _rebuild(value: Any, arrived: Iterator[Tensor]) -> Any:
     if isinstance(value, Tensor):
         return next(arrived)
     if is_dataclass(value) and not isinstance(value, type):

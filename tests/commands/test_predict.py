@@ -1,0 +1,150 @@
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from fer_space.card import Card
+from fer_space.commands import predict
+from fer_space.model import Model
+from tests.running import run
+
+pytestmark = pytest.mark.usefixtures("seeing")
+
+
+def lines_of(capsys: pytest.CaptureFixture[str]) -> list[dict]:
+    return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_json_lines_follow_the_contract(pictures: Path, capsys: pytest.CaptureFixture[str]):
+    run("predict", pictures, "--json", "--device", "cpu")
+    lines = lines_of(capsys)
+    assert [Path(line["source"]).name for line in lines] == ["a.png", "b.jpg"]
+    (face,) = lines[0]["faces"]
+    assert (lines[0]["width"], lines[0]["height"]) == (80, 60)
+    assert list(face) == ["box_xyxy", "score", "landmarks", "backbones", "consensus"]
+    keys = ["label", "probabilities", "valence", "arousal", "va_source", "ms"]
+    assert list(face["backbones"]["tiny"]) == keys
+    assert sum(face["backbones"]["tiny"]["probabilities"].values()) == pytest.approx(1.0)
+    consensus = face["consensus"]
+    assert set(consensus) == {"label", "probabilities", "rule", "agreement", "disagreement_bits"}
+    assert consensus["rule"] == "mean"
+
+
+def test_one_bad_source_of_many_is_reported_and_the_rest_are_done(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+):
+    (pictures / "c.jpg").write_text("no picture")
+    run("predict", pictures, pictures / "gone.png", "--device", "cpu", status=1)
+    out, err = capsys.readouterr()
+    assert out.count("1 face\n") == 2
+    assert len(err.splitlines()) == 2
+    assert "c.jpg" in err
+    assert "gone.png" in err
+
+
+def test_overlays_are_written(pictures: Path, tmp_path: Path):
+    run("predict", pictures, "--cam", tmp_path / "cam", "--device", "cpu")
+    written = sorted(path.name for path in (tmp_path / "cam").iterdir())
+    assert len(written) == 4
+    assert written[0].startswith("001-a-face1-tiny-")
+    with Image.open(tmp_path / "cam" / written[0]) as overlay:
+        assert overlay.size == (224, 224)
+    with Image.open(tmp_path / "cam" / "001-a-photo-tiny.png") as whole:
+        assert whole.size == (80, 60)
+
+
+def test_one_emotion_is_explained_for_every_face(pictures: Path, tmp_path: Path):
+    run("predict", pictures, "--cam", tmp_path / "cam", "--explain", "fear", "--device", "cpu")
+    written = sorted(path.name for path in (tmp_path / "cam").glob("*face1*"))
+    assert written == ["001-a-face1-tiny-fear.png", "002-b-face1-tiny-fear.png"]
+
+
+def test_maps_are_part_of_the_json_where_they_are_asked_for(
+    pictures: Path, capsys: pytest.CaptureFixture[str]
+):
+    run("predict", pictures, "--json", "--explain", "predicted", "--device", "cpu")
+    for line in lines_of(capsys):
+        (face,) = line["faces"]
+        shown = face["maps"]["tiny"]
+        assert shown["emotion"] == face["backbones"]["tiny"]["label"]
+        assert np.shape(shown["heatmap"]) == (8, 8)
+
+
+@pytest.mark.parametrize(
+    ("words", "method"),
+    [
+        ([], None),
+        (["--json"], None),
+        (["--json", "--explain", "fear"], "grad-cam"),
+        (["--json", "--explain", "fear", "--method", "layercam"], "layercam"),
+        (["--cam", "maps"], "grad-cam"),
+    ],
+)
+def test_maps_are_made_only_where_they_are_shown(
+    words: list[str],
+    method: str | None,
+    pictures: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(tmp_path)
+    asked = []
+    plain = Model.predict
+
+    def predicting(self: Model, crops: list[np.ndarray], *, maps: str | None = None) -> object:
+        asked.append(maps)
+        return plain(self, crops, maps=maps)
+
+    monkeypatch.setattr(Model, "predict", predicting)
+    run("predict", pictures / "a.png", *words, "--device", "cpu")
+    assert asked == [method]
+
+
+def test_faces_are_read_occluded_too(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    words = ["predict", pictures / "a.png", "--occlude", "eye_bar", "--device", "cpu"]
+    run(*words, "--cam", tmp_path / "cam", "--json")
+    ((face,),) = (line["faces"] for line in lines_of(capsys))
+    assert face["occluded"]["kind"] == "eye_bar"
+    change = face["occluded"]["changes"]["tiny"]
+    free, hidden = face["backbones"]["tiny"], face["occluded"]["backbones"]["tiny"]
+    assert free["probabilities"] != hidden["probabilities"]
+    assert change["kept"] == (free["label"] == hidden["label"])
+    assert change["valence"] == pytest.approx(hidden["valence"] - free["valence"])
+    assert len(list((tmp_path / "cam").glob("001-a-eye_bar-*"))) == 2
+    run(*words)
+    out = capsys.readouterr().out
+    assert "with eye_bar" in out
+    assert "bits" in out
+
+
+def test_rare_emotions_are_boosted_by_either_name(
+    pictures: Path, capsys: pytest.CaptureFixture[str], tiny_weights: tuple[Path, Card]
+):
+    folder, card = tiny_weights
+    (folder / "tiny.json").write_text(card.model_copy(update={"boost": (0.0,) * 7 + (50.0,)}).to_json())
+    for option in ("--boost-rare", "--lift"):
+        run("predict", pictures / "a.png", "--json", option, "--device", "cpu")
+        assert lines_of(capsys)[0]["faces"][0]["consensus"]["label"] == "contempt"
+
+
+def test_the_rule_of_several_is_named(
+    pictures: Path, two_backbones: Path, capsys: pytest.CaptureFixture[str]
+):
+    run("predict", pictures / "a.png", "--device", "cpu")
+    assert " by mean\n" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("source", "stem"),
+    [
+        ("a/b.c.png", "b.c"),
+        ("https://x.org/y/z.jpg?w=1", "z"),
+        ("-", "picture"),
+        ("../../etc/passwd", "passwd"),
+        ("https://x.org/", "x"),
+    ],
+)
+def test_file_stems_are_safe(source: str, stem: str):
+    assert predict.file_stem(source) == stem
