@@ -38,7 +38,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": SEEING | {"sources", "occlusion", "data"},
     "evaluation": MODEL | {"comparison", "data", "evaluation"},
     "training": MODEL | {"data", "evaluation", "memory", "training"},
-    "ui": ENGINE | {"render", "ui"},
+    "ui": ENGINE | {"render", "training", "ui"},  # training: how the laboratory mixes faces
     "commands": ENGINE
     | {"external", "render", "sources", "data", "training", "evaluation", "memory", "commands"},
     "cli": {"errors"},

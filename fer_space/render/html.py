@@ -349,7 +349,7 @@ class BoardRow:
 
 @dataclass(frozen=True)
 class BoardPoint:
-    """A row on the plane of time and accuracy, in units of the drawing (640 x 290).
+    """A row on the plane of time and accuracy, in units of the drawing (1000 x 290).
 
     Attributes:
         row: what is placed.

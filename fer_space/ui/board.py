@@ -127,7 +127,7 @@ def _points(rows: list[BoardRow]) -> Iterator[BoardPoint]:
     written: list[tuple[float, float]] = []  # where words start and on which line
     for row in sorted(timed, key=lambda row: -row.accuracy):
         assert row.time is not None
-        x = 60 + 500 * (log2(row.time) + 1) / 5.5
+        x = 60 + 800 * (log2(row.time) + 1) / 5.5
         y = 250 - 220 * (row.accuracy - low) / (high - low)
         line = y
         while any(abs(x - other) < _WORDS and abs(line - above) < _LINE for other, above in written):

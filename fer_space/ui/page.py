@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from importlib.resources import files
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -127,6 +128,7 @@ def serving_options() -> dict[str, Any]:
         "footer_links": ["api"],
         "app_kwargs": {"middleware": [Middleware(Preview)]},
         "max_file_size": MAX_BYTES,
+        "mcp_server": find_spec("mcp") is not None,  # the endpoint as a tool for assistants
     }
 
 

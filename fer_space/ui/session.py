@@ -262,7 +262,8 @@ class Sessions:
     """
 
     def __init__(self, opening: Answer, limit: int = SESSION_BYTES) -> None:
-        self._opening, self._limit = opening, limit
+        self.limit = limit
+        self._opening = opening
         self._sessions: OrderedDict[str, Session] = OrderedDict()
         self._lock = RLock()
 
@@ -289,7 +290,7 @@ class Sessions:
     def _forget(self, current: Session) -> None:
         kept = sum(s.answer.size for s in self._sessions.values() if s.answer is not self._opening)
         for session in self._sessions.values():
-            if kept <= self._limit:
+            if kept <= self.limit:
                 return
             if session is not current and session.answer is not self._opening:
                 kept -= session.answer.size

@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from fer_space.backbones.specs import BACKBONES
+from fer_space.ui.session import Sessions
 from tests.toys import TOY_SPECS, ToyEngine
 from tests.ui.visit import CHROMIUM, DESK, FLAGS, Visit, film
 
@@ -29,6 +30,7 @@ class Served:
     url: str
     uploads: Path
     engine: ToyEngine
+    sessions: Sessions
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -48,9 +50,12 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(uploads))
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+        sessions: list[Sessions] = []
+        keep = Sessions.__init__
+        patch.setattr(Sessions, "__init__", lambda own, *rest: (keep(own, *rest), sessions.append(own))[0])
         page = build_page(engine, examples=EXAMPLES)
         _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **serving_options())
-        yield Served(url, uploads, engine)
+        yield Served(url, uploads, engine, sessions[0])
         page.close(verbose=False)
 
 

@@ -1,0 +1,208 @@
+"""The other tabs, what is taken away, and forgotten pages, in headless Chromium over the toy engine."""
+
+import json
+import re
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from fer_space.render.report import report_png
+from tests.toys import TOY_SPECS
+from tests.ui.conftest import EXAMPLES, Served
+from tests.ui.desk import LOOKS, Desk
+from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, Visit, fits
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"Chromium is not at {CHROMIUM}"),
+]
+ALL = len(TOY_SPECS)
+TABS = ("Compare", "Occlude", "Laboratory", "Leaderboard")
+
+
+def _covered(here: Visit) -> Visit:
+    here.open_tab("Occlude")
+    expect(here.page.locator(".fer-slider")).to_be_visible()
+    return here
+
+
+def _paint(here: Visit) -> None:
+    box = here.page.locator(".fer-sheet canvas").bounding_box()
+    x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6
+    here.page.mouse.move(x - 40, y)
+    here.page.mouse.down()
+    here.page.mouse.move(x + 40, y, steps=4)
+    here.page.mouse.up()
+
+
+def test_the_tab_covers_and_equal_choices_run_once(visit, served: Served) -> None:
+    here = _covered(visit())
+    expect(here.outcome).to_contain_text("ViT-B/16 moves most")
+    expect(here.cards).to_have_count(ALL)
+    before = here.page.locator(".fer-over img").get_attribute("src")
+    here.page.get_by_role("button", name="Scarf").click()
+    here.page.wait_for_function("src => document.querySelector('.fer-over img').src !== src", arg=before)
+    expect(here.page.get_by_role("button", name="Scarf")).to_have_attribute("aria-pressed", "true")
+    before = here.page.locator(".fer-over img").get_attribute("src")
+    here.choose("Colour", "pink")
+    here.page.wait_for_function("src => document.querySelector('.fer-over img').src !== src", arg=before)
+    expect(here.page.locator(".fer-progress")).to_have_count(0)
+    calls = served.engine.calls
+    here.open_tab("Compare")
+    here.open_tab("Occlude")
+    here.page.get_by_role("button", name="Scarf").click()
+    here.page.wait_for_timeout(800)
+    assert served.engine.calls == calls
+    assert here.errors == []
+    assert here.strangers == []
+
+
+def test_the_slider_moves_the_border(visit) -> None:
+    here = _covered(visit())
+    here.page.get_by_label("Border between original and covered").focus()
+    here.page.keyboard.press("Home")
+    expect(here.page.locator(".fer-slider")).to_have_attribute("style", re.compile(r"--cut: ?0%"))
+
+
+def test_what_is_painted_is_read_stays_and_leaves_no_file(visit, served: Served) -> None:
+    here = _covered(visit())
+    before = {file for file in served.uploads.rglob("*") if file.is_file()}
+    here.page.locator("#fer-paint > button").click()
+    read = here.page.get_by_role("button", name="Read what I painted")
+    read.click()
+    expect(here.alert).to_contain_text("Nothing is painted yet")
+    expect(here.cards).to_have_count(ALL)  # what was shown stays
+    _paint(here)
+    read.click()
+    expect(here.alert).to_have_count(0)
+    expect(here.page.get_by_text("Shown: what you painted")).to_be_visible()
+    expect(here.page.locator(".fer-palette [aria-pressed=true]")).to_have_count(0)
+    strokes = "document.querySelector('.fer-sheet canvas').toDataURL().length"
+    painted = here.page.evaluate(strokes)
+    here.open_tab("Compare")
+    here.open_tab("Occlude")
+    expect(here.page.get_by_text("Shown: what you painted")).to_be_visible()
+    assert here.page.evaluate(strokes) == painted
+    here.page.get_by_role("button", name="Wipe").click()
+    read.click()
+    expect(here.alert).to_contain_text("Nothing is painted yet")
+    expect(here.cards).to_have_count(ALL)
+    assert {file for file in served.uploads.rglob("*") if file.is_file()} == before
+    assert here.errors == []
+
+
+def test_a_patch_slides_over_the_face(visit) -> None:
+    here = _covered(visit())
+    here.page.get_by_role("button", name="Slide a patch").click()
+    expect(here.page.locator(".fer-sensitivity .fer-tile")).to_have_count(ALL)
+
+
+def test_a_new_picture_is_covered_while_the_tab_is_open(visit) -> None:
+    here = _covered(visit())
+    here.example("The two portraits")
+    expect(here.outcome).to_contain_text("Face 2 of 2")
+    expect(here.page.locator(".fer-note:visible").first).to_contain_text("average face")
+    here.page.get_by_role("button", name="Clear").click()
+    expect(here.cards).to_have_count(0)
+    expect(here.page.locator(".fer-slider")).to_have_count(0)
+    expect(here.outcome).to_contain_text("Show a face first")
+
+
+def test_controls_of_covers_stay_in_view(visit) -> None:
+    here = _covered(visit())
+    here.page.locator(".fer-covered .fer-card").last.scroll_into_view_if_needed()
+    expect(here.page.get_by_role("button", name="Scarf")).to_be_in_viewport()
+
+
+def test_the_laboratory_mixes_and_tries_again(visit) -> None:
+    here = visit()
+    here.open_tab("Laboratory")
+    rows = here.page.locator("#fer-lab tr[data-model]")
+    expect(rows).to_have_count(ALL)
+    picture = here.page.get_by_alt_text("Mixed")
+    before = picture.get_attribute("src")
+    here.page.get_by_role("button", name="Another try").click()
+    here.page.wait_for_function("src => document.querySelector('[alt=Mixed]').src !== src", arg=before)
+    for kind in ("Mixup", "SnapMix", "Attentive CutMix"):
+        here.page.get_by_role("radio", name=kind, exact=True).check()
+        expect(here.page.locator("#fer-lab .fer-sentence")).to_contain_text("et al.")
+    expect(rows).to_have_count(ALL)
+    assert here.errors == []
+
+
+def test_the_leaderboard_has_every_model_and_can_be_sorted(visit) -> None:
+    here = visit()
+    here.open_tab("Leaderboard")
+    rows = here.page.locator("#fer-board tr[data-model]")
+    expect(rows).to_have_count(ALL)
+    expect(here.page.get_by_role("tab")).to_have_count(len(TABS))
+    here.page.locator("#fer-board").get_by_label("Sort by").select_option("parameters")
+    sizes = [int(rows.nth(number).get_attribute("data-parameters")) for number in range(ALL)]
+    assert sizes == sorted(sizes)
+
+
+@pytest.mark.parametrize("size_wh", [DESK, PHONE], ids=["desk", "phone"])
+@pytest.mark.parametrize("tab", TABS[1:])
+def test_every_tab_fits(visit, tab: str, size_wh: tuple[int, int]) -> None:
+    here = visit(size_wh)
+    here.open_tab(tab)
+    here.page.wait_for_timeout(700)
+    expect(here.page.locator(".fer-progress")).to_have_count(0)
+    assert fits(here.page)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("tab", TABS[1:])
+def test_words_can_be_read_on_every_tab(visit, tab: str, scheme: str) -> None:
+    here = visit(scheme=scheme)
+    here.open_tab(tab)
+    here.page.wait_for_timeout(700)
+    expect(here.page.locator(".fer-progress")).to_have_count(0)
+    assert here.page.evaluate(PALE_WORDS_JS) == []
+
+
+@pytest.mark.parametrize(("name", "start"), [("PNG", b"\x89PNG"), ("CSV", b"source,face"), ("JSON", b"{")])
+def test_an_answer_can_be_taken_away(visit, name: str, start: bytes, tmp_path: Path) -> None:
+    here = visit()
+    with here.page.expect_download() as download:
+        here.page.get_by_role("button", name=f"({name})").click()
+    download.value.save_as(tmp_path / "taken")
+    assert (tmp_path / "taken").read_bytes().startswith(start)
+    if name == "JSON":
+        record = json.loads((tmp_path / "taken").read_text())
+        assert record["faces"][0]["consensus"]["rule"] == "fitted mean"
+
+
+def test_the_picture_that_is_taken_away_says_the_answer_and_its_caveat() -> None:
+    desk = Desk()
+    png = report_png(desk.session.answer.read[0], LOOKS)
+    picture = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_COLOR)
+    assert picture.shape[1] == 1200
+    assert (picture[-70:-20] < 128).any()  # the caveat stands at the foot
+
+
+def test_a_link_brings_its_settings(visit, served: Served) -> None:
+    here = visit()
+    here.page.goto(f"{served.url}?backbones=toy_dan,toy_vit&boost_rare=1")
+    expect(here.rows).to_have_count(2)
+    expect(here.verdict).to_contain_text("rare emotions boosted")
+
+
+def test_a_forgotten_page_is_told_and_read_again(visit, served: Served) -> None:
+    here = visit()
+    here.upload("pair.jpg", (EXAMPLES / "two_faces.jpg").read_bytes())
+    expect(here.rows).to_have_count(ALL)
+    expect(here.verdict).to_contain_text("Face 2 of 2")
+    sessions = served.sessions
+    limit, sessions.limit = sessions.limit, 0
+    other = visit()
+    other.example("The two portraits")
+    expect(other.rows).to_have_count(ALL)
+    sessions.limit = limit
+    here.page.locator(".fer-box").first.click()
+    expect(here.page.locator(".fer-box")).to_have_count(2)
+    expect(here.verdict).to_contain_text("of 2")
+    expect(here.rows).to_have_count(ALL)
