@@ -5,8 +5,32 @@ HOST and PORT in the environment change the address; a Space sets GRADIO_SERVER_
 
 import os
 import signal
+import socket
+import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+
+def setting(*names: str, default: str) -> str:
+    """The first of these environment variables that is set and not empty."""
+    return next((value for name in names if (value := os.environ.get(name))), default)
+
+
+def require_free(host: str, port: int) -> None:
+    """End in a sentence where the address is taken, before models are loaded for half a minute."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        sys.exit(f"The page cannot be served at {host}:{port}: {error.strerror}. Set HOST and PORT.")
+
+
+host = setting("HOST", "GRADIO_SERVER_NAME", default="127.0.0.1")
+port = int(setting("PORT", "GRADIO_SERVER_PORT", default="7860"))
+if __name__ == "__main__":
+    require_free(host, port)
 
 # Uploads lie in a folder of this process alone, which goes when the process ends.
 uploads = TemporaryDirectory(prefix="fer-space-")
@@ -21,28 +45,18 @@ import spaces  # noqa: E402  before torch, so that a lent GPU can be seen
 from fer_space.engine import Engine  # noqa: E402
 from fer_space.ui.page import build_page, serving_options  # noqa: E402
 
+here = Path(__file__).resolve().parent
 engine = Engine()
 engine.preload()  # now, so that the first visitor does not wait, and because ZeroGPU wants it so
 # On ZeroGPU hardware a GPU is lent for the length of one call; everywhere else this changes nothing.
-compare = spaces.GPU(duration=15)(engine.compare)
-sensitivity = spaces.GPU(duration=15)(engine.sensitivity)
 demo = build_page(
     engine,
-    compare=compare,
-    sensitivity=sensitivity,
-    examples=Path(__file__).resolve().parent / "examples",
+    stream=spaces.GPU(duration=15)(engine.stream),
+    sensitivity=spaces.GPU(duration=15)(engine.sensitivity),
+    examples=here / "examples",
+    results=here / "docs" / "results.json",
 )
-
-
-def setting(*names: str, default: str) -> str:
-    """The first of these environment variables that is set and not empty."""
-    return next((value for name in names if (value := os.environ.get(name))), default)
-
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as after Ctrl-C: tidy up
-    demo.launch(
-        server_name=setting("HOST", "GRADIO_SERVER_NAME", default="127.0.0.1"),
-        server_port=int(setting("PORT", "GRADIO_SERVER_PORT", default="7860")),
-        **serving_options(),
-    )
+    demo.launch(server_name=host, server_port=port, **serving_options())

@@ -3,7 +3,7 @@
     python benchmarks/feeding.py
 
 Faces are random bytes, as large as those of FERPlus, so that no data set is needed. Prints one JSON line a
-recipe. `share` is the speed of whole steps in parts of the bare ones: 1 means that drawing, augmenting,
+recipe. `share` is the speed of whole steps in parts of the bare ones: 1 means that sampling, augmenting,
 covering and mixing cost nothing. SnapMix and Attentive CutMix also run a network to know where it looks;
 that is part of the method, and of `share`. Rounds of both kinds take turns, since machines are shared.
 """
@@ -13,23 +13,25 @@ import json
 import statistics
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import torch
 
 from fer_space.emotions import EMOTIONS
+from fer_space.model import load_model
 from fer_space.training.config import TrainConfig
+from fer_space.training.data import LabelledPictures
+from fer_space.training.initialise import start_network
 from fer_space.training.parallel import Worker
-from fer_space.training.pictures import LabelledPictures
 from fer_space.training.recipe import Batch, Recipe
-from fer_space.training.start import guide_for, start_network
 from fer_space.training.state import TrainState
-from fer_space.training.step import Task, train_step
+from fer_space.training.trainer import Task, train_step
 
 RECIPES: dict[str, dict[str, Any]] = {
     "augmentation": {},
     "masks": {"mask": 0.5},
+    "cameras": {"blur": 0.5, "jpeg": 0.5, "noise": 0.5, "gamma": 0.5},
     "CutMix": {"mix": "cutmix"},
     "SnapMix": {"mix": "snapmix"},
     "Attentive CutMix": {"mix": "attentive-cutmix"},
@@ -65,8 +67,8 @@ def step_of(config: TrainConfig, faces: LabelledPictures, recipe: Recipe) -> Cal
     """A function that takes one training step."""
     network = start_network(config).to(memory_format=torch.channels_last).train()
     state = TrainState.start(network, config, 10_000, faces.targets.sum(dim=0))
-    task, picks = Task(config, faces, faces, recipe, Worker()), torch.arange(config.batch_size)
-    return lambda: train_step(state, task, [picks], config.size)
+    task, picks = Task(config, network, recipe, faces, faces, Path()), torch.arange(config.batch_size)
+    return lambda: train_step(state, task, Worker(), [picks], config.size)
 
 
 def seconds(job: Callable[[], object]) -> float:
@@ -84,11 +86,13 @@ def main() -> None:
     parser.add_argument("--size", type=int, default=96, help="side of the network's input in pixels")
     parser.add_argument("--rounds", type=int, default=15)
     args = parser.parse_args()
-    base = TrainConfig("efficientnet_lite0", "none:none", batch_size=64, size=args.size, init="none")
+    base = TrainConfig(
+        backbone="efficientnet_lite0", data="none:none", batch_size=64, size=args.size, init="none"
+    )
     faces = random_faces(base.batch_size)
     for name, change in RECIPES.items():
-        config = replace(base, **change)
-        guide = guide_for(config)
+        config = base.changed(**change)
+        guide = load_model(config.guide, device="cpu") if config.mix == "attentive-cutmix" else None
         whole = step_of(config, faces, Recipe.of(config, guide))
         bare = step_of(config, faces, FixedBatch.of(config, guide))
         for job in (whole, bare):

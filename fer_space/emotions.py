@@ -28,6 +28,7 @@ SYNONYMS: dict[str, str] = {
     "smile": "happiness",
     "joy": "happiness",
     "surprised": "surprise",
+    "suprise": "surprise",  # as a well-known set of faces spells its folder
     "sad": "sadness",
     "angry": "anger",
     "disgusted": "disgust",

@@ -7,6 +7,7 @@ FerSpaceError
  |   +- DataError          a data set that breaks its own rules
  |   +- UnknownNameError   a backbone, detector or option that does not exist
  |   +- OutputError        a file that cannot be written
+ +- TrainingError          a run that cannot go on
  +- WeightsError           weights missing, damaged, or not those of their card
  +- MissingDependencyError an opt-in package or model is not installed
 """
@@ -45,6 +46,10 @@ class UnknownNameError(InputError):
 
 class OutputError(InputError):
     """A file cannot be written where it was asked for."""
+
+
+class TrainingError(FerSpaceError):
+    """A run cannot go on: its loss is no number any more, or one of its processes was lost."""
 
 
 class WeightsError(FerSpaceError):

@@ -79,6 +79,9 @@ class Model:
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.device.type == "cuda" and self.has_maps:
             self.network.body.half()
+        # Copied once: a copy at every batch would stop a GPU's queue.
+        self._bias = torch.tensor(card.bias).to(self.device)
+        self._columns = torch.tensor(card.columns).to(self.device)
 
     @property
     def name(self) -> str:
@@ -180,11 +183,25 @@ class Model:
         """
         inputs = self.card.preprocess.see(pictures)
         output: Output = self.network.head(self.network.body(inputs.to(self._dtype)).float())
-        bias = output.logits.new_tensor(self.card.bias)
-        known = ((output.logits.float() + bias) / self.card.temperature).softmax(dim=1)
-        eight = known.new_zeros(len(known), len(EMOTIONS))
-        eight[:, self.card.columns] = known
-        return eight
+        known = ((output.logits.float() + self._bias) / self.card.temperature).softmax(dim=1)
+        return known.new_zeros(len(known), len(EMOTIONS)).index_copy(1, self._columns, known)
+
+    @torch.no_grad()
+    def class_maps(self, pictures: Tensor, classes: Tensor) -> Tensor:
+        """Say where the model looks for one emotion in each augmented training picture.
+
+        Args:
+            pictures: float (B, C, S, S), values 0 to 255, on the model's device; C = 1 gray or 3 RGB.
+            classes: int64 (B,), columns of `EMOTIONS` that the model has.
+
+        Returns:
+            float32 (B, h, w) in [0, 1], by Grad-CAM, on the same device.
+        """
+        inputs = self.card.preprocess.see(pictures)
+        features = self.network.body(inputs.to(self._dtype)).float()
+        _, maps = attend(self.network.head, features)  # (B, K, h, w)
+        known = self._columns == classes[:, None]  # (B, K)
+        return maps[torch.arange(len(maps), device=maps.device), known.long().argmax(dim=1)]
 
     @torch.no_grad()
     def features(self, pictures: Tensor, *, flip: bool = True) -> Tensor:

@@ -12,7 +12,7 @@ from fer_space.backbones.specs import BackboneSpec
 from fer_space.card import Card, paths_of, write_card
 from fer_space.emotions import EMOTIONS
 from fer_space.tensors import save_tensors
-from fer_space.training.pictures import LabelledPictures
+from fer_space.training.data import LabelledPictures
 from fer_space.vision.alignment import CropRule
 from fer_space.vision.preprocess import Preprocess
 

@@ -43,3 +43,18 @@ def test_page_comes_up_and_leaves_nothing_behind(name: str, tmp_path: Path):
         app.send_signal(signal.SIGTERM)
         app.wait(timeout=30)
     assert not list(tmp_path.glob("fer-space-*"))
+
+
+def test_a_busy_port_is_said_at_once(tmp_path: Path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        environment = {**os.environ, "HOST": "127.0.0.1", "PORT": str(taken.getsockname()[1])}
+        started = time.monotonic()
+        app = subprocess.run(
+            [sys.executable, ROOT / "app.py"], env=environment, capture_output=True, text=True, timeout=60
+        )
+    assert app.returncode == 1
+    assert "cannot be served" in app.stderr
+    assert "Traceback" not in app.stderr
+    assert time.monotonic() - started < 20

@@ -1,7 +1,9 @@
 """A toy engine: real `Comparison` objects from the look of the picture, in no time and without weights."""
 
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -55,7 +57,7 @@ def toy_measurement(kind: str | None) -> Measurement:
         balanced_accuracy=0.6,
         macro_f1=0.7,
         ece=0.02,
-        per_class={emotion: 0.7 for emotion in EMOTIONS},
+        per_class=dict.fromkeys(EMOTIONS, 0.7),
     )
     setting = FERPLUS_TEST.model_copy(update={"occlusion": kind})
     return Measurement(setting=setting, scores=scores, command="invented", date="2026-11-27")
@@ -106,27 +108,32 @@ class _ToyModel(ShippedModel):
         )
 
 
-class ToyEngine(Engine):
-    """A plain picture has no face, a wide one two, any other one; nearly all models say happiness.
+class ToyModel:
+    """Sees surprise in whatever it is shown."""
 
-    Only the face of a picture with one face has landmarks. Occluded or painted, ViT-B/16 changes its mind.
+    def predict(self, crops: Sequence[NDArray[np.uint8]]) -> SimpleNamespace:
+        row = [0.3 / 7] * len(EMOTIONS)
+        row[EMOTIONS.index("surprise")] = 0.7
+        return SimpleNamespace(probabilities=np.array([row] * len(crops)))
+
+
+class ToyEngine(Engine):
+    """A plain picture has no face, a wide one two, a panorama forty, any other one; nearly all say happiness.
+
+    Only the face of a picture with one face has landmarks. Occluded, ViT-B/16 changes its mind.
     Asked for dlib it breaks in an unforeseen way; InsightFace is "not installed".
     """
 
     def __init__(self, backbones: Sequence[str]) -> None:
         self.registry = ToyRegistry(backbones)
-        self.calls = 0
+        self.calls = 0  # of single models
+        self.pause = 0.0  # seconds that each of them takes
         self.methods: list[str | None] = []
         self.boosts: list[bool] = []
-        self._hidden = False
 
     @property
     def fits(self) -> tuple[Fit, ...]:
         return (FIT,)
-
-    def compare(self, image_rgb: NDArray[np.uint8], **options: object) -> list[Comparison]:
-        self._hidden = options.get("faces") is not None
-        return super().compare(image_rgb, **options)
 
     def _stream(
         self,
@@ -138,20 +145,25 @@ class ToyEngine(Engine):
         boost_rare: bool,
         progress: Progress | None,
     ) -> Iterator[tuple[str, list[Reading]]]:
-        self.calls += 1
         self.methods.append(method)
         self.boosts.append(boost_rare)
+        hidden = cover is not None
         for done, source in enumerate(sources):
             if progress is not None:
                 progress(done, len(sources), source.name)
+            self.calls += 1
+            time.sleep(self.pause)
             crops = [_crop(image_rgb, face.box_xyxy) for face in faces]
             if cover is not None:
                 crops = list(map(cover.on_crop, crops, faces))
-            seeds = [round(sum(face.box_xyxy)) + 1000 * self._hidden + done for face in faces]
+            seeds = [round(sum(face.box_xyxy)) + 1000 * hidden + done for face in faces]
             yield (
                 source.name,
-                [_reading(source.name, *face, self._hidden) for face in zip(crops, seeds, strict=True)],
+                [_reading(source.name, *face, hidden) for face in zip(crops, seeds, strict=True)],
             )
+
+    def model(self, name: str) -> "ToyModel":
+        return ToyModel()
 
     def sensitivity(
         self, image_rgb: NDArray[np.uint8], face: Face, *, backbones: Sequence[str] | None = None
@@ -223,6 +235,9 @@ def _boxes(image_rgb: NDArray[np.uint8]) -> list[tuple[float, float, float, floa
     if image_rgb.std() < 4.0:
         return []
     height, width = image_rgb.shape[:2]
+    if width > 3 * height:
+        side = width / 40
+        return [(i * side, 0.2 * height, (i + 0.9) * side - i * 0.2, 0.2 * height + side) for i in range(40)]
     if width < 1.4 * height:
         return [(0.33 * width, 0.1 * height, 0.58 * width, 0.4 * height)]
     return [

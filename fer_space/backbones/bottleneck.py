@@ -41,13 +41,13 @@ class BottleneckHead(DeferredHead):
         output: Output = self.head(last)
 
         # What the sum over the places of an expanded channel is worth to each place of the filtered one.
-        reach = _by_place(block.conv_dw(_passing(expanded)) * _passing(filtered))
-        passing = _by_place(_passing(last))
-        top = self.head.classifier.weight * _slope(norm) / passing.shape[1]
-        across = (convolution.weight.flatten(1), _slope(block.bn3), block.conv_pwl.weight.flatten(1))
+        reach = _by_place(block.conv_dw(passing_of(expanded)) * passing_of(filtered))
+        passing = _by_place(passing_of(last))
+        top = self.head.classifier.weight * slope_of(norm) / passing.shape[1]
+        across = (convolution.weight.flatten(1), slope_of(block.bn3), block.conv_pwl.weight.flatten(1))
         pulled = torch.stack([_pull(top, *picture, *across) for picture in zip(passing, reach, strict=True)])
         places = features.shape[2] * features.shape[3]
-        pulled = pulled * (_slope(block.bn2) * _slope(block.bn1) / places)
+        pulled = pulled * (slope_of(block.bn2) * slope_of(block.bn1) / places)
         return output, pulled @ block.conv_pw.weight.flatten(1)
 
 
@@ -85,8 +85,8 @@ def _pull(
     return (torch.unflatten(gradient, 0, (len(passing), -1)) * reach[:, None]).sum(dim=0)
 
 
-def _passing(rectified: Tensor) -> Tensor:
-    """1 where ReLU6 lets a gradient through, judged by its output; 0 elsewhere."""
+def passing_of(rectified: Tensor) -> Tensor:
+    """Return 1 where ReLU6 lets a gradient through, judged by its output, and 0 elsewhere."""
     return ((rectified > 0.0) & (rectified < CEILING)).to(rectified.dtype)
 
 
@@ -95,7 +95,7 @@ def _by_place(maps: Tensor) -> Tensor:
     return maps.flatten(2).transpose(1, 2)
 
 
-def _slope(norm: Any) -> Tensor:
-    """What batch norm multiplies each channel by in evaluation mode, float (C,)."""
+def slope_of(norm: Any) -> Tensor:
+    """Return what batch norm multiplies each channel by in evaluation mode, float (C,)."""
     slope: Tensor = norm.weight * torch.rsqrt(norm.running_var + norm.eps)
     return slope

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from fer_space.card import WEIGHTS_DIR
-from fer_space.training.exporting import export
+from fer_space.training.export import export
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -21,22 +21,31 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--affect", default="", metavar="KIND:PATH", help="fit valence and arousal on its valid faces too"
     )
+    parser.add_argument("--name", default="", help="of the exported model; default: the backbone's")
+    parser.add_argument("--force", action="store_true", help="replace a model of that name in the folder")
     storing.add_argument("--full", action="store_true", help="keep fp32 instead of fp16")
 
 
 def run(args: argparse.Namespace) -> int:
     """Copy weights and card."""
-    card = export(args.run, args.folder, half=not args.full, check=args.check, affect=args.affect)
+    card = export(
+        args.run,
+        args.folder,
+        name=args.name,
+        half=not args.full,
+        check=args.check,
+        affect=args.affect,
+        force=args.force,
+    )
     print(f"{card.name}: weights and card are in {args.folder}")
-    valid = card.results.get("valid", {})
-    if reached := valid.get("affect"):
+    if card.validation is not None and (reached := card.validation.affect):
         print(
-            f"  on held-out faces CCC {reached['ccc_valence']:.3f} for valence, "
-            f"{reached['ccc_arousal']:.3f} for arousal"
+            f"  on held-out faces CCC {reached.ccc_valence:.3f} for valence, "
+            f"{reached.ccc_arousal:.3f} for arousal"
         )
-    if effect := valid.get("half"):
+    if card.validation is not None and (effect := card.validation.fp16):
         print(
-            f"  valid accuracy in fp32 {effect['accuracy_full']:.2%}, in fp16 {effect['accuracy_half']:.2%}; "
-            f"{effect['changed_answers']} of {effect['n']} answers differ; kept {effect['kept']}"
+            f"  valid accuracy in fp32 {effect.accuracy_full:.2%}, in fp16 {effect.accuracy_half:.2%}; "
+            f"{effect.changed_answers} of {effect.n} answers differ; kept {effect.kept}"
         )
     return 0

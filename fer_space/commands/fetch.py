@@ -2,8 +2,9 @@
 
 import argparse
 
-from fer_space.detectors.insightface_scrfd import fetch_pack
+from fer_space.detectors.insightface_scrfd import pack_folder
 from fer_space.external.fetch import fetch
+from fer_space.external.pack import fetch_pack
 from fer_space.external.specs import HUB, MANIFEST
 
 DETECTOR = "insightface"
@@ -22,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Download a detector into its library's own folder, or an external model into the Hub cache."""
     if args.what == DETECTOR:
-        print(f"{args.what}: {fetch_pack()}")
+        print(f"{args.what}: {fetch_pack(pack_folder())}")
         return 0
     receipt = fetch(args.what)
     size = sum(path.stat().st_size for path in receipt.paths.values())

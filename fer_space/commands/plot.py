@@ -121,15 +121,15 @@ def distribution(sources: list[str], out: Path | None) -> Path:
 
 def augment(sources: list[str], out: Path | None) -> Path:
     """Draw every step of training on one face an emotion; by default into the current folder."""
+    from fer_space.model import load_model
     from fer_space.training.config import TrainConfig
-    from fer_space.training.pictures import LabelledPictures
+    from fer_space.training.data import LabelledPictures
     from fer_space.training.sheet import sheet_rows
-    from fer_space.training.start import load_guide
 
     faces = open_data(sources[0], "valid")
     firsts = [int(np.flatnonzero(faces.labels == k)[0]) for k in np.unique(faces.labels)]
-    guide = load_guide(TrainConfig.guide)
-    pictures = LabelledPictures.read(faces.select(firsts), guide.preprocess)
+    guide = load_model(TrainConfig.model_fields["guide"].default, device="cpu")
+    pictures = LabelledPictures.read(faces.select(firsts), guide.card.preprocess)
     path = out or Path(f"{faces.name}-augment.png")
     face_plots.draw_sheet(sheet_rows(pictures, guide), path)
     return path

@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from fer_space.data import KINDS, collect, split_data
-from fer_space.data.ferplus import TARGET_MODES
+from fer_space.data.faceset import TARGET_MODES
 from fer_space.data.joining import join
 from fer_space.data.manifest import write_manifest
 from fer_space.data.prepare import examine, wear_masks

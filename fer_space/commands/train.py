@@ -1,33 +1,27 @@
-"""`fer-space train`: every field of `TrainConfig` is an option, and its docstring is their help."""
+"""`fer-space train`: every field of `TrainConfig` is an option, and its description is the help."""
 
 import argparse
-import inspect
-import re
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any, Literal, get_args, get_origin
 
 from fer_space.commands.options import add_device
-from fer_space.training.config import TrainConfig
-from fer_space.training.run import run as run_training
+from fer_space.training.config import TrainConfig, bounds_of
+from fer_space.training.trainer import Trainer
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    words = meanings()
-    for field in fields(TrainConfig):
-        flag, meaning = f"--{field.name.replace('_', '-')}", words.get(field.name, "")
+    for name, field in TrainConfig.model_fields.items():
+        flag, meaning = f"--{name.replace('_', '-')}", _help(name)
         if isinstance(field.default, bool):
             boolean = argparse.BooleanOptionalAction
             parser.add_argument(flag, action=boolean, default=field.default, help=meaning)
             continue
-        required = field.default is MISSING
-        choices = get_args(field.type) if get_origin(field.type) is Literal else None
-        kind: Any = str if choices or required else type(field.default)
-        default = None if required else field.default
-        given = f" (default: {default})" if default not in (None, "") else ""
+        choices = get_args(field.annotation) if get_origin(field.annotation) is Literal else None
+        kind: Any = str if choices or field.is_required() else type(field.default)
+        default = None if field.is_required() else field.default
         parser.add_argument(
-            flag, type=kind, choices=choices, required=required, default=default, help=meaning + given
+            flag, type=kind, choices=choices, required=field.is_required(), default=default, help=meaning
         )
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the run is written")
     parser.add_argument("--resume", action="store_true", help="continue a run that was cut off")
@@ -35,16 +29,17 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--stop-after", type=int, default=0, metavar="EPOCH", help="end early; default: no")
 
 
-def meanings() -> dict[str, str]:
-    """What the docstring of `TrainConfig` says of each field, for argparse, to which % is a sign."""
-    described = inspect.getdoc(TrainConfig) or ""
-    entries = re.findall(r"^ {4}(\w+): (.+(?:\n {6,}.+)*)", described, re.MULTILINE)
-    return {name: " ".join(text.split()).rstrip(".").replace("%", "%%") for name, text in entries}
-
-
 def run(args: argparse.Namespace) -> int:
     """Train and leave config.json, history.csv, last.pt, best.safetensors and card.json in --out."""
-    values = {field.name: getattr(args, field.name) for field in fields(TrainConfig)}
-    config = TrainConfig(**values)
-    run_training(config, args.out, resume=args.resume, stop_after=args.stop_after, device=args.device)
+    config = TrainConfig(**{name: getattr(args, name) for name in TrainConfig.model_fields})
+    Trainer(config, args.out, device=args.device, resume=args.resume, stop_after=args.stop_after).run()
     return 0
+
+
+def _help(name: str) -> str:
+    """What a field means, its range and its default, for argparse, to which % is a sign."""
+    field, (low, high) = TrainConfig.model_fields[name], bounds_of(name)
+    notes = [] if low is None else [f"{low:g} to {high:g}"]
+    notes += [] if field.is_required() or field.default == "" else [f"default: {field.default}"]
+    meaning = f"{field.description} ({'; '.join(notes)})" if notes else str(field.description)
+    return meaning.replace("%", "%%")

@@ -6,16 +6,16 @@ plus: `ckplus:DIR+rafdb:DIR`.
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fer_space.data.affectnet import collect_affectnet
 from fer_space.data.ckplus import collect_ckplus, collect_peaks
 from fer_space.data.collection import Collection
 from fer_space.data.diffusionfer import collect_diffusionfer
-from fer_space.data.faceset import SPLITS, FaceSet, one_hot
+from fer_space.data.faceset import SPLITS, FaceSet, TargetMode, one_hot
 from fer_space.data.fer2013 import collect_fer2013
-from fer_space.data.ferplus import TargetMode, collect_ferplus
+from fer_space.data.ferplus import collect_ferplus
 from fer_space.data.joining import join, joined_faces
 from fer_space.data.rafdb import collect_rafdb
 from fer_space.data.sfew import collect_sfew
@@ -23,17 +23,71 @@ from fer_space.data.tables import collect_csv, collect_folder
 from fer_space.data.voc import collect_voc
 from fer_space.errors import InputError, UnknownNameError
 
-COLLECTORS: dict[str, Callable[[Path], Collection]] = {
-    "rafdb": collect_rafdb,
-    "ckplus": collect_ckplus,
-    "ckplus-peaks": collect_peaks,
-    "sfew": collect_sfew,
-    "diffusionfer": collect_diffusionfer,
-    "voc": collect_voc,
-    "folder": collect_folder,
-    "csv": collect_csv,
+
+@dataclass(frozen=True)
+class Wanted:
+    """Say what is asked of a reader.
+
+    Attributes:
+        splits: of train, valid and test; a reader may give the others too, where they cost nothing.
+        target: what the targets of train hold.
+        second_label: weight in [0, 1] of a second label in them.
+    """
+
+    splits: tuple[str, ...]
+    target: TargetMode
+    second_label: float
+
+
+@dataclass(frozen=True)
+class Kind:
+    """Describe one kind of data set.
+
+    Attributes:
+        name: what stands before the colon of KIND:PATH.
+        read: gives the set in a folder or file.
+        votes: whether several people labelled each face, so that more than one answer may be right.
+        second_label: whether each face has another label from elsewhere.
+        terms: what the pictures are for, in a sentence about weights that learned from them; "" where the
+            owner's terms have to be asked for.
+    """
+
+    name: str
+    read: Callable[[Path, Wanted], Collection]
+    votes: bool = False
+    second_label: bool = False
+    terms: str = ""
+
+
+def _whole(collect_all: Callable[[Path], Collection]) -> Callable[[Path, Wanted], Collection]:
+    """Turn a reader that always gives the whole set into one that is asked for something."""
+    return lambda path, wanted: collect_all(path)
+
+
+FER2013_TERMS = "They learned from FER-2013, whose pictures are for research use"
+KINDS: dict[str, Kind] = {
+    kind.name: kind
+    for kind in (
+        Kind(
+            "ferplus",
+            lambda path, wanted: collect_ferplus(path, wanted.splits, wanted.target, wanted.second_label),
+            votes=True,
+            second_label=True,
+            terms=FER2013_TERMS,
+        ),
+        Kind("fer2013", lambda path, wanted: collect_fer2013(path, wanted.splits), terms=FER2013_TERMS),
+        Kind("affectnet", lambda path, wanted: collect_affectnet(path, wanted.splits, contempt=True)),
+        Kind("affectnet7", lambda path, wanted: collect_affectnet(path, wanted.splits, contempt=False)),
+        Kind("rafdb", _whole(collect_rafdb)),
+        Kind("ckplus", _whole(collect_ckplus)),
+        Kind("ckplus-peaks", _whole(collect_peaks)),
+        Kind("sfew", _whole(collect_sfew)),
+        Kind("diffusionfer", _whole(collect_diffusionfer)),
+        Kind("voc", _whole(collect_voc)),
+        Kind("folder", _whole(collect_folder)),
+        Kind("csv", _whole(collect_csv)),
+    )
 }
-KINDS = ("ferplus", "fer2013", "affectnet", "affectnet7", *COLLECTORS)
 _JOINT = re.compile(rf"\+(?=(?:{'|'.join(KINDS)}):)")
 
 
@@ -45,9 +99,9 @@ def open_data(data: str, split: str, target: TargetMode = "majority", second_lab
     Args:
         data: one or more KIND:PATH; a plus joins them where a kind and a colon follow it.
         split: train, valid or test.
-        target: how FERPlus votes are read (`fer_space.data.ferplus.collect_ferplus`). Of other kinds
-            `majority` takes the label alone, `cel` and `pld` the distribution where there is one.
-        second_label: weight in [0, 1] of the FER-2013 label in the targets of FERPlus.
+        target: `majority` takes the label alone, `cel` and `pld` the distribution where there is one, `multi`
+            every accepted emotion where there are votes (`fer_space.data.ferplus.collect_ferplus`).
+        second_label: weight in [0, 1] of a second label in the targets of sets that have one.
 
     Raises:
         InputError: the form or the weight is wrong, no set has a second label, or `multi` is asked of a set
@@ -57,10 +111,13 @@ def open_data(data: str, split: str, target: TargetMode = "majority", second_lab
     pairs = split_data(data)
     if split not in SPLITS:
         raise UnknownNameError.of("split", split, SPLITS)
-    if second_label > 0.0 and "ferplus" not in (kind for kind, _ in pairs):
-        raise InputError(f"“{data}” has no second label: only ferplus:DIR has one.")
-    if target == "multi" and any(kind != "ferplus" for kind, _ in pairs):
-        raise InputError(f"“{data}” has no votes, of which several could be accepted: only ferplus:DIR has.")
+    kinds = [KINDS[kind] for kind, _ in pairs]
+    if second_label > 0.0 and not any(kind.second_label for kind in kinds):
+        have = ", ".join(f"{kind.name}:DIR" for kind in KINDS.values() if kind.second_label)
+        raise InputError(f"“{data}” has no second label: only {have} has one.")
+    if target == "multi" and not all(kind.votes for kind in kinds):
+        have = ", ".join(f"{kind.name}:DIR" for kind in KINDS.values() if kind.votes)
+        raise InputError(f"“{data}” has no votes, of which several could be accepted: only {have} has.")
     splits = SPLITS[SPLITS.index(split) :] if len(pairs) > 1 else (split,)
     parts = [collect(kind, path, splits, target, second_label) for kind, path in pairs]
     faces = parts[0].faces(split) if len(parts) == 1 else joined_faces(join(parts), split)
@@ -79,15 +136,9 @@ def collect(
 
     Raises UnknownNameError for a kind that does not exist, else what the reader raises.
     """
-    if kind == "ferplus":
-        return collect_ferplus(path, splits, target, second_label)
-    if kind == "fer2013":
-        return collect_fer2013(path, splits)
-    if kind in ("affectnet", "affectnet7"):
-        return collect_affectnet(path, splits, contempt=kind == "affectnet")
-    if kind not in COLLECTORS:
+    if kind not in KINDS:
         raise UnknownNameError.of("kind of data", kind, KINDS)
-    return COLLECTORS[kind](path)
+    return KINDS[kind].read(path, Wanted(tuple(splits), target, second_label))
 
 
 def without_paths(data: str) -> str:
@@ -104,5 +155,5 @@ def split_data(data: str) -> list[tuple[str, Path]]:
             raise InputError(f"“{part}” is not of the form KIND:PATH, for example ferplus:DIR.")
         if kind not in KINDS:
             raise UnknownNameError.of("kind of data", kind, KINDS)
-        pairs.append((kind, Path(path)))
+        pairs.append((kind, Path(path).expanduser()))
     return pairs

@@ -72,8 +72,8 @@ class Row:
 class Collection:
     """A data set: its usable faces, those that were dropped, and the emotions that its scheme knows.
 
-    `train_is_all` marks a set for tests alone, whose `train` is all of it, for cross-validation. `members` are
-    the sets that were joined, none for a set alone.
+    `train_is_all` marks a set for tests alone, whose `train` is all of it, for cross-validation. `members`
+    are the sets that were joined, none for a set alone.
     """
 
     name: str

@@ -4,6 +4,7 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,8 @@ from fer_space.errors import DataError, ImageError
 from fer_space.vision.imaging import decode_image
 
 SPLITS = ("train", "valid", "test")
+TargetMode = Literal["majority", "pld", "cel", "multi"]
+TARGET_MODES: tuple[str, ...] = get_args(TargetMode)
 
 Box = tuple[float, float, float, float]
 

@@ -9,20 +9,17 @@ The votes are counts for the eight emotions in the order of `EMOTIONS`, for "unk
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.data.collection import Collection, Gathering, Row
-from fer_space.data.faceset import SPLITS, Dropped, one_hot
+from fer_space.data.faceset import SPLITS, TARGET_MODES, Dropped, TargetMode, one_hot
 from fer_space.data.fer2013 import fer2013_labels
 from fer_space.data.fer_faces import Faces, load_faces
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, InputError, UnknownNameError
 
-TargetMode = Literal["majority", "pld", "cel", "multi"]
-TARGET_MODES: tuple[str, ...] = get_args(TargetMode)
 UNKNOWN = len(EMOTIONS)  # first of the two columns that are no emotion
 # rows -> faces kept, for the published files; validation and test are always scored by majority
 KEPT = {

@@ -1,5 +1,6 @@
 """Files that several readers open: archives, pictures in a folder, tables."""
 
+import codecs
 import csv
 import io
 import os
@@ -8,7 +9,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from fer_space.errors import DataError
-from fer_space.sources.files import PICTURE_SUFFIXES
+from fer_space.sources.pictures import has_picture_name, is_picture_file
+
+SEPARATORS = {";": "semicolons", "\t": "tabs", "|": "bars"}
 
 Cells = dict[str, str] | DataError  # a row of a table: what its columns hold, or why it cannot be read
 
@@ -58,12 +61,12 @@ def visible(folder: Path) -> list[Path]:
 
 def is_picture(path: Path) -> bool:
     """Whether a file's name ends like that of a picture format that is read."""
-    return path.suffix.lower() in PICTURE_SUFFIXES
+    return has_picture_name(path.name)
 
 
 def pictures_in(folder: Path) -> list[Path]:
     """The picture files of a folder by name; none where there is no such folder."""
-    return [path for path in visible(folder) if is_picture(path)]
+    return [path for path in visible(folder) if is_picture_file(path)]
 
 
 def sub_folders(folder: Path) -> list[Path]:
@@ -84,8 +87,11 @@ def read_text(file: Path) -> str:
     """A text file in UTF-8; raises DataError when it is missing or no such text."""
     if not file.is_file():
         raise DataError(f"There is no file {file}.")
+    content = file.read_bytes()
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise DataError(f"{file.name} is in UTF-16: save it as UTF-8.")
     try:
-        return file.read_bytes().decode("utf-8-sig")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         raise DataError(f"{file.name} is not a text file in UTF-8.") from error
 
@@ -104,6 +110,9 @@ def parse_table(
         raise DataError(f"{name} has no usable header: {header}.")
     columns = [column.strip().lower() for column in header]
     if missing := [column for column in needs if column not in columns]:
+        for mark, word in SEPARATORS.items():
+            if len(columns) < 2 and mark in ",".join(columns):
+                raise DataError(f"{name} has {word} between its columns: save it with commas.")
         raise DataError(f"{name} needs a column “{missing[0]}”.")
     return columns, ((line, _named(columns, cells)) for line, cells in rows)
 
@@ -149,4 +158,5 @@ def parse_number(cells: dict[str, str], column: str, blank: float) -> float:
     try:
         return float(text) if text else blank
     except ValueError:
-        raise DataError(f"its {column} is “{text}”, not a number") from None
+        hint = "; write a point before the decimals" if "," in text else ""
+        raise DataError(f"its {column} is “{text}”, not a number{hint}") from None

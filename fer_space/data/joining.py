@@ -15,8 +15,8 @@ LEAK = "the same picture is in {}"
 def join(parts: Sequence[Collection]) -> Collection:
     """All rows of all sets; the classes are those that any of them knows.
 
-    A set whose `train` is all of it (DiffusionFER) gives four fifths of its `valid` to train, by the hash of a
-    file's name; the rest stays `valid`, and its `test` is not touched.
+    A set whose `train` is all of it (DiffusionFER) gives four fifths of its `valid` to train, by the hash of
+    a file's name; the rest stays `valid`, and its `test` is not touched.
     """
     known = {name for part in parts for name in part.classes}
     return Collection(

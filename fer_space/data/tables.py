@@ -1,6 +1,7 @@
 """Generic data: a folder with one sub-folder an emotion, or a CSV file.
 
-`folder:DIR` reads DIR/EMOTION/*, or DIR/SPLIT/EMOTION/* where DIR has sub-folders named like splits.
+`folder:DIR` reads DIR/EMOTION/*, or DIR/SPLIT/EMOTION/* where DIR has sub-folders named like splits. Where
+those are train and test alone, one tenth of the training faces, by the hash of the file's name, is `valid`.
 
 `csv:FILE` reads these columns; paths are relative to the CSV file:
 
@@ -21,7 +22,7 @@ data set that it knows.
 import math
 from pathlib import Path
 
-from fer_space.data.collection import Collection, Gathering, Row, valid_affect
+from fer_space.data.collection import Collection, Gathering, Row, held_out_split, valid_affect
 from fer_space.data.faceset import SPLITS, Box
 from fer_space.data.files import count_files, is_picture, parse_number, parse_table, read_text, visible
 from fer_space.emotions import EMOTIONS, SYNONYMS, canonical
@@ -42,18 +43,32 @@ def collect_folder(folder: Path) -> Collection:
         raise DataError(f"There is no folder {folder}.")
     found = Gathering()
     splits = [path for path in visible(folder) if path.is_dir() and _split_of(path.name) in SPLITS]
+    held_out = {_split_of(path.name) for path in splits} == {"train", "test"}
     for path in visible(folder):
         if path in splits:
             for inner in visible(path):
-                _add_class_folder(found, folder, inner, _split_of(path.name))
+                _refuse_number(inner)
+                _add_class_folder(found, folder, inner, _split_of(path.name), held_out=held_out)
         elif splits:
             _leave_out(found, folder, path, "it lies beside the folders of the splits", "")
         else:
+            _refuse_number(path)
             _add_class_folder(found, folder, path, "")
     return found.collection(folder.name)
 
 
-def _add_class_folder(found: Gathering, root: Path, directory: Path, split: str) -> None:
+def _refuse_number(directory: Path) -> None:
+    """Raise DataError for an emotion's folder with a number for a name: sets number emotions differently."""
+    if directory.is_dir() and directory.name.isdecimal():
+        raise DataError(
+            f"{directory} has a number for a name: call it after its emotion. RAF-DB counts 1 surprise, "
+            "2 fear, 3 disgust, 4 happiness, 5 sadness, 6 anger, 7 neutral."
+        )
+
+
+def _add_class_folder(
+    found: Gathering, root: Path, directory: Path, split: str, *, held_out: bool = False
+) -> None:
     """Add the pictures of DIR/.../EMOTION; they are dropped when its name is no emotion."""
     if not directory.is_dir():
         _leave_out(found, root, directory, "it lies beside the folders of the emotions", split)
@@ -63,7 +78,8 @@ def _add_class_folder(found: Gathering, root: Path, directory: Path, split: str)
         elif not is_picture(path):
             _leave_out(found, root, path, "it is no picture of a kind that is read here", split)
         else:
-            _add_picture(found, root, path, split)
+            own = held_out_split(path.name) if held_out and split == "train" else split
+            _add_picture(found, root, path, own)
 
 
 def _add_picture(found: Gathering, root: Path, path: Path, split: str) -> None:

@@ -1,6 +1,7 @@
 """InsightFace's SCRFD detector (Guo et al. 2021, "Sample and Computation Redistribution"), opt-in.
 
-Nothing is downloaded unless `fetch_pack` is called. The models are for non-commercial research only.
+Nothing is downloaded here: `fer-space fetch insightface` is for that. The models are for non-commercial
+research only.
 """
 
 import os
@@ -60,19 +61,6 @@ def pack_folder() -> Path:
     """Return the folder in which the pack is looked for."""
     named = os.environ.get(FOLDER_VARIABLE)
     return Path(named) if named else Path.home() / ".insightface" / "models" / PACK
-
-
-def fetch_pack() -> Path:
-    """Download PACK (about 280 MB) by InsightFace's own means, unless it is here; return its folder.
-
-    Raises:
-        MissingDependencyError: InsightFace is not installed.
-    """
-    try:
-        from insightface.utils.storage import ensure_available
-    except ModuleNotFoundError as error:
-        raise MissingDependencyError(_INSTALL) from error
-    return Path(ensure_available("models", PACK))
 
 
 def _load(folder: Path) -> Any:

@@ -1,12 +1,17 @@
-"""What is laid over a face: heat, lines of equal heat, the cells of a grid, a difference."""
+"""Pixels: what is laid over a face, which map is shown how, and pictures as data URIs that leave no file."""
 
+from base64 import b64encode
+from collections.abc import Callable
+from dataclasses import dataclass
 from itertools import pairwise
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.render.palettes import DIFFERENCE_RGB, HEAT_RGB, OPACITY
+from fer_space.comparison import PREDICTED, Comparison
+from fer_space.render.colours import DIFFERENCE_RGB, HEAT_RGB, OPACITY
+from fer_space.types import Reading
 
 Image = NDArray[np.uint8]
 LEVELS = (0.25, 0.5, 0.75)
@@ -15,6 +20,89 @@ _FINE = 4  # steps a pixel in which lines are followed
 _FRACTION = 2  # the same in bits, as OpenCV wants it
 _MARKED_FROM = 0.2  # a smaller difference gets no sign
 _DIM = 0.3  # brightness of the cells that were not chosen
+
+# Takes a heatmap, float32 (h, w) in [0, 1], and a number; returns bool (n, n) with so many cells true.
+ChooseCells = Callable[[NDArray[np.float32], int], NDArray[np.bool_]]
+
+
+@dataclass(frozen=True)
+class MapView:
+    """How attention maps are drawn.
+
+    Attributes:
+        target: "predicted" for each model's own answer, "consensus" for that of all together, or an emotion.
+        versus: an emotion: the maps show what speaks for the target rather than for it; "" for none.
+        manner: "heat", "contours" for people who do not see colour, or "cells" for the top of a 7x7 grid. A
+            difference is always drawn in colour.
+        opacity: opacity of the hottest part of a map, in [0, 1].
+        cells: how many cells are marked.
+        whole: the model whose maps are drawn on the whole photo, or "".
+    """
+
+    target: str = PREDICTED
+    versus: str = ""
+    manner: str = "heat"
+    opacity: float = OPACITY
+    cells: int = 6
+    whole: str = ""
+
+
+def draw_map(
+    reading: Reading, comparison: Comparison, view: MapView, choose_cells: ChooseCells
+) -> tuple[Image | None, str]:
+    """Draw where a model looks.
+
+    Args:
+        reading: its answer and its maps.
+        comparison: the face that the reading belongs to.
+        view: what is drawn and how.
+        choose_cells: picks the cells of a heatmap that count most.
+
+    Returns:
+        uint8 RGB (S, S, 3) and what it shows in words; None and the reason where there is no map.
+    """
+    wanted = comparison.explained(reading, view.target)
+    name = wanted.capitalize()
+    explanation = reading.explanations.get(wanted)
+    if explanation is None:
+        return None, f"no map for {name}"
+    if view.versus:
+        return _draw_difference(reading, wanted, view)
+    crop, heatmap = reading.crop.image_rgb, explanation.heatmap
+    if not heatmap.any():
+        return None, f"nothing speaks for {name}"
+    if view.manner == "cells":
+        cells = choose_cells(heatmap, view.cells)
+        return cells_overlay(crop, cells), f"the {view.cells} patches where it looks for {name}"
+    if view.manner == "contours":
+        return contour_overlay(crop, heatmap), f"where it looks for {name}, in lines of equal heat"
+    return overlay(crop, heatmap, view.opacity), f"where it looks for {name}"
+
+
+def shrink(image_rgb: Image, longest: int = 1280) -> Image:
+    """Scale a picture down to a longest side.
+
+    Args:
+        image_rgb: uint8 (H, W, 3) RGB; smaller ones stay as they are.
+        longest: pixels.
+    """
+    height, width = image_rgb.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1.0:
+        return image_rgb
+    size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(image_rgb, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
+
+
+def data_uri(image_rgb: Image, quality: int = 84) -> str:
+    """Encode a picture as a JPEG inside a data URI.
+
+    Args:
+        image_rgb: uint8 (H, W, 3) RGB.
+        quality: of the JPEG, 1 to 100.
+    """
+    _, jpeg = cv2.imencode(".jpg", image_rgb[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return f"data:image/jpeg;base64,{b64encode(jpeg.tobytes()).decode()}"
 
 
 def overlay(crop_rgb: Image, heatmap: NDArray[np.float32], opacity: float = OPACITY) -> Image:
@@ -89,6 +177,17 @@ def cells_overlay(crop_rgb: Image, cells: NDArray[np.bool_]) -> Image:
         cv2.rectangle(drawn, (left, top), (right - 1, bottom - 1), _BLACK, 3)
         cv2.rectangle(drawn, (left, top), (right - 1, bottom - 1), _WHITE, 1)
     return drawn
+
+
+def _draw_difference(reading: Reading, wanted: str, view: MapView) -> tuple[Image | None, str]:
+    first, second = reading.explanations.get(wanted), reading.explanations.get(view.versus)
+    if wanted == view.versus:
+        return None, f"{wanted.capitalize()} against itself shows nothing"
+    if first is None or second is None:
+        missing = wanted if first is None else view.versus
+        return None, f"no map for {missing.capitalize()}"
+    drawn = difference_overlay(reading.crop.image_rgb, first.heatmap - second.heatmap, view.opacity)
+    return drawn, f"where it looks for {wanted.capitalize()} rather than for {view.versus.capitalize()}"
 
 
 def _spread(values: NDArray[np.float32], crop_rgb: Image) -> NDArray[np.float32]:

@@ -1,9 +1,16 @@
-"""The one JSON object that the command line and the page's endpoint give for a picture."""
+"""What is taken away: the one JSON object of a picture, and the same as a table.
 
-from collections.abc import Sequence
+The command line and the page's endpoint give the same object.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from io import StringIO
 from typing import Any
 
 from fer_space.comparison import Change, Comparison, Covered
+from fer_space.emotions import EMOTIONS
+from fer_space.render.texts import verdict_of
 from fer_space.types import Explanation, Face, Prediction, Reading
 
 
@@ -38,6 +45,41 @@ def covered_record(
     for written, face in zip(record["faces"], covered, strict=True):
         written["occluded"] = {**_occluded(face), **_maps(face.after, explain)}
     return record
+
+
+def comparison_csv(source: str, comparisons: Sequence[Comparison]) -> str:
+    """Write the faces of one picture as CSV: a row a face and model, and one a face for all together.
+
+    Args:
+        source: where the picture came from, as the caller names it.
+        comparisons: its faces; none gives the header alone.
+    """
+    text = StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    box = ("left", "top", "right", "bottom")
+    writer.writerow(("source", "face", *box, "model", "label", *EMOTIONS, "valence", "arousal"))
+    for number, comparison in enumerate(comparisons, start=1):
+        place = (source, number, *(round(edge, 1) for edge in comparison.face.box_xyxy))
+        shares = comparison.together
+        for p in comparison.predictions:
+            columns = _columns(p.probabilities)
+            writer.writerow((*place, p.backbone, p.label, *columns, round(p.valence, 4), round(p.arousal, 4)))
+        writer.writerow(
+            (
+                *place,
+                f"all together ({comparison.rule})",
+                verdict_of(comparison).emotion,
+                *_columns(shares),
+                "",
+                "",
+            )
+        )
+    return text.getvalue()
+
+
+def _columns(probabilities: Mapping[str, float]) -> list[float | str]:
+    """Probabilities in the order of `EMOTIONS`; "" where an emotion is absent."""
+    return [round(probabilities[e], 5) if e in probabilities else "" for e in EMOTIONS]
 
 
 def _occluded(covered: Covered) -> dict[str, Any]:
@@ -82,14 +124,17 @@ def _map(reading: Reading, shown: Explanation) -> dict[str, Any]:
 
 
 def _answers(comparison: Comparison) -> dict[str, Any]:
+    verdict = verdict_of(comparison)
+    votes = {vote.emotion: len(vote.backbones) for vote in verdict.votes}
     return {
         "backbones": {p.backbone: _prediction(p) for p in comparison.predictions},
         "consensus": {
-            "label": comparison.consensus,
+            "label": verdict.emotion,
             "probabilities": comparison.together,
-            "rule": comparison.rule,
             "agreement": comparison.agreement,
             "disagreement_bits": comparison.disagreement,
+            "rule": comparison.rule,
+            "votes": votes,
         },
     }
 

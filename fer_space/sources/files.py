@@ -3,94 +3,67 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from stat import S_ISREG
 
-from fer_space.errors import SourceError
+from fer_space.errors import InputError, SourceError
 from fer_space.sources.fetch import fetch_url
-from fer_space.vision.imaging import MAX_BYTES
-
-PICTURE_SUFFIXES = frozenset(
-    (
-        ".jpg",
-        ".jpeg",
-        ".jfif",
-        ".png",
-        ".webp",
-        ".gif",
-        ".bmp",
-        ".tif",
-        ".tiff",
-        ".avif",
-        ".ppm",
-        ".pgm",
-        ".jp2",
-    )
-)
+from fer_space.sources.pictures import pictures_below
+from fer_space.vision.imaging import MAX_BYTES, read_file
 
 
-def read_source(source: str) -> Iterator[tuple[str, bytes | SourceError]]:
+def read_source(source: str) -> Iterator[tuple[str, bytes | InputError]]:
     """Yield the name and the bytes of each picture that a source names, or why they cannot be read.
 
+    What a folder holds beside pictures is counted in one line on stderr.
+
     Args:
-        source: a file, a folder (its pictures by name, without sub-folders), "-" (standard input) or an
-            http(s) URL.
+        source: a file, a folder (its pictures and those of its sub-folders, by `sources.pictures`), "-"
+            (standard input) or an http(s) URL.
 
     Yields:
-        (name, bytes of one file) or (name, SourceError); a bad file does not stop the others.
+        (name, bytes of one file) or (name, InputError); a bad file does not stop the others.
     """
-    try:
-        files = None if source == "-" or "://" in source else _pictures(Path(source))
-    except (OSError, ValueError) as error:
-        yield source, SourceError(f"“{source}” cannot be read: {error}.")
-        return
-    if files is None:
+    if source == "-" or "://" in source:
         yield source, _attempt(source)
-    elif not files:
+        return
+    try:
+        is_folder = source != "" and Path(source).is_dir()
+    except (OSError, ValueError):  # a name that is too long, or holds a null character
+        is_folder = False
+    if is_folder:
+        yield from _read_folder(source)
+    else:
+        yield source, _attempt(source)
+
+
+def _read_folder(source: str) -> Iterator[tuple[str, bytes | InputError]]:
+    failures: list[OSError] = []
+    pictures, others = pictures_below(Path(source), failures.append)
+    for failure in failures:
+        yield str(failure.filename), SourceError(f"“{failure.filename}” cannot be read: {failure.strerror}.")
+    if others:
+        files = "file is" if others == 1 else "files are"
+        print(f"fer-space: {source}: {others} {files} left out, as no pictures", file=sys.stderr)
+    if not pictures and not failures:
         yield source, SourceError(f"The folder “{source}” holds no pictures.")
-    for file in files or []:
+    for file in pictures:
         yield str(file), _attempt(str(file))
 
 
-def _pictures(folder: Path) -> list[Path] | None:
-    """Return the pictures of a folder by name, or None where there is no such folder."""
-    if not folder.is_dir():
-        return None
-    return sorted(file for file in folder.iterdir() if file.suffix.lower() in PICTURE_SUFFIXES)
-
-
-def _attempt(source: str) -> bytes | SourceError:
+def _attempt(source: str) -> bytes | InputError:
     try:
-        if source == "-" and sys.stdin is None:
-            raise SourceError("There is no standard input to read.")
         if source == "-":
-            return _within_limit(sys.stdin.buffer.read(MAX_BYTES + 1), "The standard input")
-        return fetch_url(source) if "://" in source else _read_file(Path(source))
-    except SourceError as error:
+            return _standard_input()
+        return fetch_url(source) if "://" in source else read_file(Path(source))
+    except InputError as error:
         return error
-    except OSError as error:
-        return SourceError(f"“{source}” cannot be read: {error.strerror or error}.")
+    except Exception as error:  # whatever a source does, the remaining ones are still read
+        return SourceError(f"“{source}” cannot be read: {error or type(error).__name__}.")
 
 
-def _read_file(file: Path) -> bytes:
-    try:
-        status = file.stat()
-        if not S_ISREG(status.st_mode):
-            raise SourceError(f"“{file}” is not a file.")
-        if status.st_size > MAX_BYTES:
-            raise SourceError(_too_large(f"“{file}”"))
-        with file.open("rb") as stream:
-            return _within_limit(stream.read(MAX_BYTES + 1), f"“{file}”")
-    except FileNotFoundError as error:
-        raise SourceError(f"There is no file “{file}”.") from error
-    except (OSError, ValueError) as error:  # ValueError: a null character in the name
-        raise SourceError(f"“{file}” cannot be read: {error}.") from error
-
-
-def _within_limit(data: bytes, name: str) -> bytes:
+def _standard_input() -> bytes:
+    if sys.stdin is None:
+        raise SourceError("There is no standard input to read.")
+    data = sys.stdin.buffer.read(MAX_BYTES + 1)
     if len(data) > MAX_BYTES:
-        raise SourceError(_too_large(name))
+        raise SourceError(f"The standard input is too large: the limit is {MAX_BYTES // 1024**2} MB.")
     return data
-
-
-def _too_large(name: str) -> str:
-    return f"{name} is too large: the limit is {MAX_BYTES // 1024**2} MB."

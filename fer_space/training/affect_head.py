@@ -10,10 +10,10 @@ from torch import Tensor, nn
 
 from fer_space.backbones.base import Backbone
 from fer_space.backbones.specs import backbone_spec
+from fer_space.card import AffectFit
 from fer_space.emotions import EMOTIONS
-from fer_space.inference import features_of
+from fer_space.model import Model
 from fer_space.training.losses import affect_loss, concordance
-from fer_space.vision.preprocess import Preprocess
 
 FOLDS = 5
 PENALTIES = (0.0003, 0.003, 0.03, 0.3)
@@ -22,7 +22,7 @@ BATCH = 128
 
 
 def with_affect(name: str, backbone: Backbone, columns: list[int]) -> Backbone:
-    """The same network with an empty readout of valence and arousal; its classes are `columns`."""
+    """Build the same network with an empty readout of valence and arousal; its classes are `columns`."""
     wider = backbone_spec(name).build(len(EMOTIONS), True)
     wider.head.keep_classes(columns)
     start = {n: t for n, t in wider.state_dict().items() if n.startswith("head.affect.")}
@@ -30,23 +30,20 @@ def with_affect(name: str, backbone: Backbone, columns: list[int]) -> Backbone:
     return wider.eval().requires_grad_(False)
 
 
-def fit_affect(
-    backbone: Backbone, preprocess: Preprocess, pictures: Tensor, affect: Tensor
-) -> dict[str, float]:
-    """Fill the empty readout `backbone.head.affect`.
+def fit_affect(model: Model, pictures: Tensor, affect: Tensor) -> AffectFit:
+    """Fill the empty readout of a model's head.
 
     Args:
-        backbone: from `with_affect`.
-        preprocess: its card's.
+        model: its network is from `with_affect`.
         pictures: uint8 (N, C, h, w), N of at least two in every fold.
         affect: float (N, 2), valence and arousal in [-1, 1], no NaN.
 
     Returns:
-        What the chosen penalty reached on faces held out: `n`, `penalty`, `ccc_valence`, `ccc_arousal`.
+        What the chosen penalty reached on faces held out.
     """
-    layer = backbone.head.affect
+    layer = model.network.head.affect
     assert isinstance(layer, nn.Linear)
-    straight, mirrored = _seen_by(layer, backbone, preprocess, pictures)
+    straight, mirrored = _seen_by(layer, model, pictures)
     order = torch.randperm(len(affect), generator=torch.Generator().manual_seed(0)) % FOLDS
     scores = []
     for penalty in PENALTIES:
@@ -62,12 +59,7 @@ def fit_affect(
         layer.weight.copy_(weight)
         layer.bias.copy_(bias)
     valence, arousal = (round(value, 4) for value in scores[best].tolist())
-    return {
-        "n": len(affect),
-        "penalty": PENALTIES[best],
-        "ccc_valence": valence,
-        "ccc_arousal": arousal,
-    }
+    return AffectFit(n=len(affect), penalty=PENALTIES[best], ccc_valence=valence, ccc_arousal=arousal)
 
 
 def _read(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -75,15 +67,13 @@ def _read(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
 
 @torch.no_grad()
-def _seen_by(
-    layer: nn.Linear, backbone: Backbone, preprocess: Preprocess, pictures: Tensor
-) -> tuple[Tensor, Tensor]:
+def _seen_by(layer: nn.Linear, model: Model, pictures: Tensor) -> tuple[Tensor, Tensor]:
     """What reaches the layer for each picture and for its mirror image, float (N, C) each."""
     seen: list[Tensor] = []
     handle = layer.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
     try:
         for batch in torch.split(pictures, BATCH):
-            backbone.head(features_of(backbone, preprocess, batch))
+            model.network.head(model.features(batch))
     finally:
         handle.remove()
     halves = [rows.chunk(2) for rows in seen]

@@ -1,8 +1,7 @@
-"""Attention maps that steer mixing: of the network in training, or of a trained one.
+"""Attention maps of a network in training, which steer mixing; those of a trained one are `Model.class_maps`.
 
-All come from `fer_space.explain.gradcam.attend`, the code behind the maps of the app. Maps are float
-(B, h, w) with
-values of at least 0; a map that is 0 everywhere or not finite is called empty.
+Both come from `fer_space.explain.gradcam.attend`, the code behind the maps of the app. Maps are float (B, h,
+w) with values of at least 0; a map that is 0 everywhere or not finite is called empty.
 """
 
 from collections.abc import Iterator
@@ -14,13 +13,12 @@ from torch.nn import functional
 
 from fer_space.backbones.base import Backbone
 from fer_space.explain.gradcam import attend
-from fer_space.vision.preprocess import Preprocess
 
 NOISE = 1e-5  # a map that varies by less than this share of its peak is flat but for rounding
 
 
 def class_maps(backbone: Backbone, inputs: Tensor, classes: Tensor | None = None) -> Tensor:
-    """The Grad-CAM map of one class a picture, read in evaluation mode; every module's mode is restored.
+    """Read one class's Grad-CAM map a picture, in evaluation mode; every module's mode is restored.
 
     Args:
         backbone: any network; no gradient of its weights and no running statistic changes.
@@ -36,25 +34,8 @@ def class_maps(backbone: Backbone, inputs: Tensor, classes: Tensor | None = None
     return maps[torch.arange(len(maps), device=maps.device), chosen]
 
 
-def guide_maps(
-    guide: Backbone, preprocess: Preprocess, pictures: Tensor, classes: Tensor | None = None
-) -> Tensor:
-    """Maps of a trained network for pictures of any size.
-
-    Args:
-        guide: the trained network.
-        preprocess: that of its card; it may differ from that of the network in training.
-        pictures: float (B, C, S, S), values 0 to 255, C = 1 gray or 3 RGB.
-        classes: see `class_maps`.
-
-    Returns:
-        float (B, h, w) in [0, 1].
-    """
-    return class_maps(guide, preprocess.see(pictures), classes)
-
-
 def percent_map(maps: Tensor, size: int) -> Tensor:
-    """The semantic percent map of SnapMix (Huang et al. 2021, arXiv 2012.04846).
+    """Turn maps into semantic percent maps for SnapMix (Huang et al. 2021, arXiv 2012.04846).
 
     The map is enlarged, its minimum taken off, and divided by its sum. So the smallest value is exactly 0,
     except for an empty or constant map: there every pixel counts alike, 1 / size².

@@ -1,20 +1,21 @@
-"""Augmentation of whole batches with tensors: `draw` decides, `apply` does.
+"""Augmentation of whole batches with tensors: `sample` decides, `apply` does.
 
 One resampling step does rotation, zoom, shift, flip and the enlargement to the network's size, so a
 48-pixel face is interpolated once only.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fer_space.training.params import Params
+
 
 @dataclass(frozen=True, eq=False)
-class Draw:
-    """What was drawn for a batch of B pictures.
+class LookParams(Params):
+    """What was sampled for a batch of B pictures.
 
     Attributes:
         affine: float (B, 2, 3), maps output positions to input positions, both in [-1, 1].
@@ -27,10 +28,6 @@ class Draw:
     gain: Tensor
     offset: Tensor
     boxes: Tensor
-
-    def map(self, pick: Callable[[Tensor], Tensor]) -> "Draw":
-        """The draw of some of the pictures: `pick` takes their rows of each tensor."""
-        return Draw(pick(self.affine), pick(self.gain), pick(self.offset), pick(self.boxes))
 
 
 @dataclass(frozen=True)
@@ -55,8 +52,8 @@ class Augment:
     flip: float
     erase: float
 
-    def draw(self, count: int, rng: torch.Generator) -> Draw:
-        """Draw for `count` pictures from `rng`; nothing else is random."""
+    def sample(self, count: int, rng: torch.Generator) -> LookParams:
+        """Sample for `count` pictures from `rng`; nothing else is random."""
 
         def spread(limit: float) -> Tensor:
             return (torch.rand(count, generator=rng) * 2 - 1) * limit
@@ -70,9 +67,9 @@ class Augment:
         affine = torch.stack(rows, dim=1).view(count, 2, 3)
         gain = (1 + spread(self.contrast)).view(-1, 1, 1, 1)
         offset = spread(self.brightness).view(-1, 1, 1, 1)
-        return Draw(affine, gain, offset, self._draw_boxes(count, rng))
+        return LookParams(affine, gain, offset, self._sample_boxes(count, rng))
 
-    def _draw_boxes(self, count: int, rng: torch.Generator) -> Tensor:
+    def _sample_boxes(self, count: int, rng: torch.Generator) -> Tensor:
         area = 0.02 + 0.18 * torch.rand(count, generator=rng)
         ratio = torch.exp((torch.rand(count, generator=rng) * 2 - 1) * 1.1)
         size = torch.stack([(area * ratio).sqrt(), (area / ratio).sqrt()], dim=1).clamp(max=1.0)
@@ -80,16 +77,16 @@ class Augment:
         size = size * (torch.rand(count, 1, generator=rng) < self.erase)
         return torch.cat([corner, corner + size], dim=1)
 
-    def apply(self, pictures: Tensor, draw: Draw, size: int) -> Tensor:
+    def apply(self, pictures: Tensor, params: LookParams, size: int) -> Tensor:
         """Pictures (B, C, h, w) -> float (B, C, size, size), values 0 to 255."""
         shape = [len(pictures), pictures.shape[1], size, size]
-        grid = functional.affine_grid(draw.affine, shape, align_corners=False)
+        grid = functional.affine_grid(params.affine, shape, align_corners=False)
         moved = functional.grid_sample(
             pictures.float(), grid, mode="bilinear", padding_mode="border", align_corners=False
         )
         mean = moved.mean(dim=(1, 2, 3), keepdim=True)
-        lit = (moved - mean) * draw.gain + mean + draw.offset * 255.0
-        return torch.where(_inside(draw.boxes, size), mean, lit).clamp(0.0, 255.0)
+        lit = (moved - mean) * params.gain + mean + params.offset * 255.0
+        return torch.where(_inside(params.boxes, size), mean, lit).clamp(0.0, 255.0)
 
 
 def _inside(boxes: Tensor, size: int) -> Tensor:

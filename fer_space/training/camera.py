@@ -1,9 +1,9 @@
-"""What cameras do to a picture, so that sets are not told apart by theirs: `draw` decides, `apply` does.
+"""What cameras do to a picture, so that sets are not told apart by theirs: `sample` decides, `apply` does.
 
-Colour, gamma, blur, noise and JPEG, in the order in which a camera does them, each to a share of the pictures.
+Colour, gamma, blur, noise and JPEG, in the order in which a camera does them, each to a share of the
+pictures.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from fer_space.training.params import Params
 from fer_space.vision.preprocess import LUMA
 
 LARGEST_BLUR = 0.02  # standard deviation, as a share of the side: about 2 pixels of 96
@@ -34,8 +35,8 @@ QUANTISATION = (
 
 
 @dataclass(frozen=True, eq=False)
-class CameraDraw:
-    """What was drawn for a batch of B pictures.
+class CameraParams(Params):
+    """What was sampled for a batch of B pictures.
 
     Attributes:
         gray: bool (B,), who loses colours.
@@ -52,17 +53,6 @@ class CameraDraw:
     noise: Tensor
     window: Tensor
     quality: Tensor
-
-    def map(self, pick: Callable[[Tensor], Tensor]) -> "CameraDraw":
-        """The draw of some of the pictures: `pick` takes their rows of each tensor."""
-        return CameraDraw(
-            pick(self.gray),
-            pick(self.gamma),
-            pick(self.blur),
-            pick(self.noise),
-            pick(self.window),
-            pick(self.quality),
-        )
 
 
 @dataclass(frozen=True)
@@ -84,8 +74,8 @@ class Camera:
         """Whether nothing ever happens."""
         return not (self.decolour or self.gamma or self.blur or self.noise or self.jpeg)
 
-    def draw(self, count: int, rng: torch.Generator) -> CameraDraw:
-        """Draw for `count` pictures from `rng`; nothing else is random."""
+    def sample(self, count: int, rng: torch.Generator) -> CameraParams:
+        """Sample for `count` pictures from `rng`; nothing else is random."""
 
         def happens(share: float) -> Tensor:
             return torch.rand(count, generator=rng) < share
@@ -94,7 +84,7 @@ class Camera:
             value = low + (high - low) * torch.rand(count, generator=rng)
             return torch.where(happens(share), value, otherwise)
 
-        return CameraDraw(
+        return CameraParams(
             gray=happens(self.decolour),
             gamma=level(self.gamma, -LARGEST_GAMMA, LARGEST_GAMMA, 0.0).exp(),
             blur=level(self.blur, 0.25 * LARGEST_BLUR, LARGEST_BLUR, 0.0),
@@ -103,18 +93,20 @@ class Camera:
             quality=level(self.jpeg, *JPEG_QUALITY, 0.0),
         )
 
-    def apply(self, pictures: Tensor, draw: CameraDraw) -> Tensor:
+    def apply(self, pictures: Tensor, params: CameraParams) -> Tensor:
         """Photograph pictures float (B, C, S, S), values 0 to 255 -> the same shape and range."""
         if self.decolour and pictures.shape[1] == 3:
-            pictures = torch.where(_rows(draw.gray), _luma(pictures), pictures)
+            pictures = torch.where(_rows(params.gray), _luma(pictures), pictures)
         if self.gamma:
-            pictures = (pictures / 255.0).clamp(min=1e-6) ** _rows(draw.gamma) * 255.0
+            pictures = (pictures / 255.0).clamp(min=1e-6) ** _rows(params.gamma) * 255.0
         if self.blur:
-            pictures = blurred(pictures, draw.blur * pictures.shape[-1])
+            pictures = blurred(pictures, params.blur * pictures.shape[-1])
         if self.noise:
-            pictures = pictures + _noise(pictures, draw.window) * _rows(draw.noise)
+            pictures = pictures + _noise(pictures, params.window) * _rows(params.noise)
         if self.jpeg:
-            pictures = torch.where(_rows(draw.quality) > 0.0, compressed(pictures, draw.quality), pictures)
+            pictures = torch.where(
+                _rows(params.quality) > 0.0, compressed(pictures, params.quality), pictures
+            )
         return pictures.clamp(0.0, 255.0)
 
 
@@ -128,7 +120,9 @@ def blurred(pictures: Tensor, sigma: Tensor) -> Tensor:
     offsets = torch.arange(-reach, reach + 1, device=pictures.device)
     kernels = torch.exp(-0.5 * (offsets / sigma.clamp(min=1e-2)[:, None]) ** 2)  # (B, 2 reach + 1)
     kernels = (kernels / kernels.sum(dim=1, keepdim=True)).repeat_interleave(channels, dim=0)
-    flat = functional.pad(pictures, [reach] * 4, mode="replicate").reshape(1, count * channels, *[size + 2 * reach] * 2)
+    flat = functional.pad(pictures, [reach] * 4, mode="replicate").reshape(
+        1, count * channels, *[size + 2 * reach] * 2
+    )
     across = functional.conv2d(flat, kernels[:, None, None, :], groups=count * channels)
     down = functional.conv2d(across, kernels[:, None, :, None], groups=count * channels)
     return down.view(count, channels, size, size)
@@ -163,7 +157,7 @@ def _rows(values: Tensor) -> Tensor:
 
 
 def _luma(pictures: Tensor) -> Tensor:
-    red, green, blue = pictures.split(1, dim=1)
+    red, green, blue = torch.split(pictures, 1, dim=1)
     return LUMA[0] * red + LUMA[1] * green + LUMA[2] * blue
 
 

@@ -4,69 +4,103 @@ fer-space train ... --out runs/lite0        writes runs/lite0/card.json
 """
 
 import json
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import load_file
 from torch import Tensor
 
 from fer_space.backbones.base import Backbone
 from fer_space.backbones.specs import backbone_spec
-from fer_space.data import split_data, without_paths
+from fer_space.card import BriefRates, Card, Validation, paths_of, read_card
+from fer_space.data import KINDS, split_data, without_paths
 from fer_space.emotions import EMOTIONS
-from fer_space.errors import InputError, WeightsError
+from fer_space.errors import DataError, WeightsError
 from fer_space.evaluation.calibration import fit_adjustment, fit_temperature
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy, ece
-from fer_space.inference import logits_of
+from fer_space.files import sha256_of, write_text
+from fer_space.tensors import fill
 from fer_space.training.config import TrainConfig
-from fer_space.training.pictures import LabelledPictures
-from fer_space.training.start import empty_network, preprocess_for
+from fer_space.training.data import LabelledPictures
+from fer_space.training.initialise import empty_network, preprocess_for
 from fer_space.vision.alignment import CropRule
-from fer_space.weights import Card, read_card, sha256_of
+from fer_space.vision.preprocess import Preprocess
 
+COLDEST, WARMEST = 0.05, 20.0  # few faces that are all read rightly ask for no temperature at all
+CPU_BATCH, GPU_BATCH = 128, 1024
 CPU = torch.device("cpu")
 CROPPED = "crops are aligned by dlib's 68-point predictor, whose training set excludes commercial use."
-TERMS = {
-    "ferplus": "They learned from FER-2013, whose pictures are for research use",
-    "fer2013": "They learned from FER-2013, whose pictures are for research use",
-}
 
 
 def licence_of(kinds: tuple[str, ...]) -> str:
-    """What one may do with weights that learned from these kinds of data."""
+    """Say what one may do with weights that learned from these kinds of data."""
     terms = dict.fromkeys(
-        TERMS.get(kind, f"They learned from {kind} data, whose own terms hold") for kind in kinds
+        KINDS[kind].terms or f"They learned from {kind} data, whose own terms hold" for kind in kinds
     )
     return f"MIT for the weights. {'; '.join(terms)}; {CROPPED}"
 
 
-def write_card(
+def write_run_card(
     config: TrainConfig,
     train_set: LabelledPictures,
     valid_set: LabelledPictures,
     out: Path,
     device: torch.device = CPU,
 ) -> Card:
-    """Calibrate `out/best.safetensors` on the validation split, read on `device`, and write `out/card.json`.
+    """Calibrate a run's best weights on the validation split and write its card.json.
 
     The card names the emotions that the training faces taught; `export` drops the other columns of the head.
-    Raises InputError when no validation face shows one of them.
+
+    Args:
+        config: of the run.
+        train_set: whose emotions and priors count.
+        valid_set: of joined sets the first one counts.
+        out: the folder of the run.
+        device: where the validation faces are read.
+
+    Raises:
+        DataError: no validation face shows one of the emotions.
+        WeightsError: best.safetensors is missing or damaged.
     """
     columns = torch.nonzero(train_set.present)[:, 0].tolist()
-    card = calibrated(config, columns, train_set.targets[:, columns].mean(dim=0), valid_set, out, device)
-    (out / "card.json").write_text(card.to_json(), encoding="utf-8")
+    priors = train_set.targets[:, columns].mean(dim=0)
+    card = calibrated(config, columns, priors, valid_set, out, device)
+    write_text(out / "card.json", card.to_json())
     return card
 
 
 def finished_network(config: TrainConfig, columns: list[int], out: Path) -> Backbone:
-    """The network of `out/best.safetensors` with the emotions at `columns` of `EMOTIONS` alone."""
+    """Load a run's best weights, with the emotions at `columns` of `EMOTIONS` alone.
+
+    Raises:
+        WeightsError: best.safetensors is missing, damaged or not finite.
+    """
     backbone = empty_network(config)
-    backbone.load_state_dict(load_file(out / "best.safetensors"))
+    fill(backbone, out / "best.safetensors")
     backbone.head.keep_classes(columns)
-    return backbone.eval()
+    return backbone.eval().requires_grad_(False)
+
+
+@torch.no_grad()
+def logits_of(network: Backbone, preprocess: Preprocess, pictures: Tensor) -> Tensor:
+    """Read pictures and their mirror images with a network that has no card yet.
+
+    Args:
+        network: in evaluation mode.
+        preprocess: how it wants its pictures.
+        pictures: uint8 (N, C, h, w) on any device.
+
+    Returns:
+        float32 (N, K) on the CPU, the mean of both.
+    """
+    device = next(network.parameters()).device
+    seen = []
+    for batch in torch.split(pictures, GPU_BATCH if device.type == "cuda" else CPU_BATCH):
+        inputs = preprocess.normalise(batch.to(device))
+        straight, mirrored = network(torch.cat([inputs, inputs.flip(3)])).logits.chunk(2)
+        seen.append((straight + mirrored) / 2)
+    return torch.cat(seen).cpu()
 
 
 def calibrated(
@@ -77,20 +111,26 @@ def calibrated(
     out: Path,
     device: torch.device = CPU,
 ) -> Card:
-    """The card of a trained network: bias, temperature and validation scores as the app will read faces.
+    """Make the card of a trained network: bias, temperature and validation scores as the app will read faces.
 
-    `priors` float (K,) is the share of each emotion at `columns` in the training targets. Validation faces
-    that show another emotion take no part, nor do those of another set than the first.
+    Validation faces that show another emotion take no part, nor do those of another set than the first.
+
+    Args:
+        config: of the run.
+        columns: of `EMOTIONS`, K emotions that were trained.
+        priors: float (K,), the share of each in the training targets.
+        valid_set: of joined sets the first one counts.
+        out: the folder of the run.
+        device: where the validation faces are read.
     """
     backbone, preprocess = finished_network(config, columns, out).to(device), preprocess_for(config)
-    first = next(n for n in range(len(valid_set.members)) if valid_set.of_member(n).any())
-    shown = torch.isin(valid_set.labels, torch.tensor(columns)) & valid_set.of_member(first)
+    shown = torch.isin(valid_set.labels, torch.tensor(columns)) & valid_set.first_member
     if not shown.any():
-        raise InputError("No validation face shows an emotion that was trained: nothing can be calibrated.")
+        raise DataError("No validation face shows an emotion that was trained: nothing can be calibrated.")
     labels = torch.searchsorted(torch.tensor(columns), valid_set.labels[shown])
     logits = logits_of(backbone, preprocess, valid_set.pictures[shown])
     bias = fit_adjustment(logits, labels, priors)
-    temperature = fit_temperature(logits + bias, labels)
+    temperature = min(max(fit_temperature(logits + bias, labels), COLDEST), WARMEST)
     kinds = tuple(kind for kind, _ in split_data(config.data))
     card = Card(
         name=config.backbone,
@@ -107,26 +147,29 @@ def calibrated(
         licence=licence_of(kinds),
         command=command_of(config, str(out)),
     )
-    plain = replace(card, bias=(0.0,) * len(columns), temperature=1.0)
-    warm = replace(card, temperature=1.0)
-    rows = {"plain": plain, "before_temperature": warm, "calibrated": card}
-    results = {name: summary(c.probabilities(logits), labels.numpy()) for name, c in rows.items()}
-    return replace(card, results={"valid": results})
+    plain = card.model_copy(update={"bias": (0.0,) * len(columns), "temperature": 1.0})
+    warm = card.model_copy(update={"temperature": 1.0})
+    truth = valid_set.labels[shown].numpy()
+    plain_rates, warm_rates, rates = (
+        brief_rates(c.probabilities(logits.numpy()), truth) for c in (plain, warm, card)
+    )
+    validation = Validation(plain=plain_rates, before_temperature=warm_rates, calibrated=rates)
+    return card.model_copy(update={"validation": validation})
 
 
-def summary(probabilities: Tensor, labels: NDArray[np.int64]) -> dict[str, float]:
-    """A few scores for the card."""
-    rows = probabilities.numpy()
-    return {
-        "n": len(labels),
-        "accuracy": round(accuracy(rows, labels), 5),
-        "balanced_accuracy": round(balanced_accuracy(rows, labels), 5),
-        "ece": round(ece(rows, labels), 5),
-    }
+def brief_rates(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> BriefRates:
+    """Score calibrated probabilities float64 (N, 8) for the card."""
+    rows = np.nan_to_num(probabilities)
+    return BriefRates(
+        n=len(labels),
+        accuracy=round(accuracy(rows, labels), 5),
+        balanced_accuracy=round(balanced_accuracy(rows, labels), 5),
+        ece=round(ece(rows, labels), 5),
+    )
 
 
 def command_of(config: TrainConfig, out: str = "RUN") -> str:
-    """The command line that repeats a run, after those of the runs that it started from.
+    """Write the command line that repeats a run, after those of the runs that it started from.
 
     The data's path is replaced by DIR. A run that was stopped early says so.
     """
@@ -156,7 +199,7 @@ def _earlier(init: str, backbone: str) -> list[str]:
     if Path(init).stem != backbone:
         return []
     try:
-        command = read_card(backbone, Path(init).parent).command
+        command = read_card(paths_of(backbone, Path(init).parent)[1]).command
     except WeightsError:
         return []
     return [command, f"fer-space export {command.split('--out ')[-1].split()[0]}"]

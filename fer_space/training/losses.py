@@ -104,10 +104,10 @@ def affect_loss(predicted: Tensor, labels: Tensor) -> Tensor:
     return torch.where(enough, lost, 0.0)
 
 
-def draw_labels(targets: Tensor, rng: torch.Generator) -> Tensor:
-    """Draw a one-hot label (B, K) from each target distribution (probabilistic label drawing)."""
-    drawn = torch.multinomial(targets, 1, generator=rng).squeeze(1)
-    return functional.one_hot(drawn, targets.shape[1]).to(targets.dtype)
+def sample_labels(targets: Tensor, rng: torch.Generator) -> Tensor:
+    """Sample a one-hot label (B, K) from each target distribution (probabilistic label sampling)."""
+    sampled = torch.multinomial(targets, 1, generator=rng).squeeze(1)
+    return functional.one_hot(sampled, targets.shape[1]).to(targets.dtype)
 
 
 def smooth(targets: Tensor, amount: float, present: Tensor) -> Tensor:

@@ -1,11 +1,10 @@
-"""Masks worn on training faces: `draw` decides, `apply` does.
+"""Masks worn on training faces: `sample` decides, `apply` does.
 
 Training faces are framed alike, so the mask of an average face fits most of them and no landmarks are
 needed (`fer_space.occlusion.template_mask`). `UpperFace` is the other way to read a masked face: leave the
 mask out.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -15,13 +14,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from fer_space.occlusion import UPPER_SHARE, template_mask
+from fer_space.training.params import Params
 
 MARGIN = 0.25  # of the side, around the picture, where a moved mask goes on
 
 
 @dataclass(frozen=True, eq=False)
-class MaskDraw:
-    """What was drawn for a batch of B pictures.
+class MaskParams(Params):
+    """What was sampled for a batch of B pictures.
 
     Attributes:
         worn: bool (B,), who wears a mask.
@@ -36,12 +36,6 @@ class MaskDraw:
     gray: Tensor
     opacity: Tensor
     relief: Tensor
-
-    def map(self, pick: Callable[[Tensor], Tensor]) -> "MaskDraw":
-        """The draw of some of the pictures: `pick` takes their rows of each tensor."""
-        return MaskDraw(
-            pick(self.worn), pick(self.affine), pick(self.gray), pick(self.opacity), pick(self.relief)
-        )
 
 
 @dataclass(frozen=True)
@@ -62,8 +56,8 @@ class Masking:
     shift: float = 0.04
     native_size: int = 48
 
-    def draw(self, count: int, rng: torch.Generator) -> MaskDraw:
-        """Draw for `count` pictures from `rng`; nothing else is random."""
+    def sample(self, count: int, rng: torch.Generator) -> MaskParams:
+        """Sample for `count` pictures from `rng`; nothing else is random."""
 
         def between(low: float, high: float) -> Tensor:
             return low + (high - low) * torch.rand(count, generator=rng)
@@ -75,21 +69,21 @@ class Masking:
         shift_x, shift_y = (between(-self.shift * 2, self.shift * 2) for _ in range(2))
         affine = torch.stack([cos, -sin, shift_x, sin, cos, shift_y], dim=1).view(count, 2, 3)
         levels = [between(25.0, 245.0), between(0.97, 1.0), between(0.3, 1.3)]
-        return MaskDraw(worn, affine, *(level.view(-1, 1, 1, 1) for level in levels))
+        return MaskParams(worn, affine, *(level.view(-1, 1, 1, 1) for level in levels))
 
-    def apply(self, pictures: Tensor, draw: MaskDraw, framing: Tensor | None = None) -> Tensor:
-        """Draw the masks.
+    def apply(self, pictures: Tensor, params: MaskParams, framing: Tensor | None = None) -> Tensor:
+        """Put on the masks.
 
         Args:
             pictures: float (B, C, S, S), values 0 to 255, framed like FERPlus.
-            draw: of these rows.
+            params: of these rows.
             framing: float (B, 2, 3), the `affine` of the augmentation that the pictures have gone through
-                (`fer_space.training.augment.Draw`), so that the masks turn and move with the faces.
+                (`fer_space.training.augment.LookParams`), so that the masks turn and move with the faces.
 
         Returns:
             New pictures float (B, C, S, S), 0 to 255; faces without a mask keep their values.
         """
-        affine = draw.affine if framing is None else _compose(draw.affine, framing)
+        affine = params.affine if framing is None else _compose(params.affine, framing)
         texture = _texture(self.native_size, pictures.device)
         count, size = len(pictures), pictures.shape[-1]
         grid = functional.affine_grid(affine, [count, 1, size, size], align_corners=False)
@@ -98,20 +92,16 @@ class Masking:
             texture.expand(count, -1, -1, -1), grid, mode="bilinear", align_corners=False
         )
         coverage, shade = sampled[:, :1], sampled[:, 1:]
-        cloth = (draw.gray * (1.0 + draw.relief * (shade - 1.0))).clamp(0.0, 255.0)
-        opacity = draw.opacity * draw.worn.view(-1, 1, 1, 1)  # a GPU need not know who wears one
+        cloth = (params.gray * (1.0 + params.relief * (shade - 1.0))).clamp(0.0, 255.0)
+        opacity = params.opacity * params.worn.view(-1, 1, 1, 1)  # a GPU need not know who wears one
         return torch.lerp(pictures, cloth.expand_as(pictures), coverage * opacity)
 
 
 @dataclass(frozen=True, eq=False)
-class UpperDraw:
+class UpperParams(Params):
     """Which of a batch of B pictures are cut: bool (B,)."""
 
     cut: Tensor
-
-    def map(self, pick: Callable[[Tensor], Tensor]) -> "UpperDraw":
-        """The draw of some of the pictures."""
-        return UpperDraw(pick(self.cut))
 
 
 @dataclass(frozen=True)
@@ -124,16 +114,16 @@ class UpperFace:
 
     share: float
 
-    def draw(self, count: int, rng: torch.Generator) -> UpperDraw:
-        """Draw for `count` pictures from `rng`; nothing else is random."""
-        return UpperDraw(torch.rand(count, generator=rng) < self.share)
+    def sample(self, count: int, rng: torch.Generator) -> UpperParams:
+        """Sample for `count` pictures from `rng`; nothing else is random."""
+        return UpperParams(torch.rand(count, generator=rng) < self.share)
 
-    def apply(self, pictures: Tensor, draw: UpperDraw) -> Tensor:
+    def apply(self, pictures: Tensor, params: UpperParams) -> Tensor:
         """Pictures float (B, C, S, S) -> new ones; faces that are not cut keep their values."""
         size = pictures.shape[-1]
         rows = max(round(size * UPPER_SHARE), 1)
         upper = functional.interpolate(pictures[:, :, :rows], (size, size), mode="bilinear")
-        return torch.where(draw.cut.view(-1, 1, 1, 1), upper, pictures)
+        return torch.where(params.cut.view(-1, 1, 1, 1), upper, pictures)
 
 
 @lru_cache(maxsize=4)

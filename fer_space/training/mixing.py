@@ -1,10 +1,10 @@
-"""Mixing two pictures and their targets: `draw` decides, `apply` does.
+"""Mixing two pictures and their targets: `sample` decides, `apply` does.
 
     mix = MIXES["cutmix"]()
-    draw = mix.draw(len(pictures), size, rng)
-    mixed, targets = mix.apply(pictures, targets, pictures[draw.partner], targets[draw.partner], draw)
+    params = mix.sample(len(pictures), size, rng)
+    mixed, targets = mix.apply(pictures, targets, pictures[params.partner], targets[params.partner], params)
 
-A is the picture itself, B its partner. Inputs are never written to. Everything is drawn a picture, so that
+A is the picture itself, B its partner. Inputs are never written to. Everything is sampled a picture, so that
 one batch holds many strengths of mixing.
 """
 
@@ -20,13 +20,14 @@ from torch.nn import functional
 
 from fer_space.explain.library import GRID, to_grid, top_cells
 from fer_space.training.attention import percent_map
+from fer_space.training.params import Params
 
 Needs = Literal["", "own", "guide"]
 
 
 @dataclass(frozen=True, eq=False)
-class MixDraw:
-    """What was drawn for a batch of B pictures.
+class MixParams(Params):
+    """What was sampled for a batch of B pictures.
 
     Attributes:
         partner: int64 (B,), position in the batch of the picture that is mixed in. Batches are shuffled, so
@@ -43,10 +44,6 @@ class MixDraw:
     boxes: Tensor
     partner_boxes: Tensor
 
-    def map(self, pick: Callable[[Tensor], Tensor]) -> "MixDraw":
-        """The draw of some of the pictures: `pick` takes their rows of each tensor."""
-        return MixDraw(pick(self.partner), pick(self.weight), pick(self.boxes), pick(self.partner_boxes))
-
 
 class Rows(NamedTuple):
     """One side of a mixture: pictures float (B, C, S, S), targets float (B, K), maps float (B, h, w)."""
@@ -62,8 +59,8 @@ class Mix(ABC):
     needs: ClassVar[Needs] = ""
 
     @abstractmethod
-    def draw(self, count: int, size: int, rng: torch.Generator) -> MixDraw:
-        """Draw for `count` pictures of `size` x `size` pixels from `rng`; nothing else is random."""
+    def sample(self, count: int, size: int, rng: torch.Generator) -> MixParams:
+        """Sample for `count` pictures of `size` x `size` pixels from `rng`; nothing else is random."""
 
     def apply(
         self,
@@ -71,18 +68,18 @@ class Mix(ABC):
         targets_a: Tensor,
         pictures_b: Tensor,
         targets_b: Tensor,
-        draw: MixDraw,
+        params: MixParams,
         maps_a: Tensor | None = None,
         maps_b: Tensor | None = None,
     ) -> tuple[Tensor, Tensor]:
-        """Mix B into A as drawn.
+        """Mix B into A as sampled.
 
         Args:
             pictures_a: float (B, C, S, S).
             targets_a: float (B, K).
             pictures_b: float (B, C, S, S), the partner of each row.
             targets_b: float (B, K).
-            draw: of these rows.
+            params: of these rows.
             maps_a: float (B, h, w), at least 0, of each picture's class; where `needs` is "own".
             maps_b: likewise, of the partners; where `needs` is not "".
 
@@ -94,10 +91,10 @@ class Mix(ABC):
         none = pictures_a.new_zeros(len(pictures_a), 1, 1)
         side_a = Rows(pictures_a, targets_a.float(), none if maps_a is None else maps_a)
         side_b = Rows(pictures_b, targets_b.float(), none if maps_b is None else maps_b)
-        return self._mix(side_a, side_b, draw)
+        return self._mix(side_a, side_b, params)
 
     @abstractmethod
-    def _mix(self, a: Rows, b: Rows, draw: MixDraw) -> tuple[Tensor, Tensor]: ...
+    def _mix(self, a: Rows, b: Rows, params: MixParams) -> tuple[Tensor, Tensor]: ...
 
 
 @dataclass(frozen=True)
@@ -105,20 +102,20 @@ class Mixup(Mix):
     """Weighted means of two pictures and of their targets (Zhang et al. 2018, arXiv 1710.09412).
 
     Attributes:
-        alpha: lambda is drawn from Beta(alpha, alpha); the paper takes .1 to .4.
+        alpha: lambda is sampled from Beta(alpha, alpha); the paper takes .1 to .4.
         share: probability that a picture is mixed.
     """
 
     alpha: float = 0.2
     share: float = 1.0
 
-    def draw(self, count: int, size: int, rng: torch.Generator) -> MixDraw:
-        """Draw lambda for each picture."""
+    def sample(self, count: int, size: int, rng: torch.Generator) -> MixParams:
+        """Sample lambda for each picture."""
         weight = _beta(self.alpha, count, rng)
         return _without_boxes(torch.where(torch.rand(count, generator=rng) < self.share, weight, 1.0))
 
-    def _mix(self, a: Rows, b: Rows, draw: MixDraw) -> tuple[Tensor, Tensor]:
-        return _blend(a.pictures, b.pictures, draw.weight), _blend(a.targets, b.targets, draw.weight)
+    def _mix(self, a: Rows, b: Rows, params: MixParams) -> tuple[Tensor, Tensor]:
+        return _blend(a.pictures, b.pictures, params.weight), _blend(a.targets, b.targets, params.weight)
 
 
 @dataclass(frozen=True)
@@ -133,29 +130,29 @@ class CutMix(Mix):
     alpha: float = 1.0
     share: float = 0.5
 
-    def draw(self, count: int, size: int, rng: torch.Generator) -> MixDraw:
-        """Draw a box for each picture."""
-        boxes = _draw_boxes(_beta(self.alpha, count, rng), size, rng)
+    def sample(self, count: int, size: int, rng: torch.Generator) -> MixParams:
+        """Sample a box for each picture."""
+        boxes = _sample_boxes(_beta(self.alpha, count, rng), size, rng)
         boxes = boxes * (torch.rand(count, 1, generator=rng) < self.share)
         return _with_boxes(boxes, boxes, size)
 
-    def _mix(self, a: Rows, b: Rows, draw: MixDraw) -> tuple[Tensor, Tensor]:
-        mixed = torch.where(_inside(draw.boxes, a.pictures.shape[-1]), b.pictures, a.pictures)
-        return mixed, _blend(a.targets, b.targets, draw.weight)
+    def _mix(self, a: Rows, b: Rows, params: MixParams) -> tuple[Tensor, Tensor]:
+        mixed = torch.where(_inside(params.boxes, a.pictures.shape[-1]), b.pictures, a.pictures)
+        return mixed, _blend(a.targets, b.targets, params.weight)
 
 
 @dataclass(frozen=True)
 class SnapMix(Mix):
     """A box of B resized into a box of A, weighed by what they mean (Huang et al. 2021, arXiv 2012.04846).
 
-    Both boxes are drawn on their own. A keeps rho_a, what its percent map holds outside its box; B brings
+    Both boxes are sampled on their own. A keeps rho_a, what its percent map holds outside its box; B brings
     rho_b, what its own holds inside its box. The two need not sum to 1, so rows of the targets need not
     either: cross entropy with rho_a y_a + rho_b y_b is the paper's rho_a CE(y_a) + rho_b CE(y_b), and
     equal classes add up by themselves. Where a map is empty, the area of A's box counts instead. The maps are
     Grad-CAM's, which cuts evidence against a class off at 0; the paper's keep it until the minimum is taken.
 
     Attributes:
-        alpha: of Beta(alpha, alpha), from which the size of each box is drawn, as in CutMix.
+        alpha: of Beta(alpha, alpha), from which the size of each box is sampled, as in CutMix.
         share: probability that a picture is mixed; the authors' code takes 1.
     """
 
@@ -163,18 +160,18 @@ class SnapMix(Mix):
     alpha: float = 5.0
     share: float = 1.0
 
-    def draw(self, count: int, size: int, rng: torch.Generator) -> MixDraw:
-        """Draw both boxes for each picture; where one has no pixel the other is emptied too."""
-        boxes = _draw_boxes(_beta(self.alpha, count, rng), size, rng)
-        partner_boxes = _draw_boxes(_beta(self.alpha, count, rng), size, rng)
+    def sample(self, count: int, size: int, rng: torch.Generator) -> MixParams:
+        """Sample both boxes for each picture; where one has no pixel the other is emptied too."""
+        boxes = _sample_boxes(_beta(self.alpha, count, rng), size, rng)
+        partner_boxes = _sample_boxes(_beta(self.alpha, count, rng), size, rng)
         mixed = (torch.rand(count, generator=rng) < self.share) & (_area(boxes) * _area(partner_boxes) > 0)
         return _with_boxes(boxes * mixed.unsqueeze(1), partner_boxes * mixed.unsqueeze(1), size)
 
-    def _mix(self, a: Rows, b: Rows, draw: MixDraw) -> tuple[Tensor, Tensor]:
+    def _mix(self, a: Rows, b: Rows, params: MixParams) -> tuple[Tensor, Tensor]:
         size = a.pictures.shape[-1]
-        mixed = torch.where(_inside(draw.boxes, size), _fitted(b.pictures, draw), a.pictures)
-        rho_a = 1.0 - _meaning(a.maps, draw.boxes, size, otherwise=1.0 - draw.weight)
-        rho_b = _meaning(b.maps, draw.partner_boxes, size, otherwise=1.0 - draw.weight)
+        mixed = torch.where(_inside(params.boxes, size), _fitted(b.pictures, params), a.pictures)
+        rho_a = 1.0 - _meaning(a.maps, params.boxes, size, otherwise=1.0 - params.weight)
+        rho_b = _meaning(b.maps, params.partner_boxes, size, otherwise=1.0 - params.weight)
         return mixed, rho_a.unsqueeze(1) * a.targets + rho_b.unsqueeze(1) * b.targets
 
 
@@ -195,14 +192,14 @@ class AttentiveCutMix(Mix):
     cells: int = 6
     share: float = 0.5
 
-    def draw(self, count: int, size: int, rng: torch.Generator) -> MixDraw:
-        """Draw which pictures are mixed; the maps decide the rest."""
+    def sample(self, count: int, size: int, rng: torch.Generator) -> MixParams:
+        """Sample which pictures are mixed; the maps decide the rest."""
         weight = 1.0 - self.cells / GRID**2
         return _without_boxes(torch.where(torch.rand(count, generator=rng) < self.share, weight, 1.0))
 
-    def _mix(self, a: Rows, b: Rows, draw: MixDraw) -> tuple[Tensor, Tensor]:
+    def _mix(self, a: Rows, b: Rows, params: MixParams) -> tuple[Tensor, Tensor]:
         peaks = b.maps.amax(dim=(1, 2))
-        weight = torch.where(peaks.isfinite() & (peaks > 0.0), draw.weight, 1.0)
+        weight = torch.where(peaks.isfinite() & (peaks > 0.0), params.weight, 1.0)
         pasted = top_cells(to_grid(b.maps), self.cells) & (weight < 1.0).view(-1, 1, 1)
         cell_of = torch.arange(a.pictures.shape[-1], device=pasted.device) * GRID // a.pictures.shape[-1]
         mask = pasted[:, cell_of[:, None], cell_of].unsqueeze(1)
@@ -217,13 +214,13 @@ MIXES: dict[str, Callable[..., Mix]] = {
 }
 
 
-def _without_boxes(weight: Tensor) -> MixDraw:
+def _without_boxes(weight: Tensor) -> MixParams:
     none = torch.zeros(len(weight), 4, dtype=torch.int64)
-    return MixDraw(torch.arange(len(weight)).roll(1), weight, none, none)
+    return MixParams(torch.arange(len(weight)).roll(1), weight, none, none)
 
 
-def _with_boxes(boxes: Tensor, partner_boxes: Tensor, size: int) -> MixDraw:
-    return MixDraw(torch.arange(len(boxes)).roll(1), 1.0 - _area(boxes) / size**2, boxes, partner_boxes)
+def _with_boxes(boxes: Tensor, partner_boxes: Tensor, size: int) -> MixParams:
+    return MixParams(torch.arange(len(boxes)).roll(1), 1.0 - _area(boxes) / size**2, boxes, partner_boxes)
 
 
 def _beta(alpha: float, count: int, rng: torch.Generator) -> Tensor:
@@ -232,7 +229,7 @@ def _beta(alpha: float, count: int, rng: torch.Generator) -> Tensor:
     return torch.from_numpy(np.random.default_rng(seed).beta(alpha, alpha, count)).float()
 
 
-def _draw_boxes(weight: Tensor, size: int, rng: torch.Generator) -> Tensor:
+def _sample_boxes(weight: Tensor, size: int, rng: torch.Generator) -> Tensor:
     """Boxes int64 (B, 4) of 1 - weight of the picture around random pixels, clipped at its edges."""
     centre = torch.randint(size, (len(weight), 2), generator=rng)
     half = (0.5 * (1.0 - weight).sqrt() * size).long().unsqueeze(1)
@@ -266,11 +263,11 @@ def _meaning(maps: Tensor, boxes: Tensor, size: int, otherwise: Tensor) -> Tenso
     return torch.where(empty, otherwise, share)
 
 
-def _fitted(pictures_b: Tensor, draw: MixDraw) -> Tensor:
-    """B drawn so that its box fills A's box, bilinear, and reads no pixel outside its own box."""
+def _fitted(pictures_b: Tensor, params: MixParams) -> Tensor:
+    """B resized so that its box fills A's box, bilinear, and reads no pixel outside its own box."""
     size = pictures_b.shape[-1]
-    columns = _positions(draw.boxes[:, [0, 2]], draw.partner_boxes[:, [0, 2]], size)
-    rows = _positions(draw.boxes[:, [1, 3]], draw.partner_boxes[:, [1, 3]], size)
+    columns = _positions(params.boxes[:, [0, 2]], params.partner_boxes[:, [0, 2]], size)
+    rows = _positions(params.boxes[:, [1, 3]], params.partner_boxes[:, [1, 3]], size)
     across, down = columns.unsqueeze(1).expand(-1, size, -1), rows.unsqueeze(2).expand(-1, -1, size)
     grid = torch.stack([across, down], dim=3)
     return functional.grid_sample(pictures_b, grid.to(pictures_b), mode="bilinear", align_corners=False)

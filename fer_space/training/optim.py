@@ -23,10 +23,11 @@ def build_optimizer(backbone: Backbone, config: TrainConfig) -> Optimizer:
         groups.append({"params": decayed, "lr": rate, "weight_decay": config.weight_decay})
         groups.append({"params": plain, "lr": rate, "weight_decay": 0.0})
     on_gpu = next(backbone.parameters()).is_cuda
-    how = {"fused": True} if on_gpu else {"foreach": True}
+    fused, foreach = (True, None) if on_gpu else (None, True)  # one kernel for all weights, or for a few
     if config.optimizer == "sgd":
-        return SGD(groups, momentum=0.9, nesterov=True, **how)
-    return (Adam if config.optimizer == "adam" else AdamW)(groups, **how)
+        return SGD(groups, momentum=0.9, nesterov=True, fused=fused, foreach=foreach)
+    kind = Adam if config.optimizer == "adam" else AdamW
+    return kind(groups, fused=fused, foreach=foreach)
 
 
 def build_schedule(optimizer: Optimizer, config: TrainConfig, steps_per_epoch: int) -> LRScheduler:
@@ -99,7 +100,7 @@ def sharpest_nearby(backbone: Backbone, radius: float) -> Iterator[None]:
     Foret et al. 2021, arXiv 2010.01412, equation 2: radius times the gradient over its norm is added. Inside,
     gradients are empty again, and batch norms learn no statistics: they have seen these pictures already.
     """
-    weights = [p for p in backbone.parameters() if p.grad is not None]
+    weights: list[Tensor] = [p for p in backbone.parameters() if p.grad is not None]
     gradients = [p.grad for p in weights if p.grad is not None]
     with torch.no_grad():
         kept = [p.detach().clone() for p in weights]

@@ -14,11 +14,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from threading import RLock
 from typing import NoReturn
 
 import torch
 from torch import Tensor, distributed, nn
-from torch.multiprocessing.spawn import spawn
+from torch.multiprocessing.spawn import ProcessException, ProcessExitedException, spawn
+from tqdm import tqdm
+
+from fer_space.errors import FerSpaceError, TrainingError
+
+FAILURE = "failure.txt"
+JOB = "job.pt"
 
 
 @dataclass(frozen=True)
@@ -83,6 +90,9 @@ def run_workers(job: Callable[[Worker], None], size: int, device: torch.device) 
     """Run `job` in `size` processes: in this one, in new ones of one thread each, or as launched.
 
     New processes all work on the CPU; launched ones take a device of the kind of `device` each.
+
+    Raises:
+        TrainingError: one of the new processes failed or was killed.
     """
     if launched_size():
         job(_launched(device))
@@ -91,9 +101,14 @@ def run_workers(job: Callable[[Worker], None], size: int, device: torch.device) 
     if size == 1:
         job(Worker(device=device))
         return
-    with TemporaryDirectory() as folder:
-        meeting = Path(folder) / "meeting"
-        spawn(_enter, args=(job, size, meeting), nprocs=size)  # type: ignore[no-untyped-call]
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        # Through a file, which each process maps: shared memory is as small as 64 MB in a container.
+        torch.save(job, folder / JOB)
+        try:
+            spawn(_enter, args=(size, folder), nprocs=size)  # type: ignore[no-untyped-call]
+        except ProcessException as error:
+            raise TrainingError(_loss_of(folder, error)) from error
 
 
 def _launched(device: torch.device) -> Worker:
@@ -104,16 +119,36 @@ def _launched(device: torch.device) -> Worker:
     return Worker(state.process_index, state.num_processes, state.device)
 
 
-def _enter(rank: int, job: Callable[[Worker], None], size: int, meeting: Path) -> None:
+def _enter(rank: int, size: int, folder: Path) -> None:
     torch.set_num_threads(1)
-    distributed.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size)
+    tqdm.set_lock(RLock())  # its own is a semaphore of the system, which `leave` would leave behind
+    job: Callable[[Worker], None] = torch.load(folder / JOB, weights_only=False, mmap=True)
+    meeting = f"file://{folder / 'meeting'}"
+    distributed.init_process_group("gloo", init_method=meeting, rank=rank, world_size=size)
     try:
         job(Worker(rank, size))
+    except FerSpaceError as error:
+        (folder / FAILURE).write_text(str(error), encoding="utf-8")
+        distributed.destroy_process_group()
+        raise
     except BaseException:
         distributed.destroy_process_group()
         raise
     _part()
     leave()
+
+
+def _loss_of(folder: Path, error: ProcessException) -> str:
+    """Why a process was lost: what it said itself, or how it ended."""
+    said = folder / FAILURE
+    if said.is_file():
+        return said.read_text(encoding="utf-8")
+    if isinstance(error, ProcessExitedException):
+        how = error.signal_name or f"exit status {error.exit_code}"
+        return (
+            f"A worker process of the run was lost ({how}), perhaps for want of memory; --resume continues."
+        )
+    return f"A worker process of the run failed: {str(error).strip().splitlines()[-1]}"
 
 
 def _part() -> None:

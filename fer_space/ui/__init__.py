@@ -1,1 +1,1 @@
-"""The page: one file a tab. It may use everything in the core; the core never imports it."""
+"""The page, one file a feature. It may use everything in the core; the core never imports it."""

@@ -1,49 +1,380 @@
-"""The Compare tab: how the maps are drawn, the verdict, and every backbone side by side."""
+"""The Compare tab: the verdict, the models side by side, and how their maps are drawn."""
+
+import json
+import time
+from base64 import b64encode
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any
+from urllib.parse import urlencode
 
 import gradio as gr
 
 from fer_space.comparison import CONSENSUS, PREDICTED
 from fer_space.emotions import EMOTIONS
-from fer_space.explain.gradcam import METHOD
-from fer_space.explain.library import METHODS
-from fer_space.render import OPACITY, MapView
-from fer_space.ui.forms import Maps
-from fer_space.ui.shared import LIVE_JS
-from fer_space.ui.sitting import Sitting
-from fer_space.ui.views import Scene, results_view, verdict_view
+from fer_space.render import html
+from fer_space.render.colours import OPACITY
+from fer_space.render.html import Drawing
+from fer_space.render.overlays import MapView
+from fer_space.render.record import comparison_csv, comparison_record
+from fer_space.render.report import report_png
+from fer_space.types import Face
+from fer_space.ui.events import MODELS, QUICK, QUIET, given, inline_bytes, per_cent, sentence_of
+from fer_space.ui.session import (
+    FORGOTTEN,
+    NO_FACE,
+    Answer,
+    Options,
+    Picture,
+    Runs,
+    Session,
+    Sessions,
+    read_picture,
+    read_rest,
+)
+from fer_space.ui.sidebar import (
+    Example,
+    Sidebar,
+    finds,
+    finds_view,
+    photo_view,
+    placed_face,
+    status_view,
+)
 
 _CELLS = 20
+_MANNERS = [("colour", "heat"), ("contours", "contours"), ("patches", "cells")]
+Shown = dict[Any, Any]
 
 
-def compare_tab(scene: Scene) -> Maps:
+@dataclass(frozen=True)
+class Tab:
+    """The tab's components.
+
+    Attributes:
+        view: one control for each field of `MapView`, by its name.
+    """
+
+    tab: gr.Tab
+    status: gr.HTML
+    answer: gr.HTML
+    taken: gr.HTML
+    view: Mapping[str, Any]
+
+    @property
+    def controls(self) -> list[Any]:
+        """The controls of `MapView`, in the order of its fields."""
+        return list(self.view.values())
+
+
+def lay_out_status(opening: Session) -> gr.HTML:
+    """Lay out the line that says how far a reading is, above the tabs."""
+    return gr.HTML(
+        status_view(opening), js_on_load="fer.live(element)", apply_default_css=False, elem_id="fer-status"
+    )
+
+
+def lay_out_compare(opening: Session, drawing: Drawing, status: gr.HTML) -> Tab:
     """Lay the tab out inside the current Tabs."""
     with gr.Tab("Compare", id="compare", elem_classes="fer-tab") as tab:
-        verdict = gr.HTML(verdict_view(Sitting(), scene), js_on_load=LIVE_JS, apply_default_css=False)
-        with gr.Accordion("Maps", open=False, elem_id="fer-maps"):
-            with gr.Row(elem_classes="fer-controls"):
-                target, versus, method, whole = _choices(scene)
-            with gr.Row(elem_classes="fer-controls"):
-                opacity, cells, contour = _manner()
-        results = gr.HTML(results_view(Sitting(), scene, MapView()), apply_default_css=False)
-    return Maps(tab, target, versus, method, whole, opacity, cells, contour, verdict, results)
+        answer = gr.HTML(
+            answer_view(opening, drawing, MapView()),
+            js_on_load="fer.answer(element, trigger, watch)",
+            apply_default_css=False,
+            elem_id="fer-answer",
+        )
+        taken = gr.HTML("", js_on_load="fer.taken(element, watch)", apply_default_css=False)
+        with gr.Accordion("How maps are drawn", open=False, elem_id="fer-maps"):
+            view = _view(drawing)
+    assert list(view) == [field.name for field in fields(MapView)]
+    return Tab(tab, status, answer, taken, view)
 
 
-def _choices(scene: Scene) -> tuple[gr.Dropdown, gr.Dropdown, gr.Dropdown, gr.Dropdown]:
+def _view(drawing: Drawing) -> dict[str, Any]:
+    """One control for each field of `MapView`."""
     emotions = [(emotion.capitalize(), emotion) for emotion in EMOTIONS]
-    targets = [("its own answer", PREDICTED), ("the consensus", CONSENSUS), *emotions]
-    models = [(look.title, name) for name, look in scene.looks.items()]
-    methods = [(method.title, name) for name, method in METHODS.items()]
-    return (
-        gr.Dropdown(targets, value=PREDICTED, label="What speaks for", min_width=150),
-        gr.Dropdown([("nothing else", ""), *emotions], value="", label="Rather than", min_width=130),
-        gr.Dropdown(methods, value=METHOD, label="Method", min_width=130),
-        gr.Dropdown([("no model", ""), *models], value="", label="On the whole photo", min_width=150),
+    targets = [("its own answer", PREDICTED), ("the answer of all together", CONSENSUS), *emotions]
+    models = [(look.title, name) for name, look in drawing.looks.items()]
+    note = "A difference is always drawn in colour."
+    with gr.Row(elem_classes="fer-controls"):
+        target = gr.Dropdown(
+            targets, value=PREDICTED, label="What speaks for", min_width=170, filterable=False
+        )
+        versus = gr.Dropdown(
+            [("nothing else", ""), *emotions], value="", label="Rather than", min_width=140, filterable=False
+        )
+        whole = gr.Dropdown(
+            [("no model", ""), *models], value="", label="On the whole photo", min_width=170, filterable=False
+        )
+    with gr.Row(elem_classes="fer-controls"):
+        manner = gr.Radio(_MANNERS, value="heat", label="Drawn as", info=note, min_width=240)
+        opacity = gr.Slider(0.0, 1.0, value=OPACITY, step=0.05, label="Opacity of colour", min_width=170)
+        cells = gr.Slider(1, _CELLS, value=6, step=1, label="Number of patches", min_width=170)
+    return {
+        "target": target,
+        "versus": versus,
+        "manner": manner,
+        "opacity": opacity,
+        "cells": cells,
+        "whole": whole,
+    }
+
+
+def view_of(values: Sequence[Any]) -> MapView:
+    """How maps are drawn, from the values of its controls."""
+    target, versus, manner, opacity, cells, whole = values
+    return MapView(target, versus, manner, float(opacity), int(cells), whole)
+
+
+def answer_view(session: Session, drawing: Drawing, view: MapView) -> str:
+    """Show what was read so far of the selected face, or why nothing was."""
+    answer, shown = session.answer, session.shown
+    if answer.problem:
+        return html.problem_html(answer.problem, again=answer.problem == FORGOTTEN)
+    asked = len(answer.options.backbones) if answer.options else len(drawing.looks)
+    if shown is not None:
+        boosted = answer.options is not None and answer.options.boost_rare
+        chips = ["rare emotions boosted"] if boosted else []
+        return html.answer_html(shown, drawing, view, which=session.which, chips=chips)
+    if answer.picture is not None:
+        return html.waiting_html(asked)
+    return html.welcome_html(drawing.looks)
+
+
+def query_of(options: Options) -> str:
+    """Write options as the query of a link to this page."""
+    values = {
+        **asdict(options),
+        "backbones": ",".join(options.backbones),
+        "boost_rare": int(options.boost_rare),
+    }
+    return urlencode(values)
+
+
+def _taken(name: str, kind: str, data: bytes) -> str:
+    """A file as a link that the page presses itself; its number makes each one new."""
+    return html.render(
+        "taken", name=name, uri=f"data:{kind};base64,{b64encode(data).decode()}", number=time.time_ns()
     )
 
 
-def _manner() -> tuple[gr.Slider, gr.Slider, gr.Checkbox]:
-    return (
-        gr.Slider(0.0, 1.0, value=OPACITY, step=0.05, label="Opacity", min_width=150),
-        gr.Slider(0, _CELLS, value=0, step=1, label="Attentive patches (0: off)", min_width=150),
-        gr.Checkbox(label="Contours instead of colour", min_width=150),
-    )
+class Compare:
+    """The events of the column and of this tab; they hold nothing of a visitor.
+
+    Args:
+        sidebar: the column's components.
+        tab: this tab's.
+        runs: what runs the models.
+        sessions: the pages that are open.
+        drawing: what every drawing shares.
+        examples: pictures to choose from.
+    """
+
+    def __init__(
+        self,
+        sidebar: Sidebar,
+        tab: Tab,
+        runs: Runs,
+        sessions: Sessions,
+        drawing: Drawing,
+        examples: Sequence[Example],
+    ) -> None:
+        self._sidebar, self._tab, self._runs = sidebar, tab, runs
+        self._sessions, self._drawing, self._examples = sessions, drawing, examples
+        self._pictures: dict[int, Picture] = {}
+
+    def wire(self, page: gr.Blocks) -> list[Any]:
+        """Wire the events; returns those after which something else may have been read."""
+        sidebar, tab, rescue = self._sidebar, self._tab, self._sidebar.rescue
+        shown, views = self.outputs, tab.controls
+        reading = [*sidebar.controls, *views]
+        choices = (
+            sidebar.actions.upload(self.upload, views, shown, **QUICK),
+            sidebar.actions.clear(self.clear, views, shown, **QUICK),
+            sidebar.examples.select(self.example, views, shown, **QUICK),
+            rescue.place.click(self.place, [*rescue.sliders, *reading], shown, **QUICK),
+        )
+        reads = [choice.then(self.read, reading, shown, **MODELS) for choice in choices]
+        for control in sidebar.controls:
+            reads.append(control.input(self.read, reading, shown, **MODELS))
+            control.input(lambda *values: values, sidebar.controls, sidebar.kept, **QUIET)
+        recalled = page.load(self.recall, sidebar.kept, sidebar.controls, **QUIET)
+        reads.append(recalled.then(self.read, reading, shown, **MODELS))
+        reads.append(sidebar.photo.expand(self.rest, views, shown, **MODELS))
+        chosen = sidebar.photo.select(self.choose, views, shown, **QUIET)
+        for control in views:
+            control.input(self.redraw, views, [sidebar.photo, tab.answer], **QUIET)
+        tab.view["versus"].input(
+            self.grey, tab.view["versus"], [tab.view["manner"], tab.view["cells"]], **QUIET
+        )
+        for slider in rescue.sliders:
+            slider.input(self.aim, [*rescue.sliders, *views], sidebar.photo, **QUIET)
+        sidebar.photo.click(self.point, [*rescue.sliders, *views], [*rescue.sliders, sidebar.photo], **QUIET)
+        rescue.ask.click(self.ask, None, rescue.found, **MODELS)
+        tab.answer.download(self.take, None, tab.taken, **QUICK)
+        page.unload(self.leave)
+        return [*reads, chosen]
+
+    @property
+    def outputs(self) -> list[Any]:
+        """Every component that another picture or face changes."""
+        rescue = self._sidebar.rescue
+        return [self._sidebar.photo, self._tab.status, self._tab.answer, rescue.group, rescue.found]
+
+    def upload(self, request: gr.Request, event: gr.EventData, *view: Any) -> Shown:
+        """Take a picture that was uploaded, taken, dropped or pasted, and show it at once."""
+        session = self._sessions.of(request)
+        try:
+            answer = Answer(Picture.open(inline_bytes(given(event, "picture"))))
+        except Exception as error:
+            answer = Answer(problem=sentence_of(error))
+        session.begin(answer, given(event, "stamp"))
+        return self._show(session, view)
+
+    def example(self, request: gr.Request, event: gr.EventData, *view: Any) -> Shown:
+        """Take an example, and show it at once."""
+        session, index = self._sessions.of(request), given(event, "index")
+        if not (isinstance(index, int) and 0 <= index < len(self._examples)):
+            index = 0
+        if index not in self._pictures:
+            self._pictures[index] = Picture.open(self._examples[index].file.read_bytes())
+        session.begin(Answer(self._pictures[index]), given(event, "stamp"))
+        return self._show(session, view)
+
+    def clear(self, request: gr.Request, event: gr.EventData, *view: Any) -> Shown:
+        """Forget the picture."""
+        session = self._sessions.of(request)
+        session.begin(Answer(), given(event, "stamp"))
+        return self._show(session, view)
+
+    def read(self, request: gr.Request, *values: Any) -> Iterator[Shown]:
+        """Read the picture with the present settings, showing each step."""
+        session, view = self._sessions.of(request), values[len(fields(Options)) :]
+        options = Options(*values[: len(fields(Options))])
+        answer = session.answer
+        changed = answer.options is not None and answer.options.detector != options.detector
+        placed = None if changed else answer.placed  # another detector looks itself
+        yield from self._follow(session, view, read_picture(self._runs, session, options, placed))
+
+    def place(self, request: gr.Request, across: float, down: float, size: float, *values: Any) -> Shown:
+        """Take the face that was placed by hand."""
+        session, view = self._sessions.of(request), values[len(fields(Options)) :]
+        picture = session.answer.picture
+        if picture is not None:
+            options = Options(*values[: len(fields(Options))])
+            session.begin(Answer(picture, options, placed_face(picture.size_wh, across, down, size)))
+        return self._show(session, view)
+
+    def rest(self, request: gr.Request, *view: Any) -> Iterator[Shown]:
+        """Read the smaller faces, too."""
+        session = self._sessions.of(request)
+        yield from self._follow(session, view, read_rest(self._runs, session))
+
+    def choose(self, request: gr.Request, event: gr.EventData, *view: Any) -> Shown:
+        """Show another face."""
+        session = self._sessions.of(request)
+        session.select(given(event, "index"))
+        return self._show(session, view)
+
+    def redraw(self, request: gr.Request, *view: Any) -> Shown:
+        """Draw other maps of the same reading."""
+        session, how = self._sessions.of(request), view_of(view)
+        return {
+            self._sidebar.photo: photo_view(session, how),
+            self._tab.answer: answer_view(session, self._drawing, how),
+        }
+
+    def grey(self, versus: str) -> tuple[Any, Any]:
+        """Grey the controls that say nothing about a difference of two emotions."""
+        return gr.update(interactive=not versus), gr.update(interactive=not versus)
+
+    def aim(self, request: gr.Request, across: float, down: float, size: float, *view: Any) -> str:
+        """Show where the box by hand is."""
+        session = self._sessions.of(request)
+        return photo_view(session, view_of(view), self._box(session, across, down, size))
+
+    def point(
+        self, request: gr.Request, event: gr.EventData, across: float, down: float, size: float, *view: Any
+    ) -> Any:
+        """Move the box by hand to where the photo was clicked."""
+        session = self._sessions.of(request)
+        if session.answer.problem != NO_FACE:
+            return gr.skip()
+        across, down = per_cent(given(event, "across")), per_cent(given(event, "down"))
+        drawn = photo_view(session, view_of(view), self._box(session, across, down, size))
+        return across, down, size, drawn
+
+    def ask(self, request: gr.Request) -> str:
+        """Say of every detector what it finds in the picture."""
+        return finds_view(finds(self._sessions.of(request), self._runs.find))
+
+    def recall(self, request: gr.Request, kept: object) -> Any:
+        """Set the options of the link that led here, else those that the browser remembers."""
+        names = [field.name for field in fields(Options)]
+        query = dict(getattr(request, "query_params", None) or {})
+        if "backbones" in query:
+            linked = {
+                **query,
+                "backbones": query["backbones"].split(","),
+                "boost_rare": query.get("boost_rare") == "1",
+            }
+        elif isinstance(kept, list) and len(kept) == len(names):
+            linked = dict(zip(names, kept, strict=True))
+        else:
+            return gr.skip()
+        controls = self._sidebar.options
+        chosen = linked["backbones"] if isinstance(linked["backbones"], list) else []
+        backbones = [name for name in self._drawing.looks if name in chosen]
+        updates = {"backbones": backbones or gr.skip(), "boost_rare": linked.get("boost_rare") is True}
+        for name in ("detector", "method"):
+            known = [value for _, value in controls[name].choices]
+            updates[name] = linked.get(name) if linked.get(name) in known else gr.skip()
+        return [updates[name] for name in names]
+
+    def take(self, request: gr.Request, event: gr.EventData) -> Any:
+        """Write what the page shows as a file that the browser keeps; nothing is written here."""
+        session, kind = self._sessions.of(request), given(event, "kind")
+        answer, shown = session.answer, session.shown
+        if shown is None or answer.picture is None:
+            return gr.skip()
+        if kind == "png":
+            return _taken(
+                "expression.png", "image/png", report_png(shown, self._drawing.looks, session.which)
+            )
+        if kind == "csv":
+            return _taken("expressions.csv", "text/csv", comparison_csv("photo", answer.read).encode())
+        if kind == "json":
+            record = comparison_record("photo", answer.picture.size_wh, answer.read)
+            return _taken("expressions.json", "application/json", json.dumps(record, indent=1).encode())
+        if kind == "link" and answer.options is not None:
+            return html.render("link", query=query_of(answer.options))
+        return gr.skip()
+
+    def leave(self, request: gr.Request) -> None:
+        """Forget a page that was closed."""
+        self._sessions.close(request)
+
+    def _follow(self, session: Session, view: Sequence[Any], steps: Iterator[Answer]) -> Iterator[Shown]:
+        """Show each step of a reading, and at its end what the page has by then."""
+        try:
+            for _ in steps:
+                yield self._show(session, view)
+        except Exception as error:
+            session.begin(
+                replace(session.answer, faces=(), comparisons=(), stage="", problem=sentence_of(error))
+            )
+        yield self._show(session, view)
+
+    def _box(self, session: Session, across: float, down: float, size: float) -> Face | None:
+        picture = session.answer.picture
+        return placed_face(picture.size_wh, across, down, size) if picture else None
+
+    def _show(self, session: Session, view: Sequence[Any]) -> Shown:
+        how, rescue = view_of(view), self._sidebar.rescue
+        return {
+            self._sidebar.photo: photo_view(session, how),
+            self._tab.status: status_view(session),
+            self._tab.answer: answer_view(session, self._drawing, how),
+            rescue.group: gr.update(visible=session.answer.problem == NO_FACE),
+            rescue.found: "",
+        }

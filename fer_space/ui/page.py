@@ -1,98 +1,199 @@
-"""The page as a whole: header, tabs, the endpoint for programs, and how it is served."""
+"""The page as a whole: header, column, tabs, the endpoint for programs, and how it is served."""
 
+from collections.abc import Callable, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gradio as gr
+from starlette.datastructures import MutableHeaders
+from starlette.middleware import Middleware
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from fer_space.card import FERPLUS_TEST, Card
+from fer_space.detectors.specs import DETECTORS
 from fer_space.distributions import CIRCUMPLEX
-from fer_space.registry import look_up
-from fer_space.render import Look
-from fer_space.ui.endpoint import predict_endpoint
-from fer_space.ui.hide_views import robustness_view
-from fer_space.ui.hiding import Slide
-from fer_space.ui.intake import load_examples
-from fer_space.ui.sitting import Compare
-from fer_space.ui.tabs import Runs, tabs
-from fer_space.ui.views import Scene
+from fer_space.errors import MissingDependencyError
+from fer_space.explain.library import attentive_cells
+from fer_space.registry import ModelSource
+from fer_space.render import html
+from fer_space.render.html import Drawing
+from fer_space.render.texts import Look
+from fer_space.ui.api import predict_endpoint
+from fer_space.ui.board import lay_out_board
+from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
+from fer_space.ui.lab import Lab, lay_out_lab
+from fer_space.ui.occlude import Occlude, lay_out_occlude, robustness_rows, swatches_of
+from fer_space.ui.session import Answer, Options, Picture, Runs, Session, Sessions, read_picture
+from fer_space.ui.sidebar import Example, lay_out_sidebar, load_examples
 from fer_space.vision.imaging import MAX_BYTES
-from fer_space.weights import Card, setting_of
 
 if TYPE_CHECKING:
     from fer_space.engine import Engine
 
-# Uploads are looked at every minute and deleted when they are five minutes old; the page itself
-# needs them only until they are read.
+# Uploads of programs are looked at every minute and deleted when they are five minutes old.
 DELETE_CACHE_S = (60, 300)
-WAITING_LINE = 32
-SESSIONS = 40  # each remembers its picture for half an hour; the oldest goes first
+WAITING_LINE = 64
 
-_HEADER = """<header class="fer-header"><h1>FER Space</h1>
-<p>One picture, every face, several expression models side by side. Pictures are not kept.</p></header>"""
-_FOOTNOTE = """<p class="fer-footnote">A model reads what a face shows, not what a person feels. Do not use
-this to judge people.</p>"""
+TITLE = "FER Space"
+LEAD = "What does a face show? Several expression models side by side, and where each of them looked."
+_PREVIEW = {
+    b'property="og:title" content="Gradio"': f'property="og:title" content="{TITLE}"'.encode(),
+    b'name="twitter:title" content="Gradio"': f'name="twitter:title" content="{TITLE}"'.encode(),
+    b'content="Click to try out the app!"': f'content="{LEAD}"'.encode(),
+    b'name="twitter:creator" content="@Gradio"': b'name="twitter:creator" content=""',
+    b"https://raw.githubusercontent.com/gradio-app/gradio/main/js/_website/src/lib/assets/img/"
+    b"header-image.jpg": b"",
+}
 
 
 def build_page(
     engine: "Engine",
     *,
-    compare: Compare | None = None,
-    sensitivity: Slide | None = None,
+    stream: Callable[..., Any] | None = None,
+    sensitivity: Callable[..., Any] | None = None,
     examples: Path | None = None,
+    results: Path | None = None,
 ) -> gr.Blocks:
-    """Build the page over an engine.
+    """Build the page over an engine; the first example is read now, so that the page opens on an answer.
 
     Args:
         engine: what reads the faces.
-        compare: stands in for `engine.compare`, for example with a GPU lent around each call.
+        stream: stands in for `engine.stream`, for example with a GPU lent around each call.
         sensitivity: stands in for `engine.sensitivity` alike.
         examples: folder of example pictures with a manifest.json.
+        results: docs/results.json, for the leaderboard.
     """
-    runs = Runs(compare or engine.compare, sensitivity or engine.sensitivity, engine.detect)
-    page = gr.Blocks(title="FER Space", analytics_enabled=False, delete_cache=DELETE_CACHE_S)
+    runs = Runs(
+        stream or engine.stream,
+        engine.detect,
+        sensitivity or engine.sensitivity,
+        engine.together,
+        lambda name, crops: engine.model(name).predict(crops).probabilities,
+    )
+    sources = engine.registry.present()
+    cards = {name: source.card() for name, source in sources.items()}
+    drawing = Drawing(
+        {name: look_of(source) for name, source in sources.items()}, CIRCUMPLEX, attentive_cells
+    )
+    pictures = load_examples(examples) if examples else ()
+    opening = open_session(runs, pictures, tuple(cards))
+    sessions = Sessions(opening.answer)
+    swatches = swatches_of(opening.answer)
+    robustness = html.robustness_html(robustness_rows(cards), drawing.looks)
+    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE_S)
     with page:
-        gr.HTML(_HEADER, apply_default_css=False)
-        tabs(page, runs, _scene(engine), load_examples(examples) if examples else ())
-        predict_endpoint(runs.compare, engine.backbones)
-        gr.HTML(_FOOTNOTE, apply_default_css=False)
-    page.queue(max_size=WAITING_LINE, default_concurrency_limit=4)
+        gr.HTML(html.render("header", models=len(cards)), apply_default_css=False)
+        with gr.Row(elem_classes="fer-page"):
+            sidebar = lay_out_sidebar(opening, drawing.looks, pictures, _missing_detectors())
+            with gr.Column(scale=3, min_width=320, elem_classes="fer-right"):
+                status = lay_out_status(opening)
+                with gr.Tabs():
+                    tab = lay_out_compare(opening, drawing, status)
+                    hide = lay_out_occlude(swatches, robustness)
+                    bench = lay_out_lab(pictures)
+                    board = lay_out_board(cards, drawing.looks, results)
+        reads = Compare(sidebar, tab, runs, sessions, drawing, pictures).wire(page)
+        Occlude(hide, tab, runs, sessions, drawing, swatches, robustness).wire(
+            [tab.tab, bench.tab, board], reads
+        )
+        Lab(bench, runs, sessions, drawing, pictures).wire()
+        predict_endpoint(runs, list(cards))
+        gr.HTML(html.render("footnote"), apply_default_css=False)
+    page.queue(max_size=WAITING_LINE, default_concurrency_limit=8)
     return page
+
+
+def open_session(runs: Runs, examples: Sequence[Example], backbones: tuple[str, ...]) -> Session:
+    """Read the first example to the end; without examples, and without models, there is nothing to show."""
+    if not (examples and backbones):
+        return Session(Answer())
+    session = Session(Answer(Picture.open(examples[0].file.read_bytes())))
+    for _ in read_picture(runs, session, Options(backbones)):
+        pass
+    return session
 
 
 def serving_options() -> dict[str, Any]:
     """Return what `launch` needs so that the page looks right and records nothing."""
-    sheets = (files("fer_space.ui").joinpath(name) for name in ("style.css", "tools.css"))
-    style = "".join(sheet.read_text(encoding="utf-8") for sheet in sheets)
+    static = files("fer_space.ui").joinpath("static")
+    style, script = (static.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return {
         "theme": _theme(),
-        "head": f"<style>{style}</style>",
+        "head": f"<style>{html.emotion_css()}{style}</style><script>{script}</script>",
+        "favicon_path": str(static.joinpath("favicon.png")),
         "run_history": False,
         "enable_monitoring": False,
-        "footer_links": ["api", "settings"],
+        "footer_links": ["api"],
+        "app_kwargs": {"middleware": [Middleware(Preview)]},
         "max_file_size": MAX_BYTES,
-        "state_session_capacity": SESSIONS,
     }
 
 
-def _scene(engine: "Engine") -> Scene:
-    cards = {name: engine.card(name) for name in engine.backbones}
-    looks = {name: look_of(name, card) for name, card in cards.items()}
-    return Scene(looks, CIRCUMPLEX, robustness_view(cards, looks))
+class Preview:
+    """Puts the page's own title where Gradio's template says “Gradio” to those who preview a link.
+
+    Args:
+        app: what serves the page.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve a request; only the page itself is changed."""
+        if scope["type"] != "http" or scope["path"] != "/":
+            await self._app(scope, receive, send)
+            return
+        start: Message = {}
+        body = b""
+
+        async def rewritten(message: Message) -> None:
+            nonlocal start, body
+            if message["type"] == "http.response.start":
+                start = message
+                return
+            body += message.get("body", b"")
+            if not message.get("more_body"):
+                for old, new in _PREVIEW.items():
+                    body = body.replace(old, new)
+                headers = MutableHeaders(raw=start["headers"])
+                headers["content-length"] = str(len(body))
+                await send(start)
+                await send({"type": "http.response.body", "body": body})
+
+        await self._app(scope, receive, rewritten)
 
 
-def look_of(name: str, card: Card) -> Look:
-    """How a backbone is shown, and how often it is right at its two operating points."""
-    settings = (setting_of("ferplus", "test", lift=lift) for lift in (False, True))
-    plain, lifted = (card.results.get(setting, {}).get("accuracy") for setting in settings)
+def look_of(source: ModelSource) -> Look:
+    """How a model is shown, and how often it is right at its two operating points."""
+    card = source.card()
     return Look(
-        title=card.title,
-        colour=look_up(name).colour,
+        title=source.title,
+        colour=source.colour,
         parameters=card.parameters,
-        accuracy=plain,
-        lifted=lifted,
+        accuracy=_accuracy(card, boost_rare=False),
+        boosted=_accuracy(card, boost_rare=True),
         licence=card.licence,
+        data=card.data,
     )
+
+
+def _accuracy(card: Card, *, boost_rare: bool) -> float | None:
+    measured = card.measured(FERPLUS_TEST.model_copy(update={"boost_rare": boost_rare}))
+    return None if measured is None else measured.scores.accuracy
+
+
+def _missing_detectors() -> dict[str, str]:
+    """By detector that cannot work here, why; no path and no message of a library reaches a visitor."""
+    missing = {}
+    for name, spec in DETECTORS.items():
+        if spec.opt_in:
+            try:
+                spec.build()
+            except MissingDependencyError:
+                missing[name] = "its models are not installed on this server"
+    return missing
 
 
 def _theme() -> gr.themes.Base:

@@ -72,7 +72,7 @@ def decode(data: bytes) -> NDArray[np.uint8]:
     """
     check_bytes(data)
     try:
-        return _to_array(_upright(*_pixels(data)))
+        return _to_array(_upright(_pixels(data)))
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -102,39 +102,44 @@ def from_pil(picture: Image.Image) -> NDArray[np.uint8]:
         if not min(picture.size):
             raise ImageError(f"The picture is empty: {picture.width} x {picture.height} pixels.")
         picture.load()
-        return _to_array(_upright(picture.copy(), picture))
+        copied = picture.copy()
+        copied.getexif()[_ORIENTATION] = _orientation(picture)
+        return _to_array(_upright(copied))
     except ImageError:
         raise
     except Exception as error:  # a lazily opened file is decoded only here
         raise ImageError(UNREADABLE) from error
 
 
-def _pixels(data: bytes) -> tuple[Image.Image, Image.Image]:
-    """Return the decoded pixels, in whatever mode, and the picture that knows their EXIF orientation."""
+def _pixels(data: bytes) -> Image.Image:
+    """Decode the pixels as they lie, in whatever mode, with their EXIF orientation."""
     Image.init()
     try:
         opened = Image.open(BytesIO(data), formats=[name for name in _FORMATS if name in Image.OPEN])
     except UnidentifiedImageError:
-        if data.startswith(_TIFF_STARTS):  # colours as floats, for which Pillow has no mode
-            return _tiff_by_opencv(data)
+        if data.startswith(_TIFF_STARTS):
+            return _by_opencv(data)  # colours as floats, for which Pillow has no mode
         raise
     width, height = opened.size
     _scale_down(opened)
     _check_size(*opened.size)
-    large_webp = opened.format == "WEBP" and opened.width * opened.height > _WEBP_PIXELS
+    large_webp = opened.format == "WEBP" and width * height > _WEBP_PIXELS
     if large_webp or _has_deep_colours(opened):
-        return _tiff_by_opencv(data) if opened.format == "TIFF" else (_by_opencv(data), opened)
+        # OpenCV itself turns TIFF upright, and TIFF alone.
+        orientation = 1 if opened.format == "TIFF" else _orientation(opened)
+        del opened  # and the memory that its decoder holds
+        return _by_opencv(data, orientation)
     try:
         opened.load()
     except OSError:
         if width * height > MAX_PIXELS:
             raise ImageError(_TOO_LARGE) from None  # a progressive JPEG keeps all of it in memory
         if opened.format == "TIFF":
-            return _tiff_by_opencv(data)  # YCbCr that is not compressed
+            return _by_opencv(data)  # YCbCr that is not compressed
         if opened.format in ("JPEG", "MPO"):
-            return _without_its_end(data), opened
+            return _without_its_end(data)
         raise
-    return opened, opened
+    return opened
 
 
 def _scale_down(opened: ImageFile.ImageFile) -> None:
@@ -166,24 +171,22 @@ def _has_deep_colours(opened: ImageFile.ImageFile) -> bool:
     return opened.mode in ("RGB", "RGBA") and any(";16" in str(tile[3]) for tile in opened.tile)
 
 
-def _by_opencv(data: bytes) -> Image.Image:
-    """Decode by OpenCV and scale to 8 bits: "L", "RGB", or "RGBA"."""
-    pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
-    if pixels is None:
+def _by_opencv(data: bytes, orientation: int = 1) -> Image.Image:
+    """Decode by OpenCV and scale to 8 bits: "L", "RGB", or "RGBA"; `orientation` is EXIF's."""
+    array = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    if array is None:
         raise ImageError(UNREADABLE)
-    _check_size(pixels.shape[1], pixels.shape[0])
-    if pixels.ndim == 2:
-        return Image.fromarray(_to_8_bits(pixels))
-    colours = _to_8_bits(pixels[:, :, 2::-1])  # BGR, and perhaps alpha
-    if pixels.shape[2] == 3:
-        return Image.fromarray(np.ascontiguousarray(colours))
-    return Image.fromarray(np.dstack([colours, _to_8_bits(pixels[:, :, 3])]))
-
-
-def _tiff_by_opencv(data: bytes) -> tuple[Image.Image, Image.Image]:
-    """The same for TIFF, which OpenCV turns upright by itself: the pixels are their own, untagged picture."""
-    pixels = _by_opencv(data)
-    return pixels, pixels
+    _check_size(array.shape[1], array.shape[0])
+    if array.ndim == 3 and array.shape[2] == 4:
+        array = np.dstack([_to_8_bits(array[:, :, :3]), _to_8_bits(array[:, :, 3])])  # each by its own depth
+        cv2.cvtColor(array, cv2.COLOR_BGRA2RGBA, dst=array)
+    else:
+        array = _to_8_bits(array)
+        if array.ndim == 3:
+            cv2.cvtColor(array, cv2.COLOR_BGR2RGB, dst=array)  # in place: a second copy is memory
+    pixels = Image.fromarray(array)
+    pixels.getexif()[_ORIENTATION] = orientation
+    return pixels
 
 
 def _without_its_end(data: bytes) -> Image.Image:
@@ -204,11 +207,16 @@ def _with_end(data: bytes, filling: bytes) -> Image.Image:
     return opened
 
 
-def _upright(pixels: Image.Image, opened: Image.Image) -> Image.Image:
+def _orientation(opened: Image.Image) -> int:
+    """Return EXIF's orientation, 1 (as it lies) where there is none or the EXIF block is broken."""
+    with suppress(Exception):
+        return int(opened.getexif()[_ORIENTATION])
+    return 1
+
+
+def _upright(pixels: Image.Image) -> Image.Image:
     """Turn pixels as EXIF says; where the EXIF block is broken, they stay as they lie."""
     with suppress(Exception):
-        if pixels is not opened:
-            pixels.getexif()[_ORIENTATION] = opened.getexif()[_ORIENTATION]
         ImageOps.exif_transpose(pixels, in_place=True)
     return pixels
 
@@ -248,9 +256,12 @@ def _to_8_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
     if values.dtype == np.uint8:
         return np.asarray(values, dtype=np.uint8)
     if np.issubdtype(values.dtype, np.integer):
-        counts = np.maximum(values, 0)
-        used = int(counts.max()).bit_length()
-        return np.asarray(counts >> (min(bits for bits in _DEPTHS if bits >= used) - 8), dtype=np.uint8)
+        used = int(values.max()).bit_length()
+        surplus = min(bits for bits in _DEPTHS if bits >= used) - 8
+        scaled = np.empty(values.shape, dtype=np.uint8)
+        for row, counts in zip(scaled, values, strict=True):  # one by one: whole copies are memory
+            row[...] = np.maximum(counts, 0) >> surplus
+        return scaled
     numbers = np.nan_to_num(values.astype(np.float32), posinf=0.0, neginf=0.0)
     low, high = float(numbers.min()), float(numbers.max())
     if low < 0.0 or high > 255.0:

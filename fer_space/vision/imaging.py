@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from fer_space.errors import ImageError
+from fer_space.errors import ImageError, SourceError
 from fer_space.vision import pool
 from fer_space.vision.decoding import MAX_BYTES, MAX_PIXELS, MAX_SIDE, decode, from_pil
 
@@ -54,7 +54,8 @@ def load_image(source: Any) -> NDArray[np.uint8]:
         uint8 (H, W, 3) RGB, upright. A photo of more than MAX_PIXELS is scaled down where its format can.
 
     Raises:
-        ImageError: it is none of these, cannot be read, or is past the limits; one sentence says why.
+        ImageError: it is none of these, cannot be decoded, or is past the limits; one sentence says why.
+        SourceError: the file cannot be read.
     """
     if isinstance(source, str | os.PathLike):
         if isinstance(source, str) and "://" in source[:12]:
@@ -154,22 +155,22 @@ def read_file(path: Path) -> bytes:
     """Read a picture file of at most MAX_BYTES.
 
     Raises:
-        ImageError: it is not there, is no file (a folder, a pipe, a device), too large, or cannot be read.
+        SourceError: it is not there, is no file (a folder, a pipe, a device), too large, or cannot be read.
     """
     try:
         status = path.stat()
         if not S_ISREG(status.st_mode):
-            raise ImageError(f"“{path}” is not a file.")
+            raise SourceError(f"“{path}” is not a file.")
         if status.st_size > MAX_BYTES:
-            raise ImageError(f"“{path}” is too large: the limit is {MAX_BYTES // 1024**2} MB.")
+            raise SourceError(f"“{path}” is too large: the limit is {MAX_BYTES // 1024**2} MB.")
         with path.open("rb") as stream:
             return stream.read(MAX_BYTES + 1)  # one that grew meanwhile is refused by the decoder
     except FileNotFoundError as error:
-        raise ImageError(f"There is no file “{path}”.") from error
+        raise SourceError(f"There is no file “{path}”.") from error
     except OSError as error:
-        raise ImageError(f"“{path}” cannot be read: {error.strerror or error}.") from error
+        raise SourceError(f"“{path}” cannot be read: {error.strerror or error}.") from error
     except ValueError as error:  # a null character in the name
-        raise ImageError(f"“{path!r}” is not the name of a file.") from error
+        raise SourceError(f"“{path!r}” is not the name of a file.") from error
 
 
 def encode_png(image_rgb: NDArray[np.uint8]) -> bytes:

@@ -20,7 +20,7 @@ from fer_space.backbones.dan import (
 from fer_space.backbones.specs import BACKBONES
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.training.start import initialise
+from fer_space.training.initialise import initialise
 
 CENTRES = torch.tensor([[0.0, 0.0], [2.0, 2.0]])  # variance 2 in each of two channels
 

@@ -13,7 +13,7 @@ from fer_space.backbones.tfjs import depthwise, kernel
 from fer_space.errors import InputError
 from fer_space.registry import BACKBONES
 from fer_space.training.config import TrainConfig
-from fer_space.training.start import initialise, start_network
+from fer_space.training.initialise import initialise, preprocess_for, settle_norms, start_network
 from fer_space.vision.preprocess import Preprocess
 from tests.backbones.npm import random_arrays, write_package
 
@@ -84,9 +84,10 @@ def test_the_package_is_read_tensor_by_tensor(
 def test_a_run_starts_with_restored_norms(arrays: dict[str, NDArray[np.float32]], tmp_path: Path):
     write_package(tmp_path / HSE_MANIFESTS[0], arrays, graph=True)
     config = TrainConfig(data="", backbone="mobilenet_v1_faces", init=f"hse:{tmp_path}")
-    faces = torch.randn(8, 3, 48, 48, generator=torch.Generator().manual_seed(1))
-    folded = start_network(config).eval()
-    restored = start_network(config, faces).eval()
+    pictures = torch.randint(0, 256, (8, 1, 48, 48), generator=torch.Generator().manual_seed(1)).byte()
+    faces = preprocess_for(config).normalise(pictures)
+    folded, restored = (start_network(config).eval() for _ in range(2))
+    settle_norms(restored, config, pictures)
     assert not folded.body.stem.norm.running_mean.any()
     assert restored.body.stem.norm.running_mean.all()
     expected = folded.body(faces)

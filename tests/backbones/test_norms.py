@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from fer_space.backbones.norms import restore_norms, set_affine
-from fer_space.registry import BACKBONES
+from fer_space.backbones.specs import BACKBONES
 
 PICTURES = torch.randn(70, 3, 48, 48, generator=torch.Generator().manual_seed(0)) * 0.5 + 0.3
 

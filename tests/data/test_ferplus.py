@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from fer_space.data import ferplus, open_data
-from fer_space.data.ferplus import TARGET_MODES, accept
+from fer_space.data.faceset import TARGET_MODES
+from fer_space.data.ferplus import accept
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, UnknownNameError
 

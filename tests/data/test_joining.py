@@ -3,7 +3,9 @@ from pathlib import Path
 import pytest
 
 from fer_space.data import open_data, split_data
-from fer_space.data.faceset import Dropped
+from fer_space.data.collection import Collection, Row
+from fer_space.data.faceset import SPLITS, Dropped
+from fer_space.data.joining import join
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, InputError, UnknownNameError
 from tests.data.making import picture
@@ -98,3 +100,24 @@ def test_nothing_left_to_train_is_an_error(tmp_path: Path):
     picture(tmp_path / "b" / "test" / "sad" / "2.png", 1)
     with pytest.raises(DataError, match="the same picture is in test"):
         open_data(f"folder:{tmp_path / 'a'}+folder:{tmp_path / 'b'}", "train")
+
+
+def test_joined_sets_keep_their_names_classes_and_faces(tmp_path: Path):
+    train = open_data(make_two(tmp_path), "train")
+    assert [member.name for member in train.members] == ["a", "b"]
+    assert train.origins is not None
+    assert train.origins.tolist() == [0, 1]
+    assert train.select([1]).origins.tolist() == [1]
+    alone = open_data(f"folder:{tmp_path / 'a'}", "train")
+    assert [member.name for member in alone.members] == ["a"]
+    assert alone.origins is None
+
+
+def test_a_set_for_tests_gives_most_of_its_valid_half_to_training_and_nothing_of_test():
+    rows = tuple(Row(f"{i}.png", "valid" if i % 2 else "test", 1, Path("nowhere")) for i in range(400))
+    joined = join([Collection("synthetic", rows, train_is_all=True), Collection("other", rows[:2])])
+    parts = {split: {r.file for r in joined.rows if r.member == 0 and r.split == split} for split in SPLITS}
+    assert parts["test"] == {row.file for row in rows if row.split == "test"}
+    assert len(parts["train"]) == pytest.approx(160, abs=20)
+    assert not parts["train"] & parts["valid"]
+    assert [row.split for row in joined.rows if row.member == 1] == ["test", "valid"]

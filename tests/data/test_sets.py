@@ -1,5 +1,7 @@
 """The readers of sets that come as plain pictures, on tiny data in their layouts."""
 
+import shutil
+import tarfile
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +9,7 @@ import pytest
 
 from fer_space.data import collect, open_data
 from fer_space.data.collection import Collection
+from fer_space.data.faceset import SPLITS
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError
 from tests.data.making import affectnet_face, picture, pixels, text, voc_xml
@@ -151,6 +154,30 @@ def test_small_ckplus_never_divides_a_subject(tmp_path: Path, below: str):
     assert set.union(*splits.values()) == {"train", "valid", "test"}
     assert "bored" in reasons(found)["bored/S001_001_00000001.png"]
     assert found.classes == tuple(name for name in EMOTIONS if name != "neutral")
+
+
+def make_small_ck(folder: Path, *, archive: bool) -> None:
+    """Sixty people, one sequence of three frames each, in folders or in CK+48.tar."""
+    for subject in range(60):
+        for frame in (9, 10, 11):
+            picture(folder / "CK+48" / "fear" / f"S{subject:03d}_001_{frame:08d}.png", 3 * subject + frame)
+    if archive:
+        with tarfile.open(folder / "CK+48.tar", "w") as tar:
+            tar.add(folder / "CK+48", "CK+48")
+        shutil.rmtree(folder / "CK+48")
+
+
+@pytest.mark.parametrize("archive", [False, True])
+def test_small_ckplus_is_scored_by_the_last_frame_of_each_sequence(tmp_path: Path, archive: bool):
+    make_small_ck(tmp_path, archive=archive)
+    found = collect("ckplus", tmp_path)
+    frames = {split: [row.file[-6:-4] for row in found.rows if row.split == split] for split in SPLITS}
+    assert set(frames["train"]) == {"09", "10", "11"}
+    assert set(frames["valid"]) == set(frames["test"]) == {"11"}
+    assert found.rows[0].decode().shape == (8, 8, 3)
+    peaks = collect("ckplus-peaks", tmp_path)
+    assert len(peaks.rows) == len(peaks.faces("test")) == 60
+    assert {row.file[-6:-4] for row in peaks.rows} == {"11"}
 
 
 @pytest.mark.parametrize("suffix", ["", "_Aligned_Faces"])

@@ -36,6 +36,47 @@ def test_folder_understands_synonyms_and_splits(tmp_path: Path):
     assert faces.read(0).max() == 7
 
 
+def test_a_folder_without_valid_holds_a_tenth_of_train_out(tmp_path: Path):
+    for number in range(60):
+        picture(tmp_path / "train" / "happy" / f"{number}.png")
+    picture(tmp_path / "test" / "Suprise" / "a.png")
+    train, valid, test = (read_folder(tmp_path, split) for split in ("train", "valid", "test"))
+    assert len(train) + len(valid) == 60
+    assert 1 < len(valid) < 15
+    assert not set(train.files) & set(valid.files)
+    assert test.labels.tolist() == [EMOTIONS.index("surprise")]
+
+
+@pytest.mark.parametrize("below", ["", "train"])
+def test_folders_with_numbers_for_names_are_refused(tmp_path: Path, below: str):
+    picture(tmp_path / below / "3" / "a.png")
+    with pytest.raises(DataError, match="call it after its emotion"):
+        read_folder(tmp_path, "train")
+
+
+def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    picture(tmp_path / "faces" / "happy" / "a.png")
+    assert len(open_data("folder:~/faces", "train")) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"file;label\na.png;happy\n", "semicolons between its columns"),
+        (b"file\tlabel\na.png\thappy\n", "tabs between its columns"),
+        ("file,label\na.png,happy\n".encode("utf-16"), "UTF-16: save it as UTF-8"),
+        (b'file,label,valence,arousal\na.png,happy,"0,3","0,1"\n', "write a point before the decimals"),
+    ],
+    ids=["semicolons", "tabs", "UTF-16", "decimal commas"],
+)
+def test_a_csv_of_another_habit_is_named(tmp_path: Path, content: bytes, words: str):
+    picture(tmp_path / "a.png")
+    (tmp_path / "set.csv").write_bytes(content)
+    with pytest.raises(DataError, match=words):
+        read_csv(tmp_path / "set.csv", "train")
+
+
 def test_folder_without_emotions_says_so(tmp_path: Path):
     picture(tmp_path / "cats" / "a.png")
     with pytest.raises(DataError, match="cats"):
@@ -54,7 +95,7 @@ def test_what_a_folder_holds_besides_is_listed(tmp_path: Path, split: str):
         "cats/e/f.png",
     ):
         picture(root / name)
-    for name in ("happy/g.heic", "happy/.hidden", "happy/.git/h", "happy/deep/.i", ".DS_Store", "notes.txt"):
+    for name in ("happy/g.mov", "happy/.hidden", "happy/.git/h", "happy/deep/.i", ".DS_Store", "notes.txt"):
         (root / name).parent.mkdir(exist_ok=True)
         (root / name).write_text("no picture")
     (root / "happy" / "empty").mkdir()
@@ -66,7 +107,7 @@ def test_what_a_folder_holds_besides_is_listed(tmp_path: Path, split: str):
         "loose.png": ["it", "lies", "beside"],
         "notes.txt": ["it", "lies", "beside"],
         "happy/deep/ (2 files)": ["it", "lies", "deeper"],
-        "happy/g.heic": ["it", "is", "no"],
+        "happy/g.mov": ["it", "is", "no"],
         "cats/d.png": ["“cats”", "is", "not"],
         "cats/e/ (1 file)": ["it", "lies", "deeper"],
     }

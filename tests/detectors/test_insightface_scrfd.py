@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fer_space.detectors.insightface_scrfd import FOLDER_VARIABLE, InsightFaceScrfd, fetch_pack, pack_folder
+from fer_space.detectors.insightface_scrfd import FOLDER_VARIABLE, InsightFaceScrfd, pack_folder
 from fer_space.errors import MissingDependencyError
 
 needs_insightface = pytest.mark.skipif(
@@ -89,8 +89,6 @@ def test_not_installed_says_how(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     (tmp_path / "det.onnx").touch()
     with pytest.raises(MissingDependencyError, match=r"requirements-insightface\.txt"):
         InsightFaceScrfd(tmp_path)
-    with pytest.raises(MissingDependencyError, match=r"requirements-insightface\.txt"):
-        fetch_pack()
 
 
 @pytest.mark.parametrize("exists", [True, False], ids=["empty folder", "no folder"])

@@ -5,7 +5,6 @@ import socket
 from pathlib import Path
 
 import pytest
-
 from huggingface_hub import constants
 
 from fer_space.errors import MissingDependencyError, SourceError, UnknownNameError, WeightsError
@@ -115,7 +114,9 @@ def test_the_manifest_pins_a_repository(
     server: Server, repo: Path, labels: tuple[str, ...], sentence: str, monkeypatch: pytest.MonkeyPatch
 ):
     values = {"name": NAME, "source": REPO, "revision": COMMIT}
-    pinned = ExternalSpec.from_values(MANIFEST["hub:trpakov/vit-face-expression"].model_dump(mode="json") | values)
+    pinned = ExternalSpec.from_values(
+        MANIFEST["hub:trpakov/vit-face-expression"].model_dump(mode="json") | values
+    )
     monkeypatch.setitem(MANIFEST, NAME, pinned)
     write_vit(repo, labels)
     with pytest.raises(SourceError, match=sentence):
@@ -130,7 +131,9 @@ def test_a_pinned_repository_is_read_as_the_manifest_says(
     write_vit(repo, FER2013)
     values = {"name": NAME, "source": REPO, "revision": COMMIT}
     values["sha256"] = sha256_of(repo / "model.safetensors")
-    pinned = ExternalSpec.from_values(MANIFEST["hub:trpakov/vit-face-expression"].model_dump(mode="json") | values)
+    pinned = ExternalSpec.from_values(
+        MANIFEST["hub:trpakov/vit-face-expression"].model_dump(mode="json") | values
+    )
     monkeypatch.setitem(MANIFEST, NAME, pinned)
     spec = fetch(NAME, endpoint=server.url).spec
     assert (spec.preprocess.native_size, spec.preprocess.gray) == (48, True)

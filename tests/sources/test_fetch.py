@@ -1,6 +1,9 @@
 """Fetching, against a server on the loopback and made-up resolvers."""
 
+import contextlib
+import gzip
 import shutil
+import socket
 import ssl
 import subprocess
 import threading
@@ -57,7 +60,7 @@ class Handler(BaseHTTPRequestHandler):
         self.reply(200, bytes(5000))
 
     def answer_short(self) -> None:
-        self.reply(200, BODY, length=5000)
+        self.reply(200, BODY, length=500)
 
     def answer_drip(self) -> None:
         """One byte of the body every 50 ms, which no time limit for single reads would notice."""
@@ -175,17 +178,67 @@ def test_proxies_of_the_environment_are_ignored(site: str, monkeypatch: pytest.M
     [
         ("missing", "answered 404"),
         ("circle", "redirects more than 5 times"),
-        ("large", "more than the limit"),
+        ("large", "larger than the limit"),
         ("short", "broke off"),
         ("away?ftp://example.org/x", "not an http or https address"),
         ("away?file:///etc/passwd", "not an http or https address"),
-        ("away?http://[::1", "not a URL"),
+        ("away?http://[::1", "Invalid URL"),
         ("away?http://user:secret@example.org/", "user name or password"),
     ],
 )
 def test_bad_answers(site: str, path: str, sentence: str) -> None:
     with pytest.raises(SourceError, match=sentence):
         fetch_url(f"{site}/{path}", LOOPBACK)
+
+
+ANSWERS = {
+    "negative chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nhello\r\n0\r\n\r\n",
+    "huge chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 30 + b"\r\nhello",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello",
+    "negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\nhello",
+    "length of 5,000 digits": b"HTTP/1.1 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\nhello",
+    "reason in colours": b"HTTP/1.1 404 \x1b[31mgone\x07\r\nContent-Length: 0\r\n\r\n",
+    "reason in letters": b"HTTP/1.1 599 \xd0\xd1\xd2 \xe2\x80\xae\r\nContent-Length: 0\r\n\r\n",
+    "headers without end": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 100_000,
+    "no status": b"hello\r\n\r\n",
+    "nothing": b"",
+    "redirect nowhere": b"HTTP/1.1 302 Found\r\nLocation: http://\x1b[31m\r\nContent-Length: 0\r\n\r\n",
+    "redirect to a long name": b"HTTP/1.1 302 Found\r\nLocation: http://" + b"a" * 70 + b".org/\r\n\r\n",
+    "redirect with a bad port": b"HTTP/1.1 302 Found\r\nLocation: http://a.org:99999/\r\n\r\n",
+}
+
+
+@contextmanager
+def answering(answer: bytes) -> Iterator[str]:
+    """A server that sends these bytes to whoever connects, and no more."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):
+                connection, _ = listener.accept()
+                with connection:
+                    connection.recv(65536)
+                    connection.sendall(answer)
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/"
+        thread.join()
+
+
+@pytest.mark.parametrize("kind", ANSWERS)
+def test_answers_that_break_the_protocol(kind: str) -> None:
+    with answering(ANSWERS[kind]) as url, pytest.raises(SourceError) as caught:
+        fetch_url(url, LOOPBACK)
+    assert str(caught.value).isprintable()
+    assert len(str(caught.value)) < 400
+
+
+def test_a_body_that_unpacks_to_gigabytes_stays_packed() -> None:
+    packed = gzip.compress(bytes(100_000))
+    head = b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n" % len(packed)
+    with answering(head + packed) as url:
+        assert fetch_url(url, LOOPBACK) == packed
 
 
 @pytest.mark.parametrize("path", ["drip", "slowheaders"])
@@ -241,11 +294,20 @@ def test_next_address_is_tried(site: str) -> None:
     assert fetch_url(f"http://pictures.example:{port}/picture", policy) == BODY
 
 
-def test_failures_are_sentences() -> None:
+@pytest.mark.parametrize(
+    "failure",
+    [
+        OSError("name not known"),
+        UnicodeError("name not known"),
+        ValueError("name not known\nand \x1b[31mmore"),
+    ],
+    ids=["unknown", "no name", "no address"],
+)
+def test_a_resolver_that_raises(failure: Exception) -> None:
     def fails(host: str, port: int) -> list[fetching.Address]:
-        raise OSError("name not known")
+        raise failure
 
-    with pytest.raises(SourceError, match="cannot be fetched: name not known"):
+    with pytest.raises(SourceError, match=r"cannot be reached: name not known\.$"):
         fetch_url("http://nowhere.example/", FetchPolicy(resolve=fails))
 
 
@@ -267,7 +329,9 @@ def test_refused_urls(url: str) -> None:
     ["127.0.0.1", "127.8.9.1", "10.1.2.3", "172.16.0.1", "192.168.0.1", "169.254.169.254", "100.64.0.1",
      "0.0.0.0", "224.0.0.1", "239.1.1.1", "240.0.0.1", "255.255.255.255", "::", "::1", "fe80::1", "fc00::1",
      "fec0::1", "ff02::1", "::ffff:10.0.0.1", "::ffff:127.0.0.1", "64:ff9b::a00:1", "2002:a00:1::",
-     "2001:0:4136:e378:8000:63bf:3fff:fdd2"],
+     "2001:0:4136:e378:8000:63bf:3fff:fdd2",
+     "192.0.0.8", "192.0.0.171", "192.88.99.1", "198.18.0.1", "::7f00:1", "64:ff9b:1::a00:1", "3fff::1",
+     "5f00::1", "2001:db8::1", "100::1"],
 )  # fmt: skip
 def test_not_public(address: str) -> None:
     assert not is_public(ip_address(address))

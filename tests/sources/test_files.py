@@ -21,14 +21,42 @@ def test_file(tmp_path: Path) -> None:
     assert list(read_source(str(file))) == [(str(file), BODY)]
 
 
-def test_folder_gives_its_pictures_in_order(tmp_path: Path) -> None:
-    for name in ("b.JPG", "a.png", "notes.txt", "c.webp"):
+def test_folder_gives_its_pictures_in_order(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "sub.jpg" / "deep").mkdir(parents=True)
+    (tmp_path / ".hidden").mkdir()
+    names = ["a.png", "b.JPG", "c.webp", "sub.jpg/deep/e.heic", "sub.jpg/f.MPO"]
+    others = ["notes.txt", "._b.JPG", ".DS_Store", ".hidden/g.jpg", "sub.jpg/h.mp4"]
+    for name in names + others:
         (tmp_path / name).write_bytes(name.encode())
-    (tmp_path / "sub.jpg").mkdir()
     found = list(read_source(str(tmp_path)))
-    assert [Path(name).name for name, _ in found] == ["a.png", "b.JPG", "c.webp", "sub.jpg"]
-    assert [answer for _, answer in found[:3]] == [b"a.png", b"b.JPG", b"c.webp"]
-    assert "is not a file" in str(found[3][1])
+    assert found == [(str(tmp_path / name), name.encode()) for name in names]
+    assert capsys.readouterr().err == f"fer-space: {tmp_path}: 4 files are left out, as no pictures\n"
+
+
+def test_folder_of_pictures_alone_says_nothing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "a.jpg").write_bytes(BODY)
+    assert list(read_source(str(tmp_path))) == [(str(tmp_path / "a.jpg"), BODY)]
+    assert capsys.readouterr().err == ""
+
+
+def test_a_circle_of_links_ends(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(BODY)
+    (tmp_path / "again").symlink_to(tmp_path)
+    assert len(list(read_source(str(tmp_path)))) == 1
+
+
+def test_one_bad_source_does_not_lose_the_rest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def breaks(path: Path) -> bytes:
+        if path.name == "b.jpg":
+            raise RuntimeError("nobody thought of that")
+        return BODY
+
+    for name in ("a.jpg", "b.jpg", "c.jpg"):
+        (tmp_path / name).touch()
+    monkeypatch.setattr(sources, "read_file", breaks)
+    first, second, third = (answer for _, answer in read_source(str(tmp_path)))
+    assert first == third == BODY
+    assert "nobody thought of that" in str(second)
 
 
 def only_error(source: str) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 import torch
 
 from fer_space.training.parallel import leave, run_workers
-from tests.training.test_loop import Share
+from tests.training.test_trainer import Share
 
 if __name__ == "__main__":
     run_workers(Share(Path(sys.argv[1])), 1, torch.device("cpu"))

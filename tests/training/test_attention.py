@@ -5,9 +5,10 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from fer_space.explain.gradcam import attend
-from fer_space.training.attention import class_maps, guide_maps, percent_map
+from fer_space.model import Model
+from fer_space.training.attention import class_maps, percent_map
 from fer_space.vision.preprocess import Preprocess
-from tests.networks import lively_tiny
+from tests.networks import lively_tiny, toy_card
 
 
 @pytest.fixture
@@ -46,13 +47,13 @@ def test_the_mode_comes_back_after_an_error():
 
 
 def test_guide_reads_through_its_own_preprocessing():
-    guide, preprocess = lively_tiny(), Preprocess(16, 12, gray=True)
+    preprocess = Preprocess(16, 12, gray=True)
+    guide = Model(toy_card(preprocess=preprocess), lively_tiny())
+    classes = torch.tensor([3, 6])
     gray = torch.rand(2, 1, 24, 24, generator=torch.Generator().manual_seed(2)) * 255
-    maps = guide_maps(guide, preprocess, gray)
-    torch.testing.assert_close(maps, class_maps(guide, preprocess.normalise(gray)))
-    torch.testing.assert_close(
-        guide_maps(guide, preprocess, gray.repeat(1, 3, 1, 1)), maps, atol=1e-4, rtol=1e-3
-    )
+    maps = guide.class_maps(gray, classes)
+    torch.testing.assert_close(maps, class_maps(guide.network, preprocess.normalise(gray), classes))
+    torch.testing.assert_close(guide.class_maps(gray.repeat(1, 3, 1, 1), classes), maps, atol=1e-4, rtol=1e-3)
 
 
 def test_percent_map_by_hand():

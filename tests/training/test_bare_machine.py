@@ -19,7 +19,7 @@ for name in {missing!r}:
 import numpy
 from fer_space import cli
 from fer_space.commands import export, test, train
-from fer_space.training import masking, recipe, run, sheet
+from fer_space.training import masking, recipe, sheet, trainer
 masking.template_mask(48, 12)
 try:
     cli.main(["train", "--help"])

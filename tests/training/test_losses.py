@@ -140,7 +140,7 @@ def test_affect_loss_leaves_out_faces_without_labels():
 
 def test_drawn_labels_follow_the_distribution():
     targets = torch.tensor([[0.25, 0.75, 0.0]]).repeat(4000, 1)
-    drawn = losses.draw_labels(targets, torch.Generator().manual_seed(0))
+    drawn = losses.sample_labels(targets, torch.Generator().manual_seed(0))
     assert set(drawn.sum(dim=1).tolist()) == {1.0}
     torch.testing.assert_close(drawn.mean(dim=0), targets[0], atol=0.03, rtol=0)
 

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from fer_space.occlusion import UPPER_SHARE
 from fer_space.training.augment import Augment
-from fer_space.training.masking import MaskDraw, Masking, UpperDraw, UpperFace
+from fer_space.training.masking import Masking, MaskParams, UpperFace, UpperParams
 
 STILL = torch.tensor([[[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]])
 
@@ -20,11 +20,11 @@ def faces(count: int, size: int = 48, channels: int = 1) -> Tensor:
     return torch.rand(count, channels, size, size, generator=rng(9)) * 255
 
 
-def one(gray: float = 200.0, opacity: float = 1.0, relief: float = 0.0, affine: Tensor = STILL) -> MaskDraw:
+def one(gray: float = 200.0, opacity: float = 1.0, relief: float = 0.0, affine: Tensor = STILL) -> MaskParams:
     def level(value: float) -> Tensor:
         return torch.full((1, 1, 1, 1), value)
 
-    return MaskDraw(torch.tensor([True]), affine, level(gray), level(opacity), level(relief))
+    return MaskParams(torch.tensor([True]), affine, level(gray), level(opacity), level(relief))
 
 
 @pytest.mark.parametrize("size", [48, 96])
@@ -55,10 +55,10 @@ def test_a_shift_of_the_template_is_a_share_of_the_side():
 
 def test_a_mask_goes_with_the_face_that_augmentation_moved():
     plain = Augment(0, 0, 0, 0, 0, 0, 0)
-    draw = Augment(20, 0.1, 0.1, 0, 0, 1.0, 0).draw(1, rng(4))
+    params = Augment(20, 0.1, 0.1, 0, 0, 1.0, 0).sample(1, rng(4))
     masking, black = Masking(1.0), torch.zeros(1, 1, 48, 48)
-    later = masking.apply(black, one(), framing=draw.affine)
-    first = plain.apply(masking.apply(black, one()).round().byte(), draw, 48)
+    later = masking.apply(black, one(), framing=params.affine)
+    first = plain.apply(masking.apply(black, one()).round().byte(), params, 48)
     inner = slice(8, 36)  # beyond the picture augmentation repeats its edge
     assert (later - first)[..., inner, inner].abs().mean() < 3.0
 
@@ -74,11 +74,11 @@ def test_faces_without_a_mask_keep_every_bit(count: int, size: int, seed: int, c
     pictures = faces(count, size, channels)
     before = pictures.clone()
     masking = Masking(0.5)
-    draw = masking.draw(count, rng(seed))
-    masked = masking.apply(pictures, draw)
+    params = masking.sample(count, rng(seed))
+    masked = masking.apply(pictures, params)
     assert torch.equal(pictures, before)
-    assert torch.equal(masked[~draw.worn], pictures[~draw.worn])
-    assert (masked[draw.worn] != pictures[draw.worn]).flatten(1).any(dim=1).all()
+    assert torch.equal(masked[~params.worn], pictures[~params.worn])
+    assert (masked[params.worn] != pictures[params.worn]).flatten(1).any(dim=1).all()
     assert 0.0 <= masked.min() <= masked.max() <= 255.0
     top = size // 4  # no mask climbs above the brows
     assert torch.equal(masked[:, :, :top], pictures[:, :, :top])
@@ -87,27 +87,27 @@ def test_faces_without_a_mask_keep_every_bit(count: int, size: int, seed: int, c
 @pytest.mark.parametrize("variant", [Masking(0.5), UpperFace(0.5)], ids=["mask", "upper"])
 def test_draws_repeat_and_can_be_shared_out(variant: Masking | UpperFace):
     pictures = faces(6)
-    first, second = (variant.apply(pictures, variant.draw(6, rng(3))) for _ in range(2))
+    first, second = (variant.apply(pictures, variant.sample(6, rng(3))) for _ in range(2))
     assert torch.equal(first, second)
-    part = variant.draw(6, rng(3)).map(lambda rows: rows[1::2])
+    part = variant.sample(6, rng(3)).map(lambda rows: rows[1::2])
     torch.testing.assert_close(variant.apply(pictures[1::2], part), first[1::2])
 
 
 @pytest.mark.parametrize("share", [0.0, 0.3, 1.0])
 def test_share_of_masked_faces(share: float):
-    assert Masking(share).draw(5000, rng()).worn.float().mean().item() == pytest.approx(share, abs=0.03)
-    assert UpperFace(share).draw(5000, rng()).cut.float().mean().item() == pytest.approx(share, abs=0.03)
+    assert Masking(share).sample(5000, rng()).worn.float().mean().item() == pytest.approx(share, abs=0.03)
+    assert UpperFace(share).sample(5000, rng()).cut.float().mean().item() == pytest.approx(share, abs=0.03)
 
 
 @pytest.mark.parametrize("variant", [Masking(0.0), UpperFace(0.0)], ids=["mask", "upper"])
 def test_nobody_drawn_changes_nothing(variant: Masking | UpperFace):
     pictures = faces(3)
-    assert torch.equal(variant.apply(pictures, variant.draw(3, rng())), pictures)  # type: ignore[arg-type]
+    assert torch.equal(variant.apply(pictures, variant.sample(3, rng())), pictures)  # type: ignore[arg-type]
 
 
 def test_upper_face_by_hand():
     pictures = faces(2, 50)
-    cut = UpperFace(0.5).apply(pictures, UpperDraw(torch.tensor([True, False])))
+    cut = UpperFace(0.5).apply(pictures, UpperParams(torch.tensor([True, False])))
     rows = round(50 * UPPER_SHARE)
     expected = functional.interpolate(pictures[:1, :, :rows], (50, 50), mode="bilinear")
     torch.testing.assert_close(cut[:1], expected)

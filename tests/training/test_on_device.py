@@ -1,7 +1,7 @@
 """A batch on a GPU that is not there: fake tensors know where they would lie, and what would be waited for.
 
-An operation on tensors of two devices fails under `FakeTensorMode`, and so does one whose result the processor
-would have to look at (`.item()`, `if tensor`, rows picked by a mask).
+An operation on tensors of two devices fails under `FakeTensorMode`, and so does one whose result the
+processor would have to look at (`.item()`, `if tensor`, rows picked by a mask).
 """
 
 from collections.abc import Iterator
@@ -9,17 +9,19 @@ from dataclasses import replace
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor, FakeTensorMode
 
-from fer_space.training import camera, masking, recipe, shipping
+from fer_space.model import Model
+from fer_space.training import camera, masking, params, recipe
 from fer_space.training.config import TrainConfig
+from fer_space.training.distillation import Teaching
 from fer_space.training.losses import TrainingLoss, affect_loss
 from fer_space.training.parallel import Worker
-from fer_space.training.recipe import Guide, Recipe
-from fer_space.training.teaching import Teacher, Teaching
+from fer_space.training.recipe import Recipe
 from fer_space.vision import preprocess
-from tests.networks import build_tiny, striped_faces, tiny_card
+from fer_space.vision.preprocess import Preprocess
+from tests.networks import build_tiny, striped_faces, toy_card
 
 GPU = torch.device("cuda:0")
 CACHES = (preprocess._per_channel, masking._texture, camera._field, camera._table, camera._dct)
@@ -54,10 +56,10 @@ def fake() -> Iterator[FakeTensorMode]:
 def test_a_batch_is_made_on_the_device_with_one_copy_and_nobody_waits(
     fake: FakeTensorMode, monkeypatch: pytest.MonkeyPatch, changes: dict[str, object]
 ):
-    config = TrainConfig("tiny", "folder:x", size=12, native_size=12, **changes)  # type: ignore[arg-type]
+    config = TrainConfig(backbone="tiny", data="folder:x", size=12, native_size=12, **changes)
     faces = striped_faces(32)
-    draw = Recipe.of(config).draw(faces, torch.arange(16), 12, torch.Generator().manual_seed(0))
-    shipment = Recipe.of(config).shipment(faces, draw, Worker())
+    sampled = Recipe.of(config).sample(faces, torch.arange(16), 12, torch.Generator().manual_seed(0))
+    shipment = Recipe.of(config).shipment(faces, sampled, Worker())
     copies: list[torch.device] = []
 
     def there(tensor: Tensor) -> Tensor:
@@ -66,21 +68,23 @@ def test_a_batch_is_made_on_the_device_with_one_copy_and_nobody_waits(
     def ship(value: object, device: torch.device) -> object:
         copies.append(device)
         found: list[Tensor] = []
-        shipping._collect(value, found)
-        return shipping._rebuild(value, iter([there(tensor) for tensor in found]))
+        params._collect(value, found)
+        return params._rebuild(value, iter([there(tensor) for tensor in found]))
 
     monkeypatch.setattr(recipe, "ship", ship)
     monkeypatch.setattr(Recipe, "shipment", lambda *_: shipment)
     with fake, torch.no_grad():
         with GPU:
             network, other = (build_tiny(8, config.affect_weight > 0) for _ in range(2))
-        card = tiny_card()
-        teachers = [Teacher(other.eval(), card, there(torch.zeros(8)))]
-        teaching = Teaching(teachers, 0.5, config.precision) if config.teachers else None
+        with monkeypatch.context() as patch:  # fake weights cannot be moved, and need not be
+            patch.setattr(nn.Module, "to", lambda module, *_, **__: module)
+            patch.setattr(nn.Module, "half", lambda module: module)
+            guide = Model(toy_card(), other, GPU)
+        teaching = Teaching([guide], 0.5) if config.teachers else None
         on_gpu = replace(faces, pictures=there(faces.pictures))
         object.__setattr__(on_gpu, "present_there", there(faces.present))
-        made = Recipe.of(config, Guide(other, card.preprocess), teaching)
-        batch = made.batch(on_gpu, draw, replace(card.preprocess, input_size=12), network, Worker(device=GPU))
+        made = Recipe.of(config, guide, teaching)
+        batch = made.batch(on_gpu, sampled, Preprocess(12, 12, gray=True), network, Worker(device=GPU))
         output = network(batch.inputs)
         loss = TrainingLoss(config, torch.ones(8)).to(GPU)
         figures = [loss(output.logits, batch.targets)]
@@ -92,13 +96,13 @@ def test_a_batch_is_made_on_the_device_with_one_copy_and_nobody_waits(
 
 
 def test_a_shipment_arrives_as_it_was_sent():
-    draw = Recipe.of(TrainConfig("tiny", "folder:x")).draw(
+    sampled = Recipe.of(TrainConfig(backbone="tiny", data="folder:x")).sample(
         striped_faces(7), torch.arange(7), 12, torch.Generator().manual_seed(0)
     )
     found: list[Tensor] = []
-    shipping._collect(draw, found)
-    packed, places = shipping.pack(found)
-    arrived = [shipping.unpack(packed, start, sent) for start, sent in zip(places, found, strict=True)]
+    params._collect(sampled, found)
+    packed, places = params.pack(found)
+    arrived = [params.unpack(packed, start, sent) for start, sent in zip(places, found, strict=True)]
     assert {tensor.dtype for tensor in found} == {torch.float32, torch.int64, torch.bool}
     assert all(torch.equal(sent, got) for sent, got in zip(found, arrived, strict=True))
-    assert shipping.ship(draw, torch.device("cpu")) is draw
+    assert params.ship(sampled, torch.device("cpu")) is sampled

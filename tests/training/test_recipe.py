@@ -4,12 +4,13 @@ import pytest
 import torch
 
 from fer_space.emotions import EMOTIONS
+from fer_space.model import Model
 from fer_space.training.config import TrainConfig
 from fer_space.training.parallel import Worker
-from fer_space.training.recipe import Batch, Guide, Recipe
+from fer_space.training.recipe import Batch, Recipe
 from fer_space.training.sheet import STEPS, STILL, sheet_rows
 from fer_space.vision.preprocess import Preprocess
-from tests.networks import lively_tiny, striped_faces
+from tests.networks import lively_tiny, striped_faces, toy_card
 
 PREPROCESS = Preprocess(12, 12, gray=True)
 FACES = striped_faces(8)
@@ -21,9 +22,9 @@ def config(**changes: object) -> TrainConfig:
 
 def batch(worker: Worker | None = None, **changes: object) -> Batch:
     network = lively_tiny()
-    recipe = Recipe.of(config(**changes), Guide(network, PREPROCESS))
-    draw = recipe.draw(FACES, torch.arange(8), 12, torch.Generator().manual_seed(4))
-    return recipe.batch(FACES, draw, PREPROCESS, network, worker or Worker())
+    recipe = Recipe.of(config(**changes), Model(toy_card(preprocess=PREPROCESS), lively_tiny()))
+    params = recipe.sample(FACES, torch.arange(8), 12, torch.Generator().manual_seed(4))
+    return recipe.batch(FACES, params, PREPROCESS, network, worker or Worker())
 
 
 def test_without_any_step_faces_arrive_as_they_are():
@@ -66,15 +67,15 @@ def test_a_face_is_cut_before_it_is_moved():
     lower.pictures[:, :, 7:] = 255 - lower.pictures[:, :, 7:]  # UPPER_SHARE of 12 rows is 6
     for shift in (0.0, 0.3):
         recipe = Recipe.of(config(upper=1.0, shift=shift, zoom=shift, mask=1.0), None)
-        draw = recipe.draw(FACES, torch.arange(8), 12, torch.Generator().manual_seed(4))
+        params = recipe.sample(FACES, torch.arange(8), 12, torch.Generator().manual_seed(4))
         first, second = (
-            recipe.batch(faces, draw, PREPROCESS, network, Worker()).inputs for faces in (FACES, lower)
+            recipe.batch(faces, params, PREPROCESS, network, Worker()).inputs for faces in (FACES, lower)
         )
         assert torch.equal(first, second)
 
 
 def test_every_row_of_the_sheet_has_every_step_and_its_target():
-    rows = sheet_rows(FACES, Guide(lively_tiny(), PREPROCESS))
+    rows = sheet_rows(FACES, Model(toy_card(preprocess=PREPROCESS), lively_tiny()))
     assert [title for title, _, _ in rows] == [EMOTIONS[label] for label in FACES.labels]
     for title, pictures, captions in rows:
         assert {picture.shape for picture in pictures} == {(12, 12, 3)}

@@ -2,10 +2,12 @@
 
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
-from dataclasses import replace
+import time
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +17,14 @@ from safetensors.torch import load_file
 
 from fer_space import cli
 from fer_space.emotions import EMOTIONS
-from fer_space.errors import InputError
-from fer_space.training.parallel import run_workers
-from fer_space.training.run import read_pictures, run
+from fer_space.errors import InputError, TrainingError
+from fer_space.training.data import read_faces
+from fer_space.training.initialise import preprocess_for
+from fer_space.training.parallel import Worker, run_workers
+from fer_space.training.trainer import Trainer
 from fer_space.vision.imaging import encode_png
 from tests.networks import striped_faces
-from tests.training.test_loop import CONFIG, Share
+from tests.training.test_trainer import CONFIG, Share
 
 
 def free_port() -> int:
@@ -53,19 +57,19 @@ def write_folder(folder: Path) -> None:
 
 def test_two_processes_stopped_and_resumed_end_like_an_unbroken_run(tmp_path: Path):
     write_folder(tmp_path / "faces")
-    config = replace(
-        CONFIG, backbone="efficientnet_lite0", data=f"folder:{tmp_path / 'faces'}", epochs=2, processes=2
-    )
-    run(config, tmp_path / "whole")
-    run(config, tmp_path / "broken", stop_after=1)
-    run(config, tmp_path / "broken", resume=True)
+    data = f"folder:{tmp_path / 'faces'}"
+    config = CONFIG.changed(backbone="efficientnet_lite0", data=data, epochs=2, processes=2)
+    Trainer(config, tmp_path / "whole", device="cpu").run()
+    Trainer(config, tmp_path / "broken", device="cpu", stop_after=1).run()
+    Trainer(config, tmp_path / "broken", device="cpu", resume=True).run()
     whole, broken = (load_file(tmp_path / out / "best.safetensors") for out in ("whole", "broken"))
     for name, tensor in whole.items():
         assert torch.equal(tensor, broken[name]), name
+    own = config.changed(init=str(tmp_path / "whole/best.safetensors"))
     with pytest.raises(InputError, match="own folder"):
-        run(replace(config, init=str(tmp_path / "whole/best.safetensors")), tmp_path / "whole")
+        Trainer(own, tmp_path / "whole", device="cpu").run()
     with pytest.raises(InputError, match="cannot be read"):
-        run(replace(config, init=str(tmp_path / "faces")), tmp_path / "other")
+        Trainer(config.changed(init=str(tmp_path / "faces")), tmp_path / "other", device="cpu").run()
 
 
 def test_a_run_of_the_command_line_under_accelerate_is_one_with_two_processes(tmp_path: Path):
@@ -80,7 +84,7 @@ def test_a_run_of_the_command_line_under_accelerate_is_one_with_two_processes(tm
     for name, tensor in two.items():
         torch.testing.assert_close(tensor, launched[name], rtol=1e-4, atol=1e-6, msg=name)
     cards = [json.loads((tmp_path / out / "card.json").read_text()) for out in ("two", "launched")]
-    assert cards[0]["results"]["valid"]["plain"]["n"] == cards[1]["results"]["valid"]["plain"]["n"] == 32
+    assert [card["validation"]["plain"]["n"] for card in cards] == [32, 32]
 
 
 def test_accelerate_launch_takes_the_same_steps_as_one_process(tmp_path: Path):
@@ -96,11 +100,32 @@ def test_faces_that_cannot_be_used_are_refused_or_named(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], tiny: str
 ):
     write_folder(tmp_path / "faces")
-    config = replace(CONFIG, data=f"folder:{tmp_path / 'faces'}")
+    config = CONFIG.changed(data=f"folder:{tmp_path / 'faces'}")
+    preprocess = preprocess_for(config)
     with pytest.raises(InputError, match="no valence and arousal"):
-        read_pictures(replace(config, affect_weight=1.0))
+        read_faces(config.changed(affect_weight=1.0), preprocess)
     with pytest.raises(InputError, match="fewer pictures in a split than"):
-        read_pictures(replace(config, limit=1, processes=2))
+        read_faces(config.changed(limit=1, processes=2), preprocess)
     assert "valid faces too" not in capsys.readouterr().err
-    read_pictures(replace(config, data=f"folder:{tmp_path / 'faces' / 'train'}"))
+    read_faces(config.changed(data=f"folder:{tmp_path / 'faces' / 'train'}"), preprocess)
     assert "32 training faces are valid faces too" in capsys.readouterr().err
+
+
+@dataclass(frozen=True)
+class Doomed:
+    """A job whose second process says what is wrong, or dies."""
+
+    sentence: str
+
+    def __call__(self, worker: Worker) -> None:
+        if worker.rank == 1 and self.sentence:
+            raise InputError(self.sentence)
+        if worker.rank == 1:
+            os.kill(os.getpid(), signal.SIGKILL)
+        time.sleep(60)
+
+
+@pytest.mark.parametrize(("sentence", "words"), [("It is wrong.", "It is wrong."), ("", "lost.*SIGKILL")])
+def test_a_lost_process_ends_the_run_in_a_sentence(sentence: str, words: str):
+    with pytest.raises(TrainingError, match=words):
+        run_workers(Doomed(sentence), 2, torch.device("cpu"))

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
@@ -14,6 +15,13 @@ from tests.ui.visit import CHROMIUM, DESK, FLAGS, Visit, film
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+
+
+def panorama() -> bytes:
+    """A picture in which the toy detector finds forty faces."""
+    noise = np.random.default_rng(0).integers(0, 255, (30, 400, 3), dtype=np.uint8)
+    wide = cv2.resize(noise, (2400, 180), interpolation=cv2.INTER_NEAREST)
+    return cv2.imencode(".png", wide)[1].tobytes()
 
 
 @dataclass(frozen=True)
@@ -72,7 +80,7 @@ def visit(browser: Browser, served: Served) -> Iterator[Callable[..., Visit]]:
         page.on("pageerror", lambda error: visit.errors.append(str(error)))
         page.on("request", lambda r: visit.strangers.append(r.url) if _is_stranger(r.url, served) else None)
         page.goto(served.url)
-        page.locator(".fer-examples").wait_for()
+        page.locator(".fer-answer").wait_for()
         return visit
 
     expect.set_options(timeout=30_000)

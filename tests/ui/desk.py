@@ -1,8 +1,7 @@
-"""The page without a server: its components' values in a dict, and the handlers that change them."""
+"""The page without a server: its components' values in a dict, and the events that change them."""
 
 from base64 import b64encode
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
 from types import SimpleNamespace
 from typing import Any
 
@@ -10,76 +9,28 @@ import cv2
 import gradio as gr
 import numpy as np
 
-from fer_space.render import Look
-from fer_space.ui.handlers import Handlers
-from fer_space.ui.hide_handlers import HideHandlers
-from fer_space.ui.hiding import Hiding
-from fer_space.ui.intake import load_examples
-from fer_space.ui.sitting import Sitting
-from fer_space.ui.tabs import lay_out
-from fer_space.ui.views import Scene
-from tests.toys import TOY_SPECS, ToyEngine
+from fer_space.render.html import Drawing
+from fer_space.render.texts import Look
+from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
+from fer_space.ui.lab import Lab, lay_out_lab
+from fer_space.ui.occlude import Occlude, lay_out_occlude, swatches_of
+from fer_space.ui.page import open_session
+from fer_space.ui.session import Runs, Session, Sessions
+from fer_space.ui.sidebar import lay_out_sidebar, load_examples
+from tests.toys import TOY_SPECS, ToyEngine, first_cells
 from tests.ui.conftest import EXAMPLES
 
 LOOKS = {spec.name: Look(spec.title, spec.colour, 1_000_000) for spec in TOY_SPECS}
 TWO = [spec.name for spec in TOY_SPECS[:2]]
+REQUEST = SimpleNamespace(session_hash="a page")
 
 
 def click(**data: object) -> Any:
     return SimpleNamespace(**data)
 
 
-class Desk:
-    def __init__(self, uploads: Path, names: list[str] = TWO) -> None:
-        self.engine, self.uploads = ToyEngine(names), uploads
-        scene = Scene({name: LOOKS[name] for name in names}, {})
-        examples = load_examples(EXAMPLES)
-        with gr.Blocks():
-            self.form = lay_out(scene, examples)
-        self.hide = HideHandlers(self.form, self.engine.compare, self.engine.sensitivity, scene)
-        engine = self.engine
-        self.do = Handlers(self.form, engine.compare, engine.detect, scene, examples, self.hide)
-        self.values: dict[Any, Any] = {part: part.value for part in self.form.inputs}
-
-    def run(self, handler: Callable[..., Any], *event: Any) -> None:
-        """Run an event and put its outputs where Gradio would."""
-        self.values |= handler(self.values, *event)
-
-    def set(self, part: Any, **values: Any) -> None:
-        self.values |= {getattr(part, name): value for name, value in values.items()}
-
-    def upload(self, data: bytes) -> None:
-        (self.uploads / "upload").write_bytes(data)
-        self.values[self.form.left.picture] = {"path": str(self.uploads / "upload")}
-        self.run(self.do.upload)
-
-    def example(self, index: int) -> Sitting:
-        self.run(self.do.example, click(index=index))
-        return self.sitting
-
-    @property
-    def sitting(self) -> Sitting:
-        return self.form.sitting(self.values)
-
-    @property
-    def hiding(self) -> Hiding:
-        return self.form.hiding(self.values)
-
-    @property
-    def photo(self) -> str:
-        return self.values[self.form.left.photo]
-
-    @property
-    def verdict(self) -> str:
-        return self.values[self.form.maps.verdict]
-
-    @property
-    def results(self) -> str:
-        return self.values[self.form.maps.results]
-
-    @property
-    def outcome(self) -> str:
-        return self.values[self.form.hide.outcome]
+def data_url(data: bytes, kind: str = "image/png") -> str:
+    return f"data:{kind};base64,{b64encode(data).decode()}"
 
 
 def strokes_uri(
@@ -88,5 +39,92 @@ def strokes_uri(
     """What the easel sends: a clear PNG with a rectangle painted on it."""
     layer = np.zeros((*size_hw, 4), np.uint8)
     layer[where] = (*colour_rgb[::-1], 255)
-    _, png = cv2.imencode(".png", layer)
-    return f"data:image/png;base64,{b64encode(png.tobytes()).decode()}"
+    return data_url(cv2.imencode(".png", layer)[1].tobytes())
+
+
+class Desk:
+    """Opens on the first example, read by the toy models of these names."""
+
+    def __init__(self, names: list[str] = TWO, limit: int = 10**9) -> None:
+        self.engine = engine = ToyEngine(names)
+        self.runs = Runs(
+            engine.stream,
+            engine.detect,
+            engine.sensitivity,
+            engine.together,
+            lambda name, crops: engine.model(name).predict(crops).probabilities,
+        )
+        drawing = Drawing({name: LOOKS[name] for name in names}, {}, first_cells)
+        examples = load_examples(EXAMPLES)
+        opening = open_session(self.runs, examples, tuple(names))
+        self.sessions = Sessions(opening.answer, limit)
+        swatches = swatches_of(opening.answer)
+        with gr.Blocks():
+            self.sidebar = lay_out_sidebar(opening, drawing.looks, examples, {})
+            self.tab = lay_out_compare(opening, drawing, lay_out_status(opening))
+            self.hide = lay_out_occlude(swatches, "")
+            self.bench = lay_out_lab(examples)
+        self.do = Compare(self.sidebar, self.tab, self.runs, self.sessions, drawing, examples)
+        self.cover = Occlude(self.hide, self.tab, self.runs, self.sessions, drawing, swatches, "")
+        self.lab = Lab(self.bench, self.runs, self.sessions, drawing, examples)
+        parts = [*self.sidebar.controls, *self.tab.controls, *self.sidebar.rescue.sliders]
+        parts += [self.hide.colour, self.hide.opacity, self.hide.where, self.sidebar.photo, self.tab.answer]
+        self.values: dict[Any, Any] = {part: part.value for part in parts}
+        self.engine.calls = 0
+
+    @property
+    def session(self) -> Session:
+        return self.sessions.of(REQUEST)
+
+    def options(self) -> list[Any]:
+        return [self.values[part] for part in self.sidebar.controls]
+
+    def view(self) -> list[Any]:
+        return [self.values[part] for part in self.tab.controls]
+
+    def set(self, controls: Mapping[str, Any], **values: Any) -> None:
+        self.values |= {controls[name]: value for name, value in values.items()}
+
+    def steps(self, handler: Callable[..., Any], *inputs: Any) -> Iterator[None]:
+        """Run an event step by step and put its outputs where Gradio would."""
+        outcome = handler(REQUEST, *inputs)
+        for shown in [outcome] if isinstance(outcome, dict) else outcome:
+            self.values |= {part: value for part, value in shown.items() if value != gr.skip()}
+            yield
+
+    def run(self, handler: Callable[..., Any], *inputs: Any) -> None:
+        """Run an event to its end."""
+        for _ in self.steps(handler, *inputs):
+            pass
+
+    def read(self) -> None:
+        self.run(self.do.read, *self.options(), *self.view())
+
+    def upload(self, data: bytes) -> None:
+        self.run(self.do.upload, click(picture=data_url(data), stamp=1), *self.view())
+        self.read()
+
+    def example(self, index: int) -> None:
+        self.run(self.do.example, click(index=index, stamp=1), *self.view())
+        self.read()
+
+    def choose(self, index: object) -> None:
+        self.run(self.do.choose, click(index=index), *self.view())
+
+    def follow(self) -> None:
+        self.run(self.cover.follow, True, *self.how(), *self.view())
+
+    def how(self) -> list[Any]:
+        return [self.values[self.hide.colour], self.values[self.hide.opacity]]
+
+    @property
+    def photo(self) -> str:
+        return self.values[self.sidebar.photo]
+
+    @property
+    def answer(self) -> str:
+        return self.values[self.tab.answer]
+
+    @property
+    def outcome(self) -> str:
+        return self.values[self.hide.outcome]

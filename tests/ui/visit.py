@@ -1,5 +1,6 @@
 """A visitor in headless Chromium: opens the page, uploads, tabs, and notes what goes wrong."""
 
+from base64 import b64encode
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +36,7 @@ class Visit:
 
     def upload(self, name: str, data: bytes) -> None:
         file = {"name": name, "mimeType": "image/png", "buffer": data}
-        self.page.locator("#fer-picture input[type=file]").set_input_files(file)
+        self.page.locator("#fer-file").set_input_files(file)
 
     def open_settings(self) -> None:
         self.page.locator("#fer-settings > button").click()
@@ -50,6 +51,32 @@ class Visit:
         self.page.get_by_label(label, exact=True).click()
         self.page.get_by_role("option", name=option, exact=True).click()
 
+    def paste(self, data: bytes) -> None:
+        """Ctrl+V with a picture, anywhere on the page."""
+        self._hand_over("paste", data)
+
+    def drop(self, data: bytes) -> None:
+        """Let a file fall anywhere on the page."""
+        self._hand_over("drop", data)
+
+    def _hand_over(self, event: str, data: bytes) -> None:
+        self.page.evaluate(
+            """([kind, text]) => {
+              const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+              const bag = new DataTransfer();
+              bag.items.add(new File([bytes], 'picture.jpg', {type: 'image/jpeg'}));
+              const made = kind === 'paste' ? new ClipboardEvent('paste', {clipboardData: bag, bubbles: true})
+                : new DragEvent('drop', {dataTransfer: bag, bubbles: true, cancelable: true});
+              document.body.dispatchEvent(made);
+            }""",
+            [event, b64encode(data).decode()],
+        )
+
+    @property
+    def rows(self):
+        """The models that have read the face."""
+        return self.page.locator(".fer-matrix:visible tr[data-model]")
+
     @property
     def cards(self):
         return self.page.locator(".fer-card:visible")
@@ -57,6 +84,14 @@ class Visit:
     @property
     def verdict(self):
         return self.page.locator(".fer-verdict:visible")
+
+    @property
+    def outcome(self):
+        return self.page.locator(".fer-outcome:visible")
+
+    @property
+    def alert(self):
+        return self.page.locator("[role=alert]:visible")
 
 
 def film(frame_bgr: np.ndarray, file: Path) -> None:
@@ -68,7 +103,8 @@ def fits(page: Page) -> bool:
     """Whether nothing is wider than the window: neither the page nor a part that something cuts off."""
     return page.evaluate(
         """document.documentElement.scrollWidth <= window.innerWidth
-        && [...document.querySelectorAll('.fer-card, .fer-scroll, .fer-average, .fer-circumplex')]
+        && ['card', 'scroll', 'hero', 'panel', 'stage', 'strip']
+        .flatMap(name => [...document.querySelectorAll('.fer-' + name)])
         .every(part => part.getBoundingClientRect().right <= window.innerWidth)"""
     )
 
@@ -98,11 +134,10 @@ PALE_WORDS_JS = """() => {
     }
     return [255, 255, 255];
   };
-  const own = '[class*=fer-] :is(h1, h3, p, strong, span, b, th, td, small, dt, dd, li, text), .fer-verdict';
+  const own = '[class*=fer-] :is(h1, h2, h3, p, strong, span, b, th, td, small, dt, dd, li, text)';
   return [...document.querySelectorAll(own)].filter(n => n.textContent.trim()).map(n => {
     const style = getComputedStyle(n), svg = n.tagName === 'text';
-    const behind = n.classList.contains('fer-number')
-      ? rgb(getComputedStyle(n.previousElementSibling).fill) : ground(n);
+    const behind = ground(n);
     const [low, high] = [light(rgb(svg ? style.fill : style.color)), light(behind)].sort((a, b) => a - b);
     return [(high + .05) / (low + .05), n.className, n.textContent];
   }).filter(([contrast]) => contrast < 4.5);

@@ -12,7 +12,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 from skimage.data import astronaut
 
-from fer_space.errors import ImageError
+from fer_space.errors import ImageError, InputError
 from fer_space.vision.imaging import (
     MAX_SIDE,
     as_image,
@@ -122,7 +122,7 @@ def test_load_image(tmp_path: Path) -> None:
     ],
 )
 def test_load_image_refuses(source: Any, sentence: str) -> None:
-    with pytest.raises(ImageError, match=sentence):
+    with pytest.raises(InputError, match=sentence):
         load_image(source)
 
 

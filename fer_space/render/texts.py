@@ -1,0 +1,262 @@
+"""Words and numbers for people: how a model is named, what the models say together, what a cover changes."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from fer_space.comparison import Change, Comparison, Covered
+from fer_space.render.colours import ink_on
+from fer_space.types import Prediction
+
+NARROW_SPACE = "\u202f"
+UNSURE_BELOW = 0.5
+STILL_BELOW = 0.05  # a smaller movement on the circumplex is not worth a word
+_NUMBERS = ("no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
+_RULES = {
+    "fitted mean": "a weighted average of the models, fitted once on validation faces",
+    "mean": "the plain average of the models",
+}
+
+
+@dataclass(frozen=True)
+class Look:
+    """A model as a reader sees it.
+
+    Attributes:
+        title: its name in prose.
+        colour: "#rrggbb" that marks it, of its entry in the registry.
+        parameters: how many numbers it learned.
+        accuracy: on the test faces of FERPlus, in [0, 1], or None where it was not measured.
+        boosted: the same with rare emotions boosted.
+        licence: what one may do with it.
+        data: what it was trained on.
+    """
+
+    title: str
+    colour: str
+    parameters: int
+    accuracy: float | None = None
+    boosted: float | None = None
+    licence: str = ""
+    data: str = ""
+
+    @property
+    def ink(self) -> str:
+        """Black or white, whichever can be read better on `colour`."""
+        return ink_on(self.colour)
+
+
+Looks = Mapping[str, Look]
+
+
+@dataclass(frozen=True)
+class Vote:
+    """The models whose most probable emotion is this one."""
+
+    emotion: str
+    backbones: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the models say of one face.
+
+    Attributes:
+        emotion: the most probable one of all models together.
+        confidence: its probability, in [0, 1].
+        votes: by emotion, most models first; of equals the one that is more probable together.
+        kind: "one" for a single model; "all" when they agree; "most" when more say the emotion than any
+            other; "split" on a tie, or when most say another one than all together.
+        rule: how the models become one answer, in words.
+    """
+
+    emotion: str
+    confidence: float
+    votes: tuple[Vote, ...]
+    kind: Literal["one", "all", "most", "split"]
+    rule: str
+
+    @property
+    def models(self) -> int:
+        """How many models were asked."""
+        return sum(len(vote.backbones) for vote in self.votes)
+
+    @property
+    def unsure(self) -> bool:
+        """Whether no emotion is more probable than all others."""
+        return self.confidence < UNSURE_BELOW
+
+    @property
+    def tally(self) -> str:
+        """The votes in a line: "Happiness 4 · Sadness 4 · Anger 1"."""
+        return " · ".join(f"{vote.emotion.capitalize()} {len(vote.backbones)}" for vote in self.votes)
+
+    @property
+    def headline(self) -> str:
+        """The short answer: the emotion, or the tally where the models are split."""
+        return self.tally if self.kind == "split" else self.emotion.capitalize()
+
+    @property
+    def sentence(self) -> str:
+        """Who says so: "All nine models agree", "7 of 9 models say so"."""
+        if self.kind == "one":
+            return "One model was asked"
+        if self.kind == "all":
+            return "Both models agree" if self.models == 2 else f"All {number(self.models)} models agree"
+        if self.kind == "most":
+            agreeing = len(self.votes[0].backbones)
+            return f"{agreeing} of {self.models} models {'says' if agreeing == 1 else 'say'} so"
+        return f"The models are split. Together they lean to {self.emotion.capitalize()}"
+
+    @property
+    def text(self) -> str:
+        """The whole verdict in one line, for screen readers, files and the terminal."""
+        who = "it is" if self.kind == "one" else "they are"
+        sure = f"{percent(self.confidence)}{f', so {who} not sure' if self.unsure else ' sure'}"
+        if self.kind == "split":
+            return f"{self.tally}. {self.sentence}, {percent(self.confidence)}."
+        return f"{self.headline}, {sure}. {self.sentence}."
+
+
+def verdict_of(comparison: Comparison) -> Verdict:
+    """Sum up what all models say of one face."""
+    shares, emotion = comparison.together, comparison.consensus
+    by_emotion: dict[str, list[str]] = {}
+    for prediction in comparison.predictions:
+        by_emotion.setdefault(prediction.label, []).append(prediction.backbone)
+    ranked = sorted(by_emotion.items(), key=lambda vote: (-len(vote[1]), -shares.get(vote[0], 0.0)))
+    votes = tuple(Vote(name, tuple(backbones)) for name, backbones in ranked)
+    tied = len(votes) > 1 and len(votes[0].backbones) == len(votes[1].backbones)
+    kind: Literal["one", "all", "most", "split"] = "most"
+    if len(comparison.readings) == 1:
+        kind = "one"
+    elif tied or votes[0].emotion != emotion:
+        kind = "split"
+    elif len(votes) == 1:
+        kind = "all"
+    return Verdict(emotion, shares[emotion], votes, kind, _RULES[comparison.rule])
+
+
+def covered_sentence(covered: Covered, looks: Looks) -> tuple[str, str]:
+    """Sum up how many models keep their answer, and which one moves most.
+
+    Returns:
+        What stands out, and the rest of the sentence.
+    """
+    changes = covered.changes
+    if len(changes) == 1:
+        return _one_change(changes[0], looks)
+    before = {change.before.prediction.label for change in changes}
+    kept, total = len(covered.kept), len(changes)
+    singular = kept == 1 or (kept == 0 and total == 2)
+    what = before.pop().capitalize() if len(before) == 1 else ("its answer" if singular else "their answers")
+    return _how_many(kept, total), f"{'keeps' if singular else 'keep'} {what}; {_moved(covered, looks)}"
+
+
+def movement_words(valence: float, arousal: float) -> str:
+    """Say a movement on the circumplex: (-0.23, 0.01) -> "less pleasant (−0.23)".
+
+    Args:
+        valence: by how much it changes, in [-2, 2].
+        arousal: likewise.
+    """
+    parts = [
+        f"{word} ({signed(change)})"
+        for change, word in (
+            (valence, "more pleasant" if valence > 0 else "less pleasant"),
+            (arousal, "more excited" if arousal > 0 else "calmer"),
+        )
+        if abs(change) >= STILL_BELOW
+    ]
+    return " and ".join(parts) or "as pleasant and as excited as before"
+
+
+def affect_sources(predictions: Sequence[Prediction]) -> str:
+    """Say where valence and arousal come from."""
+    sources = {"circumplex": "derived from the probabilities", "head": "predicted by a head of their own"}
+    used = sorted({sources[prediction.va_source] for prediction in predictions})
+    return " or ".join(used).capitalize()
+
+
+def number(value: int) -> str:
+    """Write a small number as a word: 9 -> "nine"."""
+    return _NUMBERS[value] if 0 <= value < len(_NUMBERS) else str(value)
+
+
+def percent(probability: float) -> str:
+    """Write a probability for people: 0.934 -> "93 %"; small but measured -> "<1 %"."""
+    if 0.0 < probability <= 0.005:
+        written = "<1"
+    elif 0.995 <= probability < 1.0:
+        written = ">99"
+    else:
+        written = f"{100 * probability:.0f}"
+    return f"{written}{NARROW_SPACE}%"
+
+
+def percent_exact(share: float) -> str:
+    """Write a score with a decimal: 0.8734 -> "87.3 %"."""
+    return f"{100 * share:.1f}{NARROW_SPACE}%"
+
+
+def signed(value: float) -> str:
+    """Write a valence or an arousal: 0.6 -> "+0.60", with a real minus sign."""
+    return f"{value:+.2f}".replace("-", "\u2212")
+
+
+def signed_points(share: float) -> str:
+    """Write a change in percentage points with its sign: -0.123 -> "−12.3", nothing -> "±0.0"."""
+    written = f"{100 * share:+.1f}"
+    return "±0.0" if written in ("+0.0", "-0.0") else written.replace("-", "\u2212")
+
+
+def count(parameters: int) -> str:
+    """Write a number of parameters: 3413000 -> "3.4 M"."""
+    return f"{parameters / 1e6:.1f}{NARROW_SPACE}M"
+
+
+def duration(ms: float) -> str:
+    """Write milliseconds with the digits that matter: 4.23 -> "4.2 ms", 41.7 -> "42 ms"."""
+    return f"{ms:.{1 if ms < 9.95 else 0}f}{NARROW_SPACE}ms"
+
+
+def bits(divergence: float) -> str:
+    """Write a divergence: 0.413 -> "0.41 bits"; small but measured -> "<0.01 bits"."""
+    written = "<0.01" if 0.0 < divergence < 0.005 else f"{divergence:.2f}"
+    return f"{written}{NARROW_SPACE}bits"
+
+
+def fold(bits: float) -> str:
+    """Write two to the power of some bits as a factor: 1.0 -> "2-fold", 0.5 -> "1.4-fold"."""
+    factor = 2.0**bits
+    if factor >= 1000:
+        return ">1000-fold"
+    return f"{factor:.1f}".removesuffix(".0") + "-fold" if factor < 10 else f"{factor:.0f}-fold"
+
+
+def _one_change(change: Change, looks: Looks) -> tuple[str, str]:
+    before, after = change.before.prediction, change.after.prediction
+    title = looks[before.backbone].title
+    if change.kept:
+        sure = f"{percent(before.confidence)} before, {percent(after.confidence)} now"
+        return f"{title} keeps {before.label.capitalize()}", f"({sure})"
+    return (
+        f"{title} changes",
+        f"from {before.label.capitalize()} to {after.label.capitalize()} ({bits(change.shift)})",
+    )
+
+
+def _how_many(kept: int, total: int) -> str:
+    if kept == total:
+        return "Both" if total == 2 else f"All {number(total)}"
+    if kept == 0:
+        return "Neither" if total == 2 else f"None of {total}"
+    return f"{kept} of {total}"
+
+
+def _moved(covered: Covered, looks: Looks) -> str:
+    most = covered.most_moved
+    if most.shift < 0.005:
+        return "no answer moves"
+    title = looks[most.before.prediction.backbone].title
+    return f"{title} moves {'more' if len(covered.changes) == 2 else 'most'} ({bits(most.shift)})"

@@ -1,0 +1,238 @@
+"""The faces of a run: read once, kept as tensors, and shown in an order that each epoch samples anew."""
+
+import os
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from fer_space.data import open_data
+from fer_space.data.faceset import FaceSet, Member
+from fer_space.emotions import EMOTIONS
+from fer_space.errors import DataError, InputError
+from fer_space.training.config import Imbalance, TrainConfig, parse_sampling
+from fer_space.vision.preprocess import Preprocess
+
+POWER = {"balanced": 0.0, "sqrt": 0.5}
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledPictures:
+    """Hold one split of the training data, decoded.
+
+    Attributes:
+        pictures: uint8 (N, C, h, w), the only tensor that `on` moves.
+        labels: int64 (N,), index into `EMOTIONS`.
+        targets: float32 (N, 8).
+        affect: float32 (N, 2), valence and arousal in [-1, 1], NaN where nobody labelled a face.
+        members: the sets that were joined; a set alone is its own member.
+        origins: int64 (N,), which member each face is of; empty for a set alone.
+    """
+
+    pictures: Tensor
+    labels: Tensor
+    targets: Tensor
+    affect: Tensor
+    members: tuple[Member, ...] = (Member("faces", EMOTIONS),)
+    origins: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.int64))
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @cached_property
+    def present(self) -> Tensor:
+        """Find the emotions that some target names, bool (8,): what a network can learn here."""
+        return self.targets.sum(dim=0) > 0
+
+    @cached_property
+    def present_there(self) -> Tensor:
+        """Give `present` on the device of the pictures."""
+        return self.present.to(self.pictures.device)
+
+    def of_member(self, number: int) -> Tensor:
+        """Find the faces of a member of the joined sets, bool (N,)."""
+        return self.origins == number if len(self.origins) else torch.ones(len(self), dtype=torch.bool)
+
+    @property
+    def first_member(self) -> Tensor:
+        """Find the faces of the first of the joined sets that has one, bool (N,): they decide."""
+        return next(mine for n in range(len(self.members)) if (mine := self.of_member(n)).any())
+
+    def on(self, device: torch.device) -> "LabelledPictures":
+        """Move the pictures, and nothing else, to a device."""
+        return replace(self, pictures=self.pictures.to(device))
+
+    @classmethod
+    def read(cls, faces: FaceSet, preprocess: Preprocess, limit: int = 0) -> "LabelledPictures":
+        """Decode and reduce every picture once, or `limit` of them: of joined sets an even sample."""
+        chosen = _sample(faces, limit)
+        if len(chosen) < len(faces):
+            faces = faces.select(chosen)
+        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+            pictures = torch.cat(
+                list(pool.map(lambda i: preprocess.reduce([faces.read(i)]), range(len(faces))))
+            )
+        affect = torch.full((len(faces), 2), torch.nan)
+        if faces.affect is not None:
+            affect = torch.from_numpy(faces.affect).float()
+        labels, targets = torch.from_numpy(faces.labels), torch.from_numpy(faces.targets)
+        origins = torch.empty(0, dtype=torch.int64)
+        if faces.origins is not None:
+            origins = torch.from_numpy(faces.origins)
+        return cls(pictures, labels, targets, affect, faces.members, origins)
+
+
+def _sample(faces: FaceSet, limit: int) -> Sequence[int]:
+    """The first `limit` faces; of joined sets, whose faces stand one set after the other, every so many."""
+    if not 0 < limit < len(faces):
+        return range(len(faces))
+    if faces.origins is None:
+        return range(limit)
+    return [i * len(faces) // limit for i in range(limit)]
+
+
+def read_faces(
+    config: TrainConfig, preprocess: Preprocess, *, aloud: bool = True
+) -> tuple[LabelledPictures, LabelledPictures]:
+    """Read the training and the validation faces of a run, and refuse what it could not end with.
+
+    Args:
+        config: names the data.
+        preprocess: how the network sees faces.
+        aloud: say on stderr what was left out.
+
+    Raises:
+        InputError: a split has too few faces, emotions or ratings for this run.
+        DataError: the data cannot be read.
+    """
+    train_set = open_data(config.data, "train", config.target, config.second_label)
+    valid_set = open_data(config.data, "valid")
+    if aloud:
+        train_set.say_dropped()
+        valid_set.say_dropped()
+        _say_shared(train_set, valid_set)
+    trained, held_out = (
+        LabelledPictures.read(faces, preprocess, config.limit) for faces in (train_set, valid_set)
+    )
+    check_faces(config, trained, held_out)
+    return trained, held_out
+
+
+def check_faces(config: TrainConfig, train_set: LabelledPictures, valid_set: LabelledPictures) -> None:
+    """Raise InputError or DataError for faces with which a run would fail after hours."""
+    if min(len(train_set), len(valid_set)) < 2 * config.processes:
+        raise InputError(f"{config.data} has fewer pictures in a split than two for each process of the run.")
+    if int(train_set.present.sum()) < 2:
+        raise DataError(f"{config.data} shows one emotion alone in training: there is nothing to tell apart.")
+    first = valid_set.first_member
+    if not train_set.present[valid_set.labels[first]].any():
+        raise DataError(f"No validation face of {config.data} shows an emotion that is trained.")
+    if config.affect_weight and not train_set.affect.isfinite().any():
+        raise InputError(f"{config.data} has no valence and arousal to learn: leave out --affect-weight.")
+    times_shown(train_set, config.sampling)  # names a set that is not there
+
+
+def _say_shared(train_set: FaceSet, valid_set: FaceSet) -> None:
+    """Say on stderr when the epoch is chosen, and any later test made, on faces that are trained on."""
+    if shared := len(set(train_set.files) & set(valid_set.files)):
+        print(
+            f"{train_set.name}: {shared:,} training faces are valid faces too. The set has no training split "
+            "of its own, so what is measured on it says nothing about new faces.",
+            file=sys.stderr,
+        )
+
+
+def times_shown(faces: LabelledPictures, sampling: str) -> Tensor | None:
+    """Count how often an epoch shows each face.
+
+    Args:
+        faces: of one set or of joined ones.
+        sampling: as `TrainConfig.sampling`.
+
+    Returns:
+        float32 (N,), or None where each is shown once.
+
+    Raises:
+        InputError: a set is named that is not among the joined ones.
+    """
+    shares = parse_sampling(sampling)
+    names = [member.name for member in faces.members]
+    if unknown := [name for name in shares if name not in names]:
+        raise InputError(f"--sampling: there is no set “{unknown[0]}” in --data, only {', '.join(names)}.")
+    if not shares:
+        return None
+    times = torch.ones(len(faces))
+    for number, name in enumerate(names):
+        times[faces.of_member(number)] = shares.get(name, 1.0)
+    return times
+
+
+def epoch_length(labels: Tensor, imbalance: Imbalance, times: Tensor | None = None) -> int:
+    """Count the pictures that an epoch shows of labels int64 (N,), the same in every epoch."""
+    if times is not None:
+        labels = labels[_repeated(times, None)]
+    if not len(labels):
+        return 0
+    counts = torch.bincount(labels)
+    counts = counts[counts > 0]
+    per_class = {"oversample": counts.max(), "undersample": counts.min()}.get(imbalance)
+    return len(labels) if per_class is None else int(per_class) * len(counts)
+
+
+def epoch_order(
+    labels: Tensor, imbalance: Imbalance, rng: torch.Generator, times: Tensor | None = None
+) -> Tensor:
+    """Shuffle one epoch: positions int64 (`epoch_length`,) into labels int64 (N,).
+
+    `none` shows every picture once. `oversample` repeats the pictures of each emotion until all have as many
+    as the most frequent one, `undersample` takes as many of each as the rarest has. `balanced` samples the
+    emotion evenly and then a picture of it, N times with replacement; `sqrt` samples the emotion in
+    proportion to the square root of its count (Mahajan et al. 2018, arXiv 1805.00932).
+
+    `times` float (N,) says how often a picture stands in the set before any of this: 2.5 twice, and half of
+    the pictures of its kind a third time, others in each epoch.
+    """
+    if times is not None:
+        places = _repeated(times, rng)
+        length = epoch_length(labels, imbalance, times)
+        return places[epoch_order(labels[places], imbalance, rng)][:length]
+    if imbalance == "none":
+        return torch.randperm(len(labels), generator=rng)
+    if imbalance in POWER:
+        counts = torch.bincount(labels).float()
+        chance = torch.where(counts > 0, counts ** (POWER[imbalance] - 1.0), torch.zeros_like(counts))
+        return torch.multinomial(chance[labels], len(labels), replacement=True, generator=rng)
+    present = torch.nonzero(torch.bincount(labels))[:, 0]
+    each = epoch_length(labels, imbalance) // len(present)
+    picked = torch.cat([_repeat(torch.nonzero(labels == k)[:, 0], each, rng) for k in present])
+    return picked[torch.randperm(len(picked), generator=rng)]
+
+
+def _repeated(times: Tensor, rng: torch.Generator | None) -> Tensor:
+    """Positions int64 (M,) in which each one stands `times` float (N,) times, M the same whatever is random.
+
+    The part behind the point falls to a random part of the positions with one number of times, or without a
+    generator to the first of them.
+    """
+    parts = []
+    for number in sorted(set(times.tolist())):
+        positions = torch.nonzero(times == number)[:, 0]
+        whole, rest = int(number), round((number - int(number)) * len(positions))
+        parts += [positions] * whole
+        if rest and rng is not None:
+            parts.append(positions[torch.randperm(len(positions), generator=rng)[:rest]])
+        elif rest:
+            parts.append(positions[:rest])
+    return torch.cat(parts) if parts else torch.empty(0, dtype=torch.int64)
+
+
+def _repeat(positions: Tensor, count: int, rng: torch.Generator) -> Tensor:
+    """`count` of the positions: all of them as often as they fit, then a random part once more."""
+    rounds = -(-count // len(positions))
+    return torch.cat([positions[torch.randperm(len(positions), generator=rng)] for _ in range(rounds)])[
+        :count
+    ]

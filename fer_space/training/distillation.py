@@ -1,0 +1,91 @@
+"""Knowledge distillation: a part of every target is what trained models say of the picture.
+
+Hinton et al. 2015, arXiv 1503.02531. The teachers answer each augmented picture anew, as Beyer et al. 2022,
+arXiv 2106.05237, found best ("consistent teaching"), erased boxes included; what masks hide, `--upper` cuts
+off or a camera spoils they still see, and their answers are mixed like labels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from fer_space.backbones.specs import backbone_spec
+from fer_space.card import check_sha256, read_card
+from fer_space.emotions import EMOTIONS
+from fer_space.errors import InputError, WeightsError
+from fer_space.model import Model, load_model
+from fer_space.tensors import fill
+
+
+@dataclass(frozen=True, eq=False)
+class Teaching:
+    """Mix the answers of teachers into targets.
+
+    Attributes:
+        teachers: one or more; their probabilities are averaged.
+        share: of the teachers in a target, 0 to 1; the labels have the rest.
+    """
+
+    teachers: Sequence[Model]
+    share: float
+
+    @torch.no_grad()
+    def apply(self, pictures: Tensor, targets: Tensor) -> Tensor:
+        """Ask the teachers about pictures, where these lie.
+
+        Args:
+            pictures: float (B, C, S, S), values 0 to 255, on the teachers' device.
+            targets: float (B, 8), on the same one.
+
+        Returns:
+            New targets float (B, 8).
+        """
+        said = torch.stack([teacher.distribution(pictures) for teacher in self.teachers]).mean(dim=0)
+        return torch.lerp(targets, said, self.share)
+
+
+def load_teachers(names: str, device: torch.device) -> list[Model]:
+    """Load the teachers of a run.
+
+    Args:
+        names: with commas between them: models by name, folders of finished runs, or .safetensors files with
+            their cards beside them.
+        device: where they answer; on CUDA in half precision.
+
+    Raises:
+        WeightsError: one is not there, or damaged.
+        InputError: one does not know all eight emotions.
+    """
+    teachers = []
+    for name in (word.strip() for word in names.split(",")):
+        teacher = load_any(name, device)
+        if teacher.card.labels != EMOTIONS:
+            raise InputError(f"--teachers: {name} does not know all {len(EMOTIONS)} emotions.")
+        teachers.append(teacher)
+    return teachers
+
+
+def load_any(name: str, device: torch.device) -> Model:
+    """Load a model by name, by the folder of its run, or by its file."""
+    path = Path(name)
+    if path.is_dir():
+        return _read(path / "best.safetensors", path / "card.json", len(EMOTIONS), device)
+    if path.suffix == ".safetensors":
+        return _read(path, path.with_suffix(".json"), 0, device)
+    return load_model(name, device=device.type)
+
+
+def _read(weights: Path, described: Path, outputs: int, device: torch.device) -> Model:
+    """Load a model whose file has `outputs` classes, of which the card names some; 0: as many as the card."""
+    card = read_card(described)
+    if not weights.is_file():
+        raise WeightsError(f"There is no {weights}.")
+    check_sha256(card, weights)
+    network = backbone_spec(card.name).build(outputs or len(card.labels), card.affect)
+    fill(network, weights)
+    if outputs:
+        network.head.keep_classes(card.columns)
+    return Model(card, network.for_reading(), device)

@@ -1,0 +1,107 @@
+"""What all events of the page share: how they are queued, what they carry, and what leads to a sentence."""
+
+import logging
+import re
+from base64 import b64decode
+from collections.abc import Mapping
+from math import isfinite
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from gradio.utils import get_upload_folder
+
+from fer_space.errors import FerSpaceError, ImageError, InputError
+from fer_space.ui.session import UNFORESEEN
+
+LOST = "The picture did not arrive. Please choose it again."
+_PATH = re.compile(r"(?<!\w)(?:[A-Za-z]:)?[/\\](?:[\w.@+-]+[/\\])+[\w.@+-]*")
+_LOG = logging.getLogger(__name__)
+
+# Nothing of the page is an endpoint, and its own words say how far things are.
+_PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+# Clicks that only redraw.
+QUIET: dict[str, Any] = {**_PRIVATE, "queue": False, "trigger_mode": "always_last"}
+# Clicks that hand in or choose a picture: each counts, the session keeps the newest.
+QUICK: dict[str, Any] = {
+    **_PRIVATE,
+    "trigger_mode": "multiple",
+    "concurrency_id": "quick",
+    "concurrency_limit": 4,
+}
+# Work that takes turns at the models (`fer_space.ui.session.Turns`).
+MODELS: dict[str, Any] = {
+    **_PRIVATE,
+    "trigger_mode": "multiple",
+    "concurrency_id": "models",
+    "concurrency_limit": 16,
+}
+
+
+def given(event: gr.EventData, name: str) -> Any:
+    """Return what the page sent with an event under a name; None where a forged event lacks it."""
+    try:
+        return getattr(event, name)
+    except (AttributeError, KeyError, TypeError):
+        return None
+
+
+def sentence_of(error: Exception) -> str:
+    """Say to a visitor what went wrong.
+
+    What nobody foresaw goes to the log and not to the page, and no path of this machine goes there either.
+    """
+    if isinstance(error, FerSpaceError):
+        return _PATH.sub("…", str(error))
+    _LOG.error("An event of the page failed", exc_info=error)
+    return UNFORESEEN
+
+
+def per_cent(share: object) -> float:
+    """Read a share of a side, from the page, as a slider's value."""
+    if not (isinstance(share, int | float) and isfinite(share)):
+        return 50.0
+    return round(min(max(float(share), 0.0), 1.0) * 100, 1)
+
+
+def uploaded_bytes(payload: object) -> bytes:
+    """Return the raw bytes of what a visitor handed in, undecoded.
+
+    Gradio's own decoding would answer a damaged file with its own error and lose 16-bit and CMYK
+    pictures, so the endpoint takes its raw payload. Gradio checks only payloads that carry its "meta"
+    mark; the check here holds for all, so that no request can name another file of this machine.
+
+    Args:
+        payload: Gradio's description of a file.
+
+    Raises:
+        InputError: the payload names a file that was not uploaded.
+        ImageError: its data URI cannot be read.
+    """
+    if not isinstance(payload, Mapping):
+        raise InputError(LOST)
+    url = str(payload.get("url") or "")
+    if url.startswith("data:"):
+        return inline_bytes(url)
+    try:
+        path = Path(str(payload.get("path") or "")).resolve()
+        if path.is_relative_to(Path(get_upload_folder()).resolve()):
+            return path.read_bytes()
+    except (OSError, ValueError) as error:
+        raise InputError(LOST) from error
+    raise InputError(LOST)
+
+
+def inline_bytes(url: object) -> bytes:
+    """Return the bytes of a data URI.
+
+    Raises:
+        InputError: it is none.
+        ImageError: it is not valid base64.
+    """
+    if not (isinstance(url, str) and url.startswith("data:")):
+        raise InputError(LOST)
+    try:
+        return b64decode(url.partition(",")[2], validate=True)
+    except ValueError as error:
+        raise ImageError("The picture's data URI is not valid base64.") from error

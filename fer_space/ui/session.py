@@ -1,0 +1,491 @@
+"""What one visitor's page remembers, and the reading of a picture step by step.
+
+Everything is in memory, never on disk, never shared. A session's answer is replaced as a whole, never
+changed, so that events of one page may overlap: each piece of work holds a ticket, and whoever finds that a
+newer one was issued stops between two models.
+"""
+
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from threading import Condition, RLock
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_space.comparison import Comparison, Covered
+from fer_space.detectors.specs import DEFAULT_DETECTOR
+from fer_space.distributions import Distributions
+from fer_space.errors import FerSpaceError
+from fer_space.explain.gradcam import METHOD
+from fer_space.explain.sensitivity import Sensitivity
+from fer_space.occlusion.cover import Cover
+from fer_space.render.overlays import data_uri, shrink
+from fer_space.types import Face, Reading
+from fer_space.vision.imaging import decode_image
+
+Image = NDArray[np.uint8]
+
+FACES = 32  # that are read at once; the smaller ones wait for a click
+SLICE = 8  # faces that one model reads before somebody else has a turn
+SESSION_BYTES = 1_500_000_000  # what all pages together may remember; the one unused for longest goes first
+
+NO_PICTURE = "There is no picture yet: use your camera, upload one, drop or paste one, or try an example."
+NO_MODEL = "Choose at least one model in the settings."
+NO_FACE = (
+    "No face found. A face should be turned towards the camera, well lit and at least about 40 pixels "
+    "high; another detector may see what this one missed, or you can place the box by hand."
+)
+UNFORESEEN = "Something went wrong on the server. Please try again, or try another picture."
+FORGOTTEN = "This page was unused for so long that its picture was forgotten. It is read again."
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a visitor asks of the engine; each field is one control of the settings.
+
+    Attributes:
+        backbones: names of the models that read.
+        detector: name of the detector.
+        method: how maps are made, a name in `fer_space.explain.library.METHODS`.
+        boost_rare: whether rare emotions are boosted.
+    """
+
+    backbones: tuple[str, ...]
+    detector: str = DEFAULT_DETECTOR
+    method: str = METHOD
+    boost_rare: bool = False
+
+    def __post_init__(self) -> None:
+        # A forged request may repeat a name or send what is no list.
+        object.__setattr__(self, "backbones", tuple(dict.fromkeys(map(str, self.backbones))))
+        object.__setattr__(self, "boost_rare", bool(self.boost_rare))
+
+
+@dataclass(frozen=True, eq=False)
+class Picture:
+    """One picture as it was handed in, and as it is displayed.
+
+    Attributes:
+        data: its file.
+        shown: uint8 RGB (h, w, 3), no side longer than 1280 pixels.
+        uri: the same as a data URI.
+        size_wh: width and height of the picture in pixels.
+    """
+
+    data: bytes
+    shown: Image
+    uri: str
+    size_wh: tuple[int, int]
+
+    @classmethod
+    def open(cls, data: bytes) -> "Picture":
+        """Decode a picture. Raises ImageError when it cannot be read."""
+        image = decode_image(data)
+        shown = shrink(image)
+        return cls(data, shown, data_uri(shown), (image.shape[1], image.shape[0]))
+
+    def decode(self) -> Image:
+        """Decode the whole picture again, uint8 RGB (H, W, 3); it is too large to be remembered."""
+        return decode_image(self.data)
+
+
+@dataclass(frozen=True, eq=False)
+class Answer:
+    """What was read from a picture so far.
+
+    Attributes:
+        picture: None before there is one.
+        options: by what it is read.
+        placed: the only face, where a visitor placed it by hand.
+        faces: from left to right.
+        comparisons: one a face, with the models that have read it so far; None before the first.
+        problem: a sentence that says why there is nothing to show, or "".
+        stage: what is being done now, a sentence, or "" when all is done.
+        share: how much of it is done, in [0, 1].
+        rest: smaller faces that were found and not read, the largest first.
+    """
+
+    picture: Picture | None = None
+    options: Options | None = None
+    placed: Face | None = None
+    faces: tuple[Face, ...] = ()
+    comparisons: tuple[Comparison | None, ...] = ()
+    problem: str = ""
+    stage: str = ""
+    share: float = 0.0
+    rest: tuple[Face, ...] = ()
+
+    @property
+    def done(self) -> bool:
+        """Whether every face was read by every model."""
+        return bool(self.faces) and not self.stage and not self.problem
+
+    @property
+    def read(self) -> tuple[Comparison, ...]:
+        """The faces that were read, from left to right."""
+        return tuple(comparison for comparison in self.comparisons if comparison is not None)
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it keeps in memory."""
+        crops = (r.crop.image_rgb.nbytes for c in self.read for r in c.readings)
+        maps = (e.heatmap.nbytes for c in self.read for r in c.readings for e in r.explanations.values())
+        picture = self.picture
+        own = len(picture.data) + picture.shown.nbytes + len(picture.uri) if picture else 0
+        return own + sum(crops) + sum(maps)
+
+
+@dataclass(frozen=True, eq=False)
+class Coverage:
+    """What was tried on the faces of one answer.
+
+    Attributes:
+        of: the answer; with another one this says nothing.
+        cover: what covers the faces, or None where a visitor painted.
+        covered: one a face.
+        photo_uri: the covered picture for display, or "" where only crops were covered.
+        slid: what each region is worth, one a model, for the face `slid_face`.
+        slid_face: index of the face that the patch slid over.
+    """
+
+    of: Answer | None = None
+    cover: Cover | None = None
+    covered: tuple[Covered, ...] = ()
+    photo_uri: str = ""
+    slid: tuple[Sensitivity, ...] = ()
+    slid_face: int = 0
+
+
+@dataclass(eq=False)
+class Session:
+    """One visitor's page.
+
+    Attributes:
+        answer: what it shows.
+        selected: index of the face that is shown.
+        coverage: what the Occlude tab shows.
+        ticket: of the newest piece of work; older ones stop.
+        stamp: number of the newest click that chose a picture; older ones come too late.
+        cover_job: what covers the faces now.
+        painting: the face that the easel shows.
+        job: what the newest piece of work reads, so that equal values never run twice.
+        seed: of what is random in the laboratory.
+        used: when it was last used, in seconds.
+    """
+
+    answer: Answer
+    selected: int = 0
+    coverage: Coverage = field(default_factory=Coverage)
+    ticket: int = 0
+    stamp: float = -1.0
+    job: object = None
+    cover_job: object = None
+    painting: object = None
+    seed: int = 0
+    used: float = field(default_factory=time.monotonic)
+    lock: RLock = field(default_factory=RLock)
+
+    def begin(self, answer: Answer, stamp: object = None) -> bool:
+        """Show something else and let go of all that is being done.
+
+        Args:
+            answer: what is shown now.
+            stamp: number of the click; an older one than the last changes nothing.
+
+        Returns:
+            Whether it was the newest click.
+        """
+        with self.lock:
+            if isinstance(stamp, int | float) and not isinstance(stamp, bool):
+                if stamp < self.stamp:
+                    return False
+                self.stamp = float(stamp)
+            self.ticket += 1
+            self.answer, self.selected = answer, 0
+            self.job = self.cover_job = None
+            self.coverage = Coverage()
+            return True
+
+    def start(self, job: object) -> int | None:
+        """Start a piece of work; None where the same is done or under way."""
+        with self.lock:
+            if self.job == job:
+                return None
+            self.ticket += 1
+            self.job = job
+            return self.ticket
+
+    def put(self, ticket: int, answer: Answer, selected: int | None = None) -> bool:
+        """Show how far a piece of work is, unless a newer one took over; returns whether it did not."""
+        with self.lock:
+            if self.ticket != ticket:
+                return False
+            self.answer = answer
+            if selected is not None:
+                self.selected = selected
+            return True
+
+    def drop(self, ticket: int) -> None:
+        """Forget that a piece of work was started, where it was not finished."""
+        with self.lock:
+            if self.ticket == ticket:
+                self.job = None
+
+    def select(self, index: object) -> None:
+        """Show another face; an index that does not exist changes nothing."""
+        if isinstance(index, int) and 0 <= index < len(self.answer.faces):
+            self.selected = index
+
+    @property
+    def shown(self) -> Comparison | None:
+        """The selected face as far as it was read."""
+        comparisons = self.answer.comparisons
+        return comparisons[self.selected] if self.selected < len(comparisons) else None
+
+    @property
+    def which(self) -> str:
+        """Which of several faces is shown."""
+        faces = len(self.answer.faces)
+        return f"Face {self.selected + 1} of {faces}" if faces > 1 else ""
+
+
+class Sessions:
+    """All pages that are open, by the name that Gradio gives them.
+
+    Args:
+        opening: what a new page shows; all of them share it.
+        limit: bytes that all together may keep.
+    """
+
+    def __init__(self, opening: Answer, limit: int = SESSION_BYTES) -> None:
+        self._opening, self._limit = opening, limit
+        self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._lock = RLock()
+
+    def of(self, request: Any) -> Session:
+        """The session of a request; the least used ones forget their pictures where memory runs short."""
+        name = str(getattr(request, "session_hash", None) or "")
+        with self._lock:
+            session = self._sessions.setdefault(name, Session(self._opening, job=_job(self._opening)))
+            self._sessions.move_to_end(name)
+            session.used = time.monotonic()
+            self._forget(session)
+            return session
+
+    def close(self, request: Any) -> None:
+        """Forget a page that was closed, and stop what is being done for it."""
+        with self._lock:
+            session = self._sessions.pop(str(getattr(request, "session_hash", None) or ""), None)
+        if session is not None:
+            session.begin(Answer())
+
+    def __len__(self) -> int:
+        return len(self._sessions)
+
+    def _forget(self, current: Session) -> None:
+        kept = sum(s.answer.size for s in self._sessions.values() if s.answer is not self._opening)
+        for session in self._sessions.values():
+            if kept <= self._limit:
+                return
+            if session is not current and session.answer is not self._opening:
+                kept -= session.answer.size
+                session.begin(Answer(problem=FORGOTTEN))
+
+
+class Turns:
+    """Lets pieces of work run models one after the other, each for a step at a time.
+
+    A photo of one face waits for one step of somebody else's group photo, not for all of it.
+    """
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._line: deque[object] = deque()
+
+    @property
+    def line(self) -> int:
+        """How many wait or run."""
+        return len(self._line)
+
+    @contextmanager
+    def turn(self) -> Iterator[None]:
+        """Wait until all who asked before have had their step."""
+        me = object()
+        with self._changed:
+            self._line.append(me)
+            self._changed.wait_for(lambda: self._line[0] is me)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._line.popleft()
+                self._changed.notify_all()
+
+
+@dataclass(frozen=True)
+class Runs:
+    """What runs models, each behind a turn.
+
+    Attributes:
+        stream: `Engine.stream`.
+        detect: `Engine.detect`.
+        sensitivity: `Engine.sensitivity`.
+        together: `Engine.together`.
+        predict: (name, crops) to float64 (N, 8), what one model says of face crops.
+        turns: who may run now.
+    """
+
+    stream: Callable[..., Iterator[tuple[str, Sequence[Reading]]]]
+    detect: Callable[..., list[Face]]
+    sensitivity: Callable[..., Iterator[Sensitivity]]
+    together: Callable[[Sequence[Face], Sequence[Sequence[Reading]]], list[Comparison]]
+    predict: Callable[[str, Sequence[Image]], Distributions]
+    turns: Turns = field(default_factory=Turns)
+
+    def find(self, image: Image, detector: str) -> list[Face]:
+        """Find faces, the largest first, in a turn."""
+        with self.turns.turn():
+            return self.detect(image, detector=detector)
+
+    def steps(self, image: Image, options: Options, faces: Sequence[Face], cover: Cover | None = None) -> Any:
+        """Read faces model by model, each step in its turn: yields (name, readings)."""
+        stream = self.stream(
+            image,
+            faces,
+            backbones=options.backbones,
+            cover=cover,
+            method=options.method,
+            boost_rare=options.boost_rare,
+        )
+        while True:
+            with self.turns.turn():
+                step = next(stream, None)
+            if step is None:
+                return
+            yield step
+
+
+def read_picture(
+    runs: Runs, session: Session, options: Options, placed: Face | None = None
+) -> Iterator[Answer]:
+    """Read the session's picture with some options, and say after each step how far that is.
+
+    Nothing happens where the same was read or is being read; and where a newer piece of work takes over,
+    this one ends.
+
+    Yields:
+        Answers, the last of them complete or with a problem.
+    """
+    picture = session.answer.picture
+    ticket = session.start((picture, options, placed))
+    if ticket is None or picture is None:
+        return
+    yield from _work(
+        session, ticket, Answer(picture, options, placed), _find_and_read(runs, session, options, placed)
+    )
+
+
+def read_rest(runs: Runs, session: Session) -> Iterator[Answer]:
+    """Read the smaller faces, too, that were left out at first; yields like `read_picture`."""
+    known = session.answer
+    if not known.rest or not known.done or known.picture is None:
+        return
+    ticket = session.start((known.picture, known.options, known.placed, len(known.rest)))
+    if ticket is None:
+        return
+    faces = _left_to_right([*known.faces, *known.rest])
+    of = dict(zip(known.faces, known.comparisons, strict=True))
+    answer = replace(known, faces=faces, comparisons=tuple(of.get(face) for face in faces), rest=())
+    selected = faces.index(known.faces[session.selected])
+    steps = _read_faces(runs, answer, known.picture.decode(), known.rest)
+    yield from _work(session, ticket, known, ((answer, selected) for answer in steps))
+
+
+def _work(
+    session: Session, ticket: int, bare: Answer, steps: Iterator[tuple[Answer, int | None]]
+) -> Iterator[Answer]:
+    """Put each step of some work into the session until it ends, fails, or newer work takes over."""
+    try:
+        for answer, selected in steps:
+            if not session.put(ticket, answer, selected):
+                return
+            yield answer
+    except FerSpaceError as error:
+        answer = replace(bare, problem=str(error))
+        if session.put(ticket, answer):
+            yield answer
+    finally:
+        if not session.answer.done:
+            session.drop(ticket)
+
+
+def _find_and_read(
+    runs: Runs, session: Session, options: Options, placed: Face | None
+) -> Iterator[tuple[Answer, int | None]]:
+    picture = session.answer.picture
+    assert picture is not None
+    answer = Answer(picture, options, placed)
+    if not options.backbones:
+        yield replace(answer, problem=NO_MODEL), None
+        return
+    yield replace(answer, stage=_looking(runs)), None
+    image = picture.decode()
+    found = [placed] if placed is not None else runs.find(image, options.detector)
+    if not found:
+        yield replace(answer, problem=NO_FACE), None
+        return
+    faces = _left_to_right(found[:FACES])
+    answer = replace(answer, faces=faces, comparisons=(None,) * len(faces), rest=tuple(found[FACES:]))
+    yield replace(answer, stage=_progress(answer, found, 0, 0)), faces.index(found[0])
+    for step in _read_faces(runs, answer, image, found[:FACES]):
+        yield step, None
+
+
+def _read_faces(runs: Runs, answer: Answer, image: Image, todo: Sequence[Face]) -> Iterator[Answer]:
+    """Read some faces of an answer, the largest first, model by model."""
+    assert answer.options is not None
+    models = len(answer.options.backbones)
+    for start in range(0, len(todo), SLICE):
+        part = todo[start : start + SLICE]
+        columns: list[Sequence[Reading]] = []
+        for _, readings in runs.steps(image, answer.options, part):
+            columns.append(readings)
+            comparisons = list(answer.comparisons)
+            for comparison in runs.together(part, columns):
+                comparisons[answer.faces.index(comparison.face)] = comparison
+            finished = start + SLICE >= len(todo) and len(columns) == models
+            answer = replace(
+                answer,
+                comparisons=tuple(comparisons),
+                stage="" if finished else _progress(answer, todo, start, len(columns)),
+                share=(start + len(part) * len(columns) / models) / len(todo),
+            )
+            yield answer
+
+
+def _left_to_right(faces: Sequence[Face]) -> tuple[Face, ...]:
+    return tuple(sorted(faces, key=lambda face: face.box_xyxy[0] + face.box_xyxy[2]))
+
+
+def _looking(runs: Runs) -> str:
+    ahead = runs.turns.line
+    waits = f" There {'is one' if ahead == 1 else f'are {ahead}'} before you." if ahead else ""
+    return f"Looking for faces…{waits}"
+
+
+def _progress(answer: Answer, todo: Sequence[Face], start: int, models: int) -> str:
+    """Say how far a reading is: "Reading 7 faces: 3 of 9 models"."""
+    assert answer.options is not None
+    faces, total = len(todo), len(answer.options.backbones)
+    what = "the face" if faces == 1 else f"{faces} faces"
+    if faces > SLICE:
+        what = f"{faces} faces, {start + 1} to {min(start + SLICE, faces)}"
+    return f"Reading {what}: {models} of {total} models"
+
+
+def _job(answer: Answer) -> object:
+    return (answer.picture, answer.options, answer.placed)

@@ -1,0 +1,297 @@
+/* What the page does without asking the server: pictures from camera, disk, clipboard and drops; the dialog of
+   a model's card; sorting. Everything a visitor hands in travels as a data URI, so it never becomes a file. */
+window.fer = (() => {
+  const LIMIT_BYTES = 24e6, LIMIT_PIXELS = 38e6;
+  let stamp = Date.now(), hand = null, last = null;
+  const next = () => ++stamp;
+  const byId = (id) => document.getElementById(id);
+
+  const say = (sentence) => {
+    const place = byId('fer-said');
+    if (place) { place.hidden = !sentence; place.textContent = sentence || ''; }
+  };
+  const asUrl = (blob) => new Promise((done, failed) => {
+    const reader = new FileReader();
+    reader.onload = () => done(reader.result);
+    reader.onerror = () => failed(reader.error);
+    reader.readAsDataURL(blob);
+  });
+
+  /* A photo past the server's limits is reduced here, where the browser can read it. */
+  const fitting = async (file) => {
+    let bitmap = null;
+    try { bitmap = await createImageBitmap(file); } catch { return file; }
+    const pixels = bitmap.width * bitmap.height;
+    if (file.size <= LIMIT_BYTES && pixels <= LIMIT_PIXELS) { bitmap.close(); return file; }
+    const scale = Math.min(1, Math.sqrt(24e6 / pixels));
+    const sheet = document.createElement('canvas');
+    sheet.width = Math.round(bitmap.width * scale);
+    sheet.height = Math.round(bitmap.height * scale);
+    sheet.getContext('2d').drawImage(bitmap, 0, 0, sheet.width, sheet.height);
+    bitmap.close();
+    return new Promise((done) => sheet.toBlob((blob) => done(blob || file), 'image/jpeg', 0.92));
+  };
+
+  const preview = (url) => {
+    const picture = document.querySelector('#fer-photo .fer-stage img');
+    if (!picture) return;
+    const shown = new Image();
+    shown.onload = () => {
+      const stage = picture.closest('.fer-stage');
+      if (!stage.isConnected) return;
+      stage.style.setProperty('--ratio', shown.naturalWidth / shown.naturalHeight);
+      stage.style.aspectRatio = `${shown.naturalWidth}/${shown.naturalHeight}`;
+      stage.querySelectorAll('.fer-box, .fer-hand').forEach((box) => box.remove());
+      picture.src = url;
+    };
+    shown.src = url;
+  };
+
+  const send = async (file) => {
+    const mine = next();
+    say('');
+    if (!file.size) { say('The file is empty.'); return; }
+    try {
+      const url = await asUrl(await fitting(file));
+      if (mine !== stamp) return;
+      preview(url);
+      last = {picture: url};
+      hand('upload', {picture: url, stamp: mine});
+    } catch { say('The browser could not read that file.'); }
+  };
+  const again = () => { if (last && hand) hand(last.picture ? 'upload' : 'select', {...last, stamp: next()}); };
+
+  const camera = async () => {
+    say('');
+    let stream = null;
+    try {
+      stream = await navigator.mediaDevices.getUserMedia({video: {facingMode: 'user', width: {ideal: 1280}}});
+    } catch (error) {
+      const denied = error && error.name === 'NotAllowedError';
+      say(denied ? 'The camera was not allowed. Allow it in the address bar, or upload a photo.'
+        : 'No camera could be opened here. Upload a photo instead.');
+      return;
+    }
+    const dialog = document.createElement('dialog');
+    dialog.className = 'fer-dialog fer-camera';
+    dialog.setAttribute('aria-label', 'Camera');
+    dialog.innerHTML = '<video autoplay playsinline muted></video><p><button type="button" class="fer-big fer-first-action" data-take>Take the picture</button><button type="button" class="fer-big" data-leave>Cancel</button></p>';
+    document.querySelector('.gradio-container').append(dialog);
+    const video = dialog.querySelector('video');
+    video.srcObject = stream;
+    dialog.addEventListener('close', () => { stream.getTracks().forEach((track) => track.stop()); dialog.remove(); });
+    dialog.querySelector('[data-leave]').onclick = () => dialog.close();
+    dialog.querySelector('[data-take]').onclick = () => {
+      if (!video.videoWidth) return;
+      const sheet = document.createElement('canvas');
+      sheet.width = video.videoWidth;
+      sheet.height = video.videoHeight;
+      sheet.getContext('2d').drawImage(video, 0, 0);
+      dialog.close();
+      document.querySelectorAll('[data-do=camera]').forEach((button) => { button.lastChild.textContent = 'Retake'; });
+      sheet.toBlob((blob) => send(blob), 'image/jpeg', 0.95);
+    };
+    dialog.showModal();
+    dialog.querySelector('[data-take]').focus();
+  };
+
+  /* A model's card, large; a second one beside it. */
+  const cards = (name) => {
+    const all = [...document.querySelectorAll('.fer-answer template[data-card-of]')];
+    if (!all.length) return;
+    const dialog = document.createElement('dialog');
+    dialog.className = 'fer-dialog fer-cards';
+    dialog.setAttribute('aria-label', 'The model’s card');
+    const fill = (place, which) => {
+      place.replaceChildren();
+      const template = all.find((one) => one.dataset.cardOf === which);
+      if (!template) return;
+      const card = template.content.cloneNode(true);
+      const tile = document.querySelector(`.fer-tile[data-card="${CSS.escape(which)}"] img`);
+      card.querySelector('img').src = tile ? tile.src : '';
+      place.append(card);
+    };
+    const names = all.map((one) => [one.dataset.cardOf, one.content.querySelector('h3').textContent]);
+    const bar = document.createElement('p');
+    const label = document.createElement('label');
+    const beside = document.createElement('select');
+    beside.append(new Option('nothing', ''), ...names.filter(([key]) => key !== name).map(([key, title]) => new Option(title, key)));
+    label.append('Beside it: ', beside);
+    const close = Object.assign(document.createElement('button'), {type: 'button', className: 'fer-big', textContent: 'Close'});
+    close.onclick = () => dialog.close();
+    bar.append(label, close);
+    const [left, right] = [document.createElement('div'), document.createElement('div')];
+    const both = document.createElement('div');
+    both.className = 'fer-both';
+    both.append(left, right);
+    beside.onchange = () => { fill(right, beside.value); dialog.classList.toggle('fer-wide', Boolean(beside.value)); };
+    dialog.append(bar, both);
+    fill(left, name);
+    document.querySelector('.gradio-container').append(dialog);
+    dialog.addEventListener('close', () => dialog.remove());
+    dialog.addEventListener('click', (event) => { if (event.target === dialog) dialog.close(); });
+    dialog.showModal();
+    close.focus();
+  };
+
+  const sortTable = (table, key) => {
+    const body = table.tBodies[0];
+    [...body.rows].forEach((row, place) => { row.dataset.place ??= place; });
+    const rank = (row) => !row.dataset.model ? -Infinity : Number(key ? row.dataset[key] : row.dataset.place);
+    body.append(...[...body.rows].sort((one, two) => rank(one) - rank(two)));
+  };
+  let order = '', flipped = false;
+  const flip = (root) => {
+    root.querySelectorAll('.fer-tile img[data-other]').forEach((picture) => {
+      [picture.src, picture.dataset.other] = [picture.dataset.other, picture.src];
+    });
+    const button = root.querySelector('[data-flip]');
+    if (button) {
+      button.setAttribute('aria-pressed', String(flipped));
+      button.textContent = flipped ? 'Show the maps' : 'Show the faces';
+    }
+  };
+
+  document.addEventListener('change', (event) => {
+    if (event.target.id === 'fer-file' && event.target.files.length) {
+      send(event.target.files[0]);
+      event.target.value = '';
+    }
+    if (event.target.matches('[data-sort]')) {
+      order = event.target.value;
+      const table = event.target.closest('.fer-table')?.querySelector('table');
+      if (table) sortTable(table, order);
+    }
+  });
+  document.addEventListener('click', (event) => {
+    const target = event.target.closest('[data-do], [data-card], [data-flip]');
+    if (!target) return;
+    if (target.dataset.do === 'camera') camera();
+    if (target.dataset.do === 'upload') byId('fer-file').click();
+    if (target.dataset.do === 'clear') { say(''); last = null; hand('clear', {stamp: next()}); }
+    if (target.dataset.card) cards(target.dataset.card);
+    if ('flip' in target.dataset) { flipped = !flipped; flip(target.closest('.fer-answer')); }
+  });
+  document.addEventListener('paste', (event) => {
+    const file = [...(event.clipboardData?.files || [])].find((one) => one.type.startsWith('image/'));
+    if (file) { event.preventDefault(); send(file); }
+  });
+  document.addEventListener('dragover', (event) => {
+    if ([...(event.dataTransfer?.types || [])].includes('Files')) {
+      event.preventDefault();
+      document.body.classList.add('fer-dropping');
+    }
+  });
+  document.addEventListener('dragleave', (event) => { if (!event.relatedTarget) document.body.classList.remove('fer-dropping'); });
+  document.addEventListener('drop', (event) => {
+    document.body.classList.remove('fer-dropping');
+    const file = event.dataTransfer?.files?.[0];
+    if (file) { event.preventDefault(); send(file); }
+  });
+
+  return {
+    live: (element) => element.setAttribute('aria-live', 'polite'),
+    actions: (element, trigger) => { hand = trigger; },
+    examples: (element, trigger) => {
+      element.addEventListener('click', (event) => {
+        const button = event.target.closest('button[data-index]');
+        if (!button) return;
+        say('');
+        last = {index: Number(button.dataset.index)};
+        preview(button.querySelector('img').src);
+        trigger('select', {...last, stamp: next()});
+      });
+    },
+    /* After a redraw the keyboard is put back where it was. */
+    photo: (element, trigger, watch) => {
+      let picked = null;
+      element.addEventListener('click', (event) => {
+        const button = event.target.closest('[data-face]');
+        const stage = event.target.closest('.fer-stage');
+        if (button) {
+          picked = button.classList.contains('fer-face') ? button.dataset.face : null;
+          trigger('select', {index: Number(button.dataset.face)});
+        } else if (event.target.closest('[data-rest]')) {
+          trigger('expand', {});
+        } else if (stage) {
+          const box = stage.getBoundingClientRect();
+          trigger('click', {across: (event.clientX - box.left) / box.width, down: (event.clientY - box.top) / box.height});
+        }
+      });
+      watch('value', () => {
+        const chosen = element.querySelector('.fer-face[aria-pressed=true]');
+        chosen?.scrollIntoView?.({block: 'nearest', inline: 'nearest'});
+        if (picked !== null) element.querySelector(`.fer-face[data-face="${picked}"]`)?.focus();
+        picked = null;
+      });
+    },
+    palette: (element, trigger) => {
+      element.addEventListener('click', (event) => {
+        const button = event.target.closest('[data-kind]');
+        if (!button) return;
+        element.querySelectorAll('[data-kind]').forEach((one) => one.setAttribute('aria-pressed', String(one === button)));
+        trigger('select', {kind: button.dataset.kind});
+      });
+    },
+    slider: (element) => {
+      element.addEventListener('input', (event) => {
+        event.target.closest('.fer-slider')?.style.setProperty('--cut', `${event.target.value}%`);
+      });
+    },
+    easel: (element, trigger) => {
+      let from = null;
+      const sheet = () => element.querySelector('canvas');
+      const place = (event) => {
+        const box = sheet().getBoundingClientRect();
+        return [(event.clientX - box.left) * sheet().width / box.width, (event.clientY - box.top) * sheet().height / box.height];
+      };
+      const draw = (to) => {
+        const pen = sheet().getContext('2d');
+        pen.lineCap = pen.lineJoin = 'round';
+        pen.lineWidth = Number(element.querySelector('input[type=range]').value);
+        pen.strokeStyle = element.querySelector('input[type=color]').value;
+        pen.beginPath();
+        pen.moveTo(...from);
+        pen.lineTo(...to);
+        pen.stroke();
+        from = to;
+      };
+      element.addEventListener('pointerdown', (event) => {
+        if (event.target !== sheet()) return;
+        event.preventDefault();
+        try { sheet().setPointerCapture(event.pointerId); } catch { /* a made-up pointer has none */ }
+        from = place(event);
+        draw(from);
+      });
+      element.addEventListener('pointermove', (event) => { if (from) draw(place(event)); });
+      for (const end of ['pointerup', 'pointercancel']) element.addEventListener(end, () => { from = null; });
+      element.addEventListener('click', (event) => {
+        const action = event.target.dataset.paint;
+        if (action === 'wipe') sheet().getContext('2d').clearRect(0, 0, sheet().width, sheet().height);
+        if (action === 'read') trigger('submit', {strokes: sheet().toDataURL('image/png')});
+      });
+    },
+    taken: (element, watch) => {
+      watch('value', async () => {
+        element.querySelector('[data-taken]')?.click();
+        const link = element.querySelector('[data-link]');
+        if (!link) return;
+        const url = location.origin + location.pathname + link.dataset.link;
+        try { await navigator.clipboard.writeText(url); } catch { link.textContent = url; }
+      });
+    },
+    answer: (element, trigger, watch) => {
+      element.addEventListener('click', (event) => {
+        const button = event.target.closest('[data-take]');
+        if (button) trigger('download', {kind: button.dataset.take});
+      });
+      watch('value', () => {
+        const chooser = element.querySelector('[data-sort]');
+        if (chooser && order) { chooser.value = order; sortTable(element.querySelector('.fer-matrix'), order); }
+        if (flipped) flip(element);
+        if (element.querySelector('[data-forgotten]')) again();
+      });
+    },
+  };
+})();
+document.documentElement.lang = 'en';

@@ -1,0 +1,80 @@
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fer_space.training.data import epoch_length, epoch_order
+
+LABELS = torch.tensor([0] * 90 + [2] * 9 + [5])
+
+
+def shown(imbalance: str, labels: torch.Tensor = LABELS) -> torch.Tensor:
+    order = epoch_order(labels, imbalance, torch.Generator().manual_seed(0))  # type: ignore[arg-type]
+    assert len(order) == epoch_length(labels, imbalance)  # type: ignore[arg-type]
+    return order
+
+
+def test_plain_order_shows_every_picture_once():
+    assert sorted(shown("none").tolist()) == list(range(100))
+
+
+def test_oversampling_shows_every_picture_and_every_emotion_alike():
+    order = shown("oversample")
+    assert set(order.tolist()) == set(range(100))
+    assert torch.bincount(LABELS[order]).tolist() == [90, 0, 90, 0, 0, 90]
+
+
+def test_undersampling_shows_as_many_as_the_rarest_has():
+    assert torch.bincount(LABELS[shown("undersample")]).tolist() == [1, 0, 1, 0, 0, 1]
+
+
+@pytest.mark.parametrize(("imbalance", "ratio"), [("balanced", 1.0), ("sqrt", 3.0)])
+def test_drawing_follows_the_power_of_the_count(imbalance: str, ratio: float):
+    labels = torch.tensor([0] * 9000 + [1] * 1000)
+    counts = torch.bincount(labels[shown(imbalance, labels)]).float()
+    assert float(counts[0] / counts[1]) == pytest.approx(ratio, rel=0.1)
+
+
+@given(
+    st.lists(st.integers(0, 7), min_size=1, max_size=60),
+    st.sampled_from(["none", "oversample", "undersample", "balanced", "sqrt"]),
+)
+def test_orders_hold_positions_of_the_set(labels: list[int], imbalance: str):
+    order = shown(imbalance, torch.tensor(labels))
+    assert order.min() >= 0
+    assert order.max() < len(labels)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 7), st.sampled_from([0.0, 0.5, 1.0, 2.5])), min_size=1, max_size=60),
+    st.sampled_from(["none", "balanced", "sqrt"]),
+    st.integers(0, 5),
+)
+def test_pictures_are_shown_as_often_as_their_set_says(
+    rows: list[tuple[int, float]], imbalance: str, seed: int
+):
+    labels, times = torch.tensor([label for label, _ in rows]), torch.tensor([t for _, t in rows])
+    rng = torch.Generator().manual_seed(seed)
+    if epoch_length(labels, imbalance, times) == 0:
+        return
+    order = epoch_order(labels, imbalance, rng, times)
+    assert len(order) == epoch_length(labels, imbalance, times)
+    assert (times[order] > 0).all()
+    if imbalance == "none":
+        shown_times = torch.bincount(order, minlength=len(labels))
+        assert (shown_times >= times.floor()).all()
+        assert (shown_times <= times.ceil()).all()
+
+
+def test_a_fraction_shows_other_faces_in_each_epoch():
+    labels, times = torch.zeros(40, dtype=torch.int64), torch.full((40,), 1.5)
+    rng = torch.Generator().manual_seed(0)
+    first, second = (torch.bincount(epoch_order(labels, "none", rng, times)) for _ in range(2))
+    assert first.sum() == second.sum() == 60
+    assert not torch.equal(first, second)
+
+
+def test_rare_emotions_count_after_the_sets_were_repeated():
+    labels, times = torch.tensor([0] * 90 + [1] * 5), torch.tensor([1.0] * 90 + [2.0] * 5)
+    order = epoch_order(labels, "oversample", torch.Generator().manual_seed(0), times)
+    assert torch.bincount(labels[order]).tolist() == [90, 90]

@@ -1,0 +1,364 @@
+import csv
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from fer_space.backbones.base import Backbone
+from fer_space.data.faceset import Member
+from fer_space.emotions import EMOTIONS
+from fer_space.errors import DataError, InputError, TrainingError, WeightsError
+from fer_space.training import trainer
+from fer_space.training.config import TrainConfig
+from fer_space.training.data import LabelledPictures, check_faces
+from fer_space.training.initialise import preprocess_for
+from fer_space.training.losses import concordance
+from fer_space.training.parallel import Worker, run_workers
+from fer_space.training.recipe import Recipe
+from fer_space.training.state import TrainState
+from fer_space.training.trainer import (
+    Task,
+    open_run,
+    read_config,
+    steps_in_epoch,
+    train,
+    train_step,
+    validation_figures,
+)
+from tests.networks import build_tiny, striped_faces
+
+CONFIG = TrainConfig(
+    backbone="tiny",
+    data="folder:x",
+    target="pld",
+    epochs=3,
+    batch_size=16,
+    size=12,
+    native_size=12,
+    lr_body=0.01,
+    lr_head=0.01,
+    ema_decay=0.9,
+    early_size=8,
+    early_epochs=1,
+    label_smoothing=0.05,
+    init="none",
+)
+
+
+# no random look, so that a batch does not depend on how its pictures were drawn
+STILL: dict[str, float] = dict.fromkeys(
+    ("rotate", "zoom", "shift", "brightness", "contrast", "flip", "erase"), 0.0
+)
+
+
+def tiny_network(affect: bool = False) -> Backbone:
+    torch.manual_seed(3)
+    return build_tiny(8, affect)
+
+
+def task_of(
+    config: TrainConfig = CONFIG,
+    out: Path = Path(),
+    network: Backbone | None = None,
+    **changes: Any,
+) -> Task:
+    backbone = network or tiny_network(config.affect_weight > 0)
+    recipe = Recipe.of(config)
+    return Task(config, backbone, recipe, striped_faces(160), striped_faces(64, seed=1), out, **changes)
+
+
+def state_of(task: Task) -> TrainState:
+    return TrainState.start(task.network, task.config, 10, task.train_set.targets.sum(dim=0))
+
+
+def run(out: Path, config: TrainConfig = CONFIG, *, resume: bool = False, stop_after: int = 0) -> TrainState:
+    open_run(config, out, resume=resume)
+    return train(task_of(config, out, resume=resume, stop_after=stop_after), Worker())
+
+
+def test_learns_and_leaves_its_files(tiny: str, tmp_path: Path):
+    state = run(tmp_path, CONFIG.changed(epochs=8))
+    assert state.best > 0.9
+    rows = list(csv.DictReader((tmp_path / "history.csv").read_text().splitlines()))
+    assert [row["epoch"] for row in rows] == [str(i) for i in range(1, 9)]
+    assert TrainConfig.from_dict(json.loads((tmp_path / "config.json").read_text())).epochs == 8
+    assert not list(tmp_path.glob("*.partial"))
+
+
+def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    whole = run(tmp_path / "whole")
+    real, calls = trainer.train_step, []
+
+    def killed(*args: object) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == 13:  # in the middle of the second epoch
+            raise KeyboardInterrupt
+        return real(*args)
+
+    monkeypatch.setattr(trainer, "train_step", killed)
+    with pytest.raises(KeyboardInterrupt):
+        run(tmp_path / "broken")
+    monkeypatch.setattr(trainer, "train_step", real)
+    torch.manual_seed(99)
+    resumed = run(tmp_path / "broken", resume=True)
+    for name, tensor in whole.averaged.network.state_dict().items():
+        assert torch.equal(tensor, resumed.averaged.network.state_dict()[name]), name
+    assert (tmp_path / "whole/best.safetensors").read_bytes() == (
+        tmp_path / "broken/best.safetensors"
+    ).read_bytes()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mix": "mixup"},
+        {"mix": "cutmix"},
+        {"mix": "snapmix"},
+        {"mask": 0.5, "upper": 0.2},
+        {"loss": "focal"},
+        {"loss": "ldam", "class_weights": "effective", "defer": 0.5},
+        {"loss": "logit-adjusted"},
+        {"loss": "kl", "class_weights": "dynamic"},
+        {"imbalance": "sqrt"},
+        {"target": "multi", "label_smoothing": 0.0},
+        {"affect_weight": 1.0},
+        {"precision": "bf16"},
+        {"optimizer": "adam", "dropout": 0.0},
+        {"sam": 0.02},
+        {"blur": 0.5, "jpeg": 0.3, "noise": 0.5, "gamma": 0.5, "decolour": 0.5},
+        {"sampling": "faces=1.5"},
+        {"accumulate": 2, "batch_size": 8},
+    ],
+    ids=str,
+)
+def test_every_option_learns_and_resumes_exactly(tiny: str, tmp_path: Path, changes: dict[str, object]):
+    config = CONFIG.changed(epochs=8, early_epochs=0, early_size=0, **changes)
+    whole = run(tmp_path / "whole", config)
+    assert whole.best > 0.8
+    run(tmp_path / "broken", config, stop_after=3)
+    (tmp_path / "broken" / "history.csv").write_text("rubbish")
+    resumed = run(tmp_path / "broken", config, resume=True)
+    for name, tensor in whole.averaged.network.state_dict().items():
+        assert torch.equal(tensor, resumed.averaged.network.state_dict()[name]), name
+    assert torch.equal(whole.loss.weights, resumed.loss.weights)
+    rows = [(tmp_path / folder / "history.csv").read_text().splitlines() for folder in ("whole", "broken")]
+    assert [len(lines) for lines in rows] == [9, 9]
+
+
+def test_the_head_learns_valence_and_arousal(tiny: str, tmp_path: Path):
+    state = run(tmp_path, CONFIG.changed(epochs=8, affect_weight=1.0))
+    faces = striped_faces(64, seed=1)
+    inputs = preprocess_for(CONFIG).normalise(faces.pictures)
+    affect = state.averaged.network(inputs).affect
+    assert float(concordance(affect, faces.affect).min()) > 0.5
+
+
+def test_a_frozen_backbone_trains_its_head_alone(tiny: str, tmp_path: Path):
+    config = CONFIG.changed(freeze="backbone")
+    before = tiny_network().state_dict()
+    backbone = tiny_network()
+    backbone.body.requires_grad_(False)
+    train(task_of(config, tmp_path, backbone), Worker())
+    for name, tensor in backbone.state_dict().items():
+        assert torch.equal(tensor, before[name]) == name.startswith("body."), name
+
+
+def test_accumulated_batches_are_one_large_batch(tiny: str):
+    networks = []
+    for parts in (1, 2):
+        config = CONFIG.changed(batch_size=32 // parts, accumulate=parts, target="cel", **STILL)
+        backbone = tiny_network()
+        backbone.head.dropout.p = 0.0
+        task = task_of(config, network=backbone)
+        state = state_of(task)
+        backbone.eval()
+        train_step(state, task, Worker(), torch.arange(32).split(config.batch_size), 12)
+        networks.append(backbone.state_dict())
+    for name, tensor in networks[0].items():
+        torch.testing.assert_close(tensor, networks[1][name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+def test_resume_refuses_another_run_and_a_new_one_does_not_overwrite(tiny: str, tmp_path: Path):
+    run(tmp_path, CONFIG.changed(epochs=1))
+    with pytest.raises(InputError, match="another run"):
+        run(tmp_path, CONFIG.changed(epochs=2), resume=True)
+    with pytest.raises(InputError, match="--resume continues"):
+        run(tmp_path, CONFIG.changed(epochs=1))
+
+
+@dataclass(frozen=True)
+class Share:
+    """One worker's part of a run without dropout; the leader saves its gradients' effect."""
+
+    out: Path
+    config: TrainConfig = CONFIG
+
+    def __call__(self, worker: Worker) -> None:
+        backbone = tiny_network(self.config.affect_weight > 0)
+        backbone.head.dropout.p = 0.0
+        task = task_of(self.config, network=backbone)
+        state = state_of(task)
+        backbone.train()
+        backbone.body[1].eval()  # running statistics see half a batch each: keep them out of this
+        for start in range(0, 64, 16):
+            train_step(state, task, worker, [torch.arange(start, start + 16)], 12)
+        if worker.leads:
+            save_file({name: p.detach() for name, p in backbone.named_parameters()}, self.out)
+
+
+@pytest.mark.parametrize("mix", ["none", "mixup", "snapmix"])
+def test_two_workers_take_the_same_steps_as_one(tmp_path: Path, mix: str):
+    config = CONFIG.changed(mix=mix)
+    for size in (1, 2):
+        run_workers(Share(tmp_path / f"{size}.safetensors", config), size, torch.device("cpu"))
+    one, two = (load_file(tmp_path / f"{size}.safetensors") for size in (1, 2))
+    for name, tensor in one.items():
+        torch.testing.assert_close(tensor, two[name], rtol=1e-4, atol=1e-6, msg=name)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"batch_size": 15, "processes": 2},
+        {"processes": 0},
+        {"target": "multi"},
+        {"warmup": 1.5},
+        {"limit": -5},
+        {"sampling": "faces:3"},
+        {"sampling": "faces=1.5", "imbalance": "oversample"},
+        {"size": -5},
+        {"lr_body": -1.0},
+        {"native_size": 0},
+        {"ema_decay": 2.0},
+    ],
+    ids=str,
+)
+def test_config_refuses_what_would_fail_later(change: dict[str, object]):
+    with pytest.raises(InputError, match="--"):
+        CONFIG.changed(**change)
+
+
+def test_config_refuses_unknown_fields_and_nonsense():
+    with pytest.raises(InputError, match="epoch_count"):
+        TrainConfig.from_dict({"backbone": "x", "data": "y", "epoch_count": 3})
+    with pytest.raises(InputError, match="--epochs must lie between 1"):
+        CONFIG.changed(epochs=0)
+    with pytest.raises(InputError, match="early-size"):
+        CONFIG.changed(early_size=0)
+
+
+def test_a_loss_of_the_head_joins_that_of_the_logits(tiny: str):
+    losses = []
+    for extra in (0.0, 2.5):
+        task = task_of(CONFIG.changed(ema_decay=0.0))
+        backbone = task.network
+        backbone.head.own_loss = lambda output, targets, extra=extra: output.logits.mean() * 0.0 + extra
+        torch.manual_seed(0)
+        losses.append(float(train_step(state_of(task), task, Worker(), (torch.arange(16),), 12)[0]))
+    assert losses[1] - losses[0] == pytest.approx(2.5, abs=1e-5)
+
+
+def test_a_checkpoint_with_one_flipped_byte_is_noticed(tiny: str, tmp_path: Path):
+    run(tmp_path, CONFIG.changed(epochs=2), stop_after=1)
+    path = tmp_path / "last.pt"
+    whole = path.read_bytes()
+    for place in (30, len(whole) // 3, len(whole) // 2, len(whole) - 40):
+        path.write_bytes(whole[:place] + bytes([whole[place] ^ 64]) + whole[place + 1 :])
+        with pytest.raises(WeightsError, match=r"last\.pt"):
+            run(tmp_path, CONFIG.changed(epochs=2), resume=True)
+    path.write_bytes(b"")
+    with pytest.raises(WeightsError, match=r"last.pt is damaged"):
+        run(tmp_path, CONFIG.changed(epochs=2), resume=True)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[1]", '{"backbone": 3}'])
+def test_a_damaged_config_is_named(tmp_path: Path, text: str):
+    (tmp_path / "config.json").write_text(text)
+    with pytest.raises(DataError, match=r"config.json"):
+        read_config(tmp_path / "config.json")
+
+
+def test_a_loss_that_is_no_number_ends_the_run_and_keeps_what_was_good(
+    tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    run(tmp_path, CONFIG, stop_after=1)
+    kept = (tmp_path / "best.safetensors").read_bytes()
+    real, calls = trainer.train_step, []
+
+    def spoiled(state: TrainState, *rest: Any) -> torch.Tensor:
+        calls.append(1)
+        if len(calls) == 4:
+            with torch.no_grad():
+                state.backbone.head.classifier.bias.fill_(torch.inf)
+        return real(state, *rest)
+
+    monkeypatch.setattr(trainer, "train_step", spoiled)
+    with pytest.raises(TrainingError, match="epoch 2, step 4"):
+        run(tmp_path, CONFIG, resume=True)
+    assert (tmp_path / "best.safetensors").read_bytes() == kept
+    monkeypatch.setattr(trainer, "train_step", real)
+    assert len(run(tmp_path, CONFIG, resume=True).history) == 3
+
+
+def two_sets() -> LabelledPictures:
+    """Sixty faces of one set and four of another that knows happiness and sadness alone."""
+    origins = torch.tensor([0] * 60 + [1] * 4)
+    labels = torch.tensor([0, 1] * 30 + [1, 1, 3, 3])
+    members = (Member("first", EMOTIONS), Member("second", ("happiness", "sadness")))
+    return replace(striped_faces(64), members=members, origins=origins, labels=labels)
+
+
+def test_each_set_has_its_part_in_the_mixed_figure():
+    logits = torch.zeros(64, 8)
+    logits[:, 0] = 3.0  # neutral everywhere, which the second set does not know
+    logits[:, 1] = 1.0
+    figures = validation_figures(logits, two_sets())
+    assert figures["valid_accuracy"] == figures["valid_balanced_accuracy"] == 0.5
+    assert figures["mixed"] == pytest.approx((0.5 + 0.5) / 2)
+    logits[62:, 3] = 2.0
+    assert validation_figures(logits, two_sets())["mixed"] == pytest.approx((0.5 + 1.0) / 2)
+
+
+def test_the_mixed_figure_may_choose_the_epoch(tiny: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    figures = iter([(0.9, 0.1), (0.8, 0.3), (0.7, 0.2)])
+
+    def scored(*_: object) -> dict[str, float]:
+        plain, mixed = next(figures)
+        return {"valid_loss": 1.0, "valid_accuracy": plain, "mixed": mixed}
+
+    monkeypatch.setattr(trainer, "validate", scored)
+    assert run(tmp_path, CONFIG.changed(criterion="mixed")).best == 0.3
+
+
+def test_a_set_that_is_shown_more_often_makes_longer_epochs(tiny: str):
+    faces = two_sets()
+    task = replace(task_of(CONFIG.changed(batch_size=4)), train_set=faces)
+    assert steps_in_epoch(task) == 16
+    more = replace(task, config=CONFIG.changed(batch_size=4, sampling="second=6,first=0.5"))
+    assert steps_in_epoch(more) == (30 + 24) // 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"labels": "one"}, "one emotion alone"),
+        ({"valid": "strange"}, "No validation face"),
+        ({"sampling": "third=2"}, "no set “third”"),
+        ({"processes": 40, "batch_size": 80}, "two for each process"),
+    ],
+    ids=str,
+)
+def test_faces_that_would_fail_after_hours_are_refused_at_once(changes: dict[str, Any], words: str):
+    train_set, valid_set = two_sets(), striped_faces(64)
+    if changes.pop("labels", ""):
+        train_set = replace(train_set, targets=torch.eye(8)[torch.zeros(64, dtype=torch.int64)])
+    if changes.pop("valid", ""):
+        valid_set = replace(valid_set, labels=valid_set.labels + 4)
+    with pytest.raises(InputError, match=words):
+        check_faces(CONFIG.changed(**changes), train_set, valid_set)
