@@ -13,59 +13,68 @@ after the last one count. Finished folds are kept in --out, so that a second cal
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from fer_space.evaluation.affect_metrics import ccc, pearson, rmse
-from fer_space.evaluation.protocol import predict_set
-from fer_space.evaluation.scoring import derived_affect
-from fer_space.inference import outputs_of
-from fer_space.training.loop import train
-from fer_space.training.pictures import LabelledPictures
-from fer_space.training.start import open_run, preprocess_for, start_network
-from fer_space.training.step import Task
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
+from fer_space import load_model
+from fer_space.backbones.base import Backbone
 from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
-from fer_space.engine import Engine
 from fer_space.errors import InputError
+from fer_space.evaluation.metrics import ccc, pearson, rmse
+from fer_space.evaluation.predict_dataset import predict_dataset
+from fer_space.files import write_text
 from fer_space.training.config import TrainConfig
+from fer_space.training.data import LabelledPictures
+from fer_space.training.initialise import preprocess_for, start_network
 from fer_space.training.parallel import Worker, run_workers
 from fer_space.training.recipe import Recipe
+from fer_space.training.trainer import Task, open_run, train
+from fer_space.vision.preprocess import Preprocess
 
 FOLDS = 5
+BATCH = 128
 SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
 Affect = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One fold: train on its training faces, predict the held-out ones into `out/affect.npy`."""
+    """Train on the faces of a task, then predict the held-out ones into `affect.npy` of its folder."""
 
-    config: TrainConfig
-    train_set: LabelledPictures
+    task: Task
     held_out: LabelledPictures
-    out: Path
 
     def __call__(self, worker: Worker) -> None:
         """Train and predict, in each worker of the run."""
-        few = pick(self.train_set, np.arange(self.config.batch_size))  # no epoch is chosen by them
-        task = Task(self.config, self.train_set, few, Recipe.of(self.config), worker)
-        state = train(task, start_network(self.config), self.out, resume=True)
+        state = train(self.task, worker)
         if worker.leads:
-            preprocess = preprocess_for(self.config)
-            affect = outputs_of(state.averaged.network, preprocess, self.held_out.pictures).affect
-            assert affect is not None
-            np.save(self.out / "affect.npy", affect.double().numpy())
+            preprocess = preprocess_for(self.task.config)
+            affect = affect_of(state.averaged.network, preprocess, self.held_out.pictures)
+            np.save(self.task.out / "affect.npy", affect)
+
+
+@torch.no_grad()
+def affect_of(network: Backbone, preprocess: Preprocess, pictures: torch.Tensor) -> Affect:
+    """Read valence and arousal float64 (N, 2) of pictures uint8 (N, C, n, n) and their mirror images."""
+    seen = []
+    for batch in torch.split(pictures, BATCH):
+        inputs = preprocess.normalise(batch)
+        affect = network(torch.cat([inputs, inputs.flip(3)])).affect  # (2 B, 2)
+        assert affect is not None
+        straight, mirrored = affect.chunk(2)
+        seen.append((straight + mirrored) / 2)
+    return torch.cat(seen).double().numpy()
 
 
 def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
-    """The same small budget for every fold."""
+    """Give the same small budget to every fold."""
     return TrainConfig(
         backbone="efficientnet_lite0",
         data=data,
@@ -75,47 +84,49 @@ def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
         lr_head=3e-3 if freeze == "backbone" else 1e-3,
         ema_decay=0.98,
         affect_weight=1.0,
-        freeze=freeze,  # type: ignore[arg-type]
+        freeze=freeze,
         init=weights,
         processes=2,
     )
 
 
 def head_predictions(faces: FaceSet, config: TrainConfig, out: Path) -> Affect:
-    """Valence and arousal float (N, 2) of every face, by the fold that held it out."""
+    """Predict valence and arousal float64 (N, 2) of every face, by the fold that held it out."""
     pictures = LabelledPictures.read(faces, preprocess_for(config))
     predicted = np.full((len(faces), 2), np.nan)
     for number, (rows, held_out) in enumerate(folds(faces)):
         folder = out / f"{config.freeze}-{number}"
         if not (folder / "affect.npy").is_file():
-            open_run(replace(config, seed=number), folder, resume=True)
-            fold = Fold(replace(config, seed=number), pick(pictures, rows), pick(pictures, held_out), folder)
-            run_workers(fold, config.processes, torch.device("cpu"))
+            mine = config.changed(seed=number)
+            open_run(mine, folder, resume=True)
+            few = pick(pictures, rows[: mine.batch_size])  # no epoch is chosen by them
+            network, recipe = start_network(mine), Recipe.of(mine)
+            task = Task(mine, network, recipe, pick(pictures, rows), few, folder, resume=True)
+            run_workers(Fold(task, pick(pictures, held_out)), mine.processes, torch.device("cpu"))
         predicted[held_out] = np.load(folder / "affect.npy")
     return predicted
 
 
 def folds(faces: FaceSet) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Positions of training and held-out faces, stratified by expression."""
+    """Split into positions of training and of held-out faces, stratified by expression."""
     splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     return list(splitter.split(np.zeros(len(faces)), faces.labels))
 
 
 def pick(pictures: LabelledPictures, rows: NDArray[np.int64]) -> LabelledPictures:
-    """Some of the pictures."""
+    """Keep some of the pictures."""
     at = torch.from_numpy(rows)
     columns = (pictures.pictures, pictures.labels, pictures.targets, pictures.affect)
     return LabelledPictures(*(column[at] for column in columns))
 
 
 def circumplex_predictions(faces: FaceSet, backbone: str) -> Affect:
-    """The readout that derives valence and arousal from the shipped weights' probabilities."""
-    engine = Engine(device="cpu")
-    return derived_affect(predict_set(engine, engine.card(backbone), faces))
+    """Derive valence and arousal from the probabilities of shipped weights that have no head for them."""
+    return predict_dataset(load_model(backbone, device="cpu"), faces).valence_arousal
 
 
 def rescaled(predicted: Affect, labels: Affect, faces: FaceSet) -> Affect:
-    """Each column on a straight line fitted to the training faces of each fold."""
+    """Put each column on a straight line fitted to the training faces of each fold."""
     lines = np.empty_like(predicted)
     for rows, held_out in folds(faces):
         for column in range(2):
@@ -127,7 +138,7 @@ def rescaled(predicted: Affect, labels: Affect, faces: FaceSet) -> Affect:
 def scores(
     predicted: Affect, labels: Affect, rounds: int = 1000
 ) -> dict[str, dict[str, float | list[float]]]:
-    """CCC with its 95 % interval by bootstrap over the faces, Pearson and RMSE of valence and of arousal."""
+    """Score valence and arousal: CCC with its 95 % interval by bootstrap over the faces, Pearson, RMSE."""
     picks = np.random.default_rng(0).integers(0, len(labels), (rounds, len(labels)))
     results: dict[str, dict[str, float | list[float]]] = {}
     for column, name in enumerate(("valence", "arousal")):
@@ -139,7 +150,7 @@ def scores(
 
 
 def markdown(records: Sequence[Mapping[str, Any]]) -> str:
-    """The table of the README."""
+    """Write the table of the docs."""
     lines = [
         "| valence and arousal | CCC valence | CCC arousal | Pearson | RMSE |",
         "|---|---:|---:|---:|---:|",
@@ -156,7 +167,7 @@ def markdown(records: Sequence[Mapping[str, Any]]) -> str:
 
 
 def measure(data: str, out: Path, weights: str) -> list[dict[str, Any]]:
-    """One record a method; finished folds in `out` are not trained again."""
+    """Measure one record a method; finished folds in `out` are not trained again."""
     faces = open_data(data, "train")
     if faces.affect is None:
         raise InputError(f"{data} has no valence and arousal.")
@@ -186,7 +197,7 @@ def main() -> None:
             parser.error("KIND:PATH needs --out DIR")
         records = measure(args.data, args.out, args.weights)
         lines = "".join(json.dumps(record) + "\n" for record in records)
-        args.table.write_text(lines, encoding="utf-8")
+        write_text(args.table, lines)
     print(markdown([json.loads(line) for line in args.table.read_text(encoding="utf-8").splitlines()]))
 
 

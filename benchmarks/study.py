@@ -13,11 +13,8 @@ study-tradeoff.png too.
 import argparse
 import json
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-from fer_space.training.run import run
 
 from fer_space.card import read_card
 from fer_space.data import open_data
@@ -31,6 +28,7 @@ from fer_space.files import write_text
 from fer_space.model import Model
 from fer_space.registry import UserModel, file_name_of
 from fer_space.training.config import TrainConfig
+from fer_space.training.trainer import Trainer
 
 BASE = "none"
 CHANGES: dict[str, dict[str, Any]] = {
@@ -75,7 +73,7 @@ def train_all(data: str, runs: Path) -> None:
     """Train what is not finished yet, in the order of `CHANGES`."""
     for name, change in CHANGES.items():
         if not (folder_of(name, runs) / "card.json").is_file():
-            run(replace(base_config(data), **change), folder_of(name, runs), resume=True)
+            Trainer(base_config(data).changed(**change), folder_of(name, runs), resume=True).run()
 
 
 def as_trained(name: str, folder: Path) -> Model:
