@@ -18,7 +18,7 @@ from fer_space.card import WEIGHTS_DIR, Card, Fit, read_fits
 from fer_space.comparison import Comparison, Covered, pair
 from fer_space.detectors.base import Detector
 from fer_space.detectors.landmarks import Landmarker
-from fer_space.detectors.pipeline import find_faces
+from fer_space.detectors.pipeline import MAX_FACES, find_faces
 from fer_space.detectors.specs import DEFAULT_DETECTOR, detector_spec
 from fer_space.distributions import by_emotion, circumplex
 from fer_space.emotions import EMOTIONS
@@ -89,12 +89,15 @@ class Engine:
         self._detector(DEFAULT_DETECTOR)
         self._landmarker.load()
 
-    def detect(self, image_rgb: Image, *, detector: str = DEFAULT_DETECTOR) -> list[Face]:
+    def detect(
+        self, image_rgb: Image, *, detector: str = DEFAULT_DETECTOR, limit: int = MAX_FACES
+    ) -> list[Face]:
         """Find faces, with landmarks where they can be fitted, the largest first.
 
         Args:
             image_rgb: uint8 (H, W, 3) RGB.
             detector: a name in `fer_space.detectors.specs.DETECTORS`.
+            limit: how many faces are kept, the largest first.
 
         Returns:
             The faces; none is a normal answer.
@@ -103,7 +106,7 @@ class Engine:
             UnknownNameError: there is no such detector.
             MissingDependencyError: the detector is opt-in and not installed.
         """
-        return find_faces(image_rgb, self._detector(detector), self._landmarker)
+        return find_faces(image_rgb, self._detector(detector), self._landmarker, limit)
 
     def compare(
         self,

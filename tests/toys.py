@@ -173,12 +173,14 @@ class ToyEngine(Engine):
             worth[6, 3:6] = 0.4
             yield Sensitivity(name, "happiness", worth)
 
-    def detect(self, image_rgb: NDArray[np.uint8], *, detector: str = "libfacedetection") -> list[Face]:
+    def detect(
+        self, image_rgb: NDArray[np.uint8], *, detector: str = "libfacedetection", limit: int = 32
+    ) -> list[Face]:
         if detector == "insightface":
             raise MissingDependencyError(MISSING)
         if detector == "dlib":
             raise RuntimeError("an error that nobody foresaw")
-        boxes = _boxes(image_rgb)
+        boxes = _boxes(image_rgb)[:limit]
         return [Face(box, 0.98, toy_landmarks(box) if len(boxes) == 1 else None) for box in boxes]
 
 

@@ -19,7 +19,12 @@ RETRY_SIDE = 1280  # pixels; a larger picture is reduced to it before it is padd
 RETRY_PAD = 0.5
 
 
-def find_faces(image_rgb: NDArray[np.uint8], detector: Detector, landmarker: Landmarker) -> list[Face]:
+def find_faces(
+    image_rgb: NDArray[np.uint8],
+    detector: Detector,
+    landmarker: Landmarker,
+    limit: int = MAX_FACES,
+) -> list[Face]:
     """Find the faces of a photo and fit 68 landmarks to each.
 
     Where the detector sees nothing, it looks again at the picture with a border added: a face that fills
@@ -29,12 +34,13 @@ def find_faces(image_rgb: NDArray[np.uint8], detector: Detector, landmarker: Lan
         image_rgb: uint8 (H, W, 3) RGB.
         detector: any detector.
         landmarker: fits the landmarks of faces that came without 68 of them.
+        limit: how many faces are kept.
 
     Returns:
-        At most MAX_FACES faces, the largest first; none is a normal answer.
+        At most `limit` faces, the largest first; none is a normal answer.
     """
     found = detector.detect(image_rgb) or _detect_padded(image_rgb, detector)
-    faces = _tidy(found, image_rgb.shape[0], image_rgb.shape[1])
+    faces = _tidy(found, image_rgb.shape[0], image_rgb.shape[1])[:limit]
     return [_with_68(image_rgb, face, landmarker) for face in faces]
 
 
@@ -63,7 +69,7 @@ def _tidy(faces: list[Face], height: int, width: int) -> list[Face]:
     for face in sorted(sane, key=lambda face: face.score, reverse=True):
         if all(_overlap(face, other) <= MAX_OVERLAP for other in kept):
             kept.append(face)
-    return sorted(kept, key=_area, reverse=True)[:MAX_FACES]
+    return sorted(kept, key=_area, reverse=True)
 
 
 def _is_sane(face: Face, height: int, width: int) -> bool:

@@ -20,7 +20,7 @@ from fer_space.render.circumplex import anchors_of, arrow_path, spot_of
 from fer_space.render.colours import DIFFERENCE_RGB, EMOTION_COLOURS, HEAT_RGB, OPACITY, ramp_css
 from fer_space.render.overlays import ChooseCells, MapView, data_uri, difference_overlay, draw_map, shrink
 from fer_space.render.texts import Looks, verdict_of
-from fer_space.types import Face, FaceCrop, Prediction, Reading
+from fer_space.types import Face, Prediction, Reading
 
 Image = NDArray[np.uint8]
 Window = tuple[int, int, int, int]  # left, top, right, bottom in pixels, the last two excluded
@@ -109,7 +109,7 @@ def photo_html(
     comparisons: Sequence[Comparison | None],
     selected: int,
     *,
-    crops: Sequence[FaceCrop | None] = (),
+    thumbs: Sequence[Image] = (),
     placing: Face | None = None,
     beyond: int = 0,
 ) -> str:
@@ -121,17 +121,17 @@ def photo_html(
         faces: where they are, in the order of their numbers.
         comparisons: what was read of each so far.
         selected: index of the face that is shown.
-        crops: a picture of each face for the strip.
+        thumbs: uint8 RGB (h, w, 3), a picture of each face for the strip; none, no strip.
         placing: a box that is being placed by hand.
         beyond: how many more faces there are that were not read.
     """
     width, height = size_wh
     chips = [
         {
-            "uri": data_uri(shrink(crop.image_rgb, _THUMB), 78) if crop else "",
+            "uri": data_uri(shrink(np.ascontiguousarray(thumb), _THUMB), 78),
             "verdict": verdict_of(comparison) if comparison else None,
         }
-        for crop, comparison in zip(crops, comparisons, strict=True)
+        for thumb, comparison in zip(thumbs, comparisons if thumbs else (), strict=True)
     ]
     return render(
         "photo",
@@ -141,7 +141,7 @@ def photo_html(
         boxes=[_percentages(face, size_wh) for face in faces],
         sides=[_side(face) for face in faces],
         selected=selected,
-        chips=chips if len(faces) > 1 else [],
+        chips=chips,
         placing=_percentages(placing, size_wh) if placing else None,
         beyond=beyond,
     )

@@ -14,7 +14,7 @@ from fer_space.occlusion.cover import Cover
 from fer_space.render.record import comparison_record, covered_record
 from fer_space.types import Face
 from fer_space.ui.events import sentence_of, uploaded_bytes
-from fer_space.ui.session import NO_MODEL, Image, Options, Runs
+from fer_space.ui.session import FACES, NO_MODEL, Image, Options, Runs
 from fer_space.vision.imaging import decode_image
 
 FREE = "none"
@@ -108,7 +108,7 @@ def _record(
     target = "" if explain == FREE else explain
     picture = decode_image(uploaded_bytes(image))
     size_wh = (picture.shape[1], picture.shape[0])
-    faces = runs.find(picture, options.detector)
+    faces = runs.find(picture, options.detector)[:FACES]
     free = read_all(runs, picture, options, faces)
     if occlude == FREE:
         return comparison_record("upload", size_wh, free, target)

@@ -30,6 +30,7 @@ from fer_space.vision.imaging import decode_image
 Image = NDArray[np.uint8]
 
 FACES = 32  # that are read at once; the smaller ones wait for a click
+CROWD = 200  # that are looked for at all
 SLICE = 8  # faces that one model reads before somebody else has a turn
 SESSION_BYTES = 1_500_000_000  # what all pages together may remember; the one unused for longest goes first
 
@@ -350,7 +351,7 @@ class Runs:
     def find(self, image: Image, detector: str) -> list[Face]:
         """Find faces, the largest first, in a turn."""
         with self.turns.turn():
-            return self.detect(image, detector=detector)
+            return self.detect(image, detector=detector, limit=CROWD)
 
     def steps(self, image: Image, options: Options, faces: Sequence[Face], cover: Cover | None = None) -> Any:
         """Read faces model by model, each step in its turn: yields (name, readings)."""

@@ -15,7 +15,7 @@ from fer_space.render import html
 from fer_space.render.overlays import MapView, contour_overlay, data_uri, overlay, shrink
 from fer_space.render.texts import Looks, verdict_of
 from fer_space.types import Face, FaceCrop
-from fer_space.ui.session import NO_FACE, Answer, Options, Session
+from fer_space.ui.session import NO_FACE, Answer, Image, Options, Picture, Session
 from fer_space.vision.alignment import maps_to_photo
 from fer_space.vision.imaging import decode_image, scaling
 
@@ -182,10 +182,20 @@ def photo_view(session: Session, view: MapView, placing: Face | None = None) -> 
         answer.faces,
         answer.comparisons,
         session.selected,
-        crops=[comparison.readings[0].crop if comparison else None for comparison in answer.comparisons],
+        thumbs=[_thumb(picture, face) for face in answer.faces] if len(answer.faces) > 1 else [],
         placing=placing if answer.problem == NO_FACE else None,
         beyond=len(answer.rest) if answer.done else 0,
     )
+
+
+def _thumb(picture: Picture, face: Face) -> Image:
+    """A face cut out of the displayed photo, a square."""
+    shown = picture.shown
+    scale = shown.shape[1] / picture.size_wh[0]
+    left, top, right, bottom = (edge * scale for edge in face.box_xyxy)
+    side = max(right - left, bottom - top) * 1.2
+    first_x, first_y = max(0, round((left + right - side) / 2)), max(0, round((top + bottom - side) / 2))
+    return shown[first_y : first_y + max(1, round(side)), first_x : first_x + max(1, round(side))]
 
 
 def status_view(session: Session) -> str:

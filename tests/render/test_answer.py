@@ -27,6 +27,7 @@ ANCHORS = {"happiness": (0.672, 0.081), "fear": (-0.117, 0.76)}
 DRAWING = Drawing(LOOKS, ANCHORS, first_cells)
 FACE = Face((10.0, 20.0, 60.0, 70.0), 0.9)
 NAMES = tuple(spec.name for spec in TOY_SPECS)
+THUMB = np.full((30, 30, 3), 90, np.uint8)
 CARD, NIGHT = "#ffffff", "#172033"  # what words stand on
 
 
@@ -129,7 +130,7 @@ def test_headline_and_faces_and_matrix_follow_one_rule() -> None:
     drawn = _plain(_answer(comparison))
     assert "Happiness 2 · Sadness 1" in drawn
     assert "Together they lean to Sadness" in drawn
-    photo = html.photo_html("data:,", (100, 100), [FACE] * 2, [comparison] * 2, 0, crops=[None] * 2)
+    photo = html.photo_html("data:,", (100, 100), [FACE] * 2, [comparison] * 2, 0, thumbs=[THUMB] * 2)
     assert "Sadness?" in photo
     assert "2 Sadness" in _plain(photo)
 
@@ -222,8 +223,9 @@ def test_derived_and_predicted_are_told_apart() -> None:
 @pytest.mark.parametrize("faces", [0, 1, 3, 40])
 def test_the_photo_has_a_box_for_every_face_and_a_strip_for_many(faces: int) -> None:
     comparisons = [_comparison(_says(happiness=0.9))] * faces
+    thumbs = [THUMB] * faces if faces > 1 else []
     drawn = html.photo_html(
-        "data:,", (100, 100), [FACE] * faces, comparisons, max(0, faces - 1), crops=[None] * faces, beyond=8
+        "data:,", (100, 100), [FACE] * faces, comparisons, max(0, faces - 1), thumbs=thumbs, beyond=8
     )
     assert drawn.count('class="fer-box') == faces
     assert drawn.count('aria-pressed="true"') == (1 if faces > 1 else 0)
