@@ -113,6 +113,50 @@ def shares_table() -> str:
     return grid(["member", "share"], [[name, f"{share:.1%}"] for name, share in rows], left=1)
 
 
+def overlap_table() -> str:
+    """Write how many faces all models of results.json, or at least one of them, answer rightly."""
+    shared = stored("results.json")["overlap"]
+    cells = [str(len(shared["backbones"])), f"{shared['all_right']:.1%}", f"{shared['any_right']:.1%}"]
+    return grid(["models", "faces that all answer rightly", "faces that at least one does"], [cells], left=0)
+
+
+def calibration_table() -> str:
+    """Write what the temperature of each model changes on the validation split."""
+    rows = []
+    for card in shipped_cards():
+        if (valid := card.validation) is None:
+            continue
+        eces = f"{valid.before_temperature.ece:.1%} → {valid.calibrated.ece:.1%}"
+        bias = "yes" if any(card.bias) else "none"
+        accuracy = f"{valid.calibrated.accuracy:.1%}"
+        rows.append([card.name, f"{valid.calibrated.n:,}", accuracy, bias, f"{card.temperature:.3f}", eces])
+    head = ["model", "faces", "accuracy", "bias for rare emotions", "temperature", "ECE"]
+    return grid(head, rows, left=1)
+
+
+def fp16_table() -> str:
+    """Write what storing weights in half precision changes on the validation split."""
+    rows = []
+    for card in shipped_cards():
+        check = card.validation.fp16 if card.validation else None
+        if check is not None:
+            both = [f"{check.accuracy_full:.2%}", f"{check.accuracy_half:.2%}"]
+            rows.append([card.name, *both, f"{check.changed_answers} of {check.n:,}", check.kept])
+    return grid(["model", "fp32", "fp16", "answers that differ", "kept"], rows, left=1)
+
+
+def agreement_table() -> str:
+    """Write how well valence and arousal follow labels, where a data set has them."""
+    rows = []
+    for card in shipped_cards():
+        for found in card.measurements:
+            if (affect := found.scores.affect) is not None:
+                both = (affect.valence, affect.arousal)
+                cells = [MISSING if a.ccc is None else f"{a.ccc:.3f}" for a in both]
+                rows.append([card.name, str(found.setting), affect.source, f"{affect.n:,}", *cells])
+    return grid(["model", "measured on", "source", "faces", "CCC valence", "CCC arousal"], rows, left=3)
+
+
 def rivals_table() -> str:
     """Write what is known of the networks of others that are shipped for comparison."""
     rivals = [source.card() for source in shipped() if source.kind == "rival"]
@@ -135,6 +179,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "classes": classes_table,
     "near-duplicates": near_duplicates_table,
     "shares": shares_table,
+    "overlap": overlap_table,
+    "calibration": calibration_table,
+    "fp16": fp16_table,
+    "agreement": agreement_table,
     "rivals": rivals_table,
     "external": external_table,
     "faithfulness": lambda: faithfulness.markdown(stored("faithfulness.json")["backbones"]),
