@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 KINDS := surgical kn95 cloth scarf sunglasses eye_bar hand upper
 
-.PHONY: run install test check bench evaluate
+.PHONY: run install test check bench evaluate tables
 
 run: install
 	$(BIN)/python app.py
@@ -34,6 +34,10 @@ evaluate: install
 	$(BIN)/fer-space test --backbone all --data fer2013:$(FERPLUS) --record
 	$(BIN)/fer-space test --backbone all --data diffusionfer:$(DIFFUSIONFER) --record
 	$(BIN)/fer-space test --backbone all --data diffusionfer:$(DIFFUSIONFER) --detect libfacedetection --record
+
+# the tables of README and docs, from what is stored
+tables: install
+	$(BIN)/python -m docs.tables
 
 .venv/installed: requirements.txt pyproject.toml
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv

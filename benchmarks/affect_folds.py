@@ -13,7 +13,7 @@ after the last one count. Finished folds are kept in --out, so that a second cal
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,29 +23,30 @@ from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
 from fer_space import load_model
+from fer_space.backbones.base import Backbone
 from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
 from fer_space.errors import InputError
-from fer_space.evaluation.metrics import AGREEMENTS, ccc
+from fer_space.evaluation.metrics import ccc, pearson, rmse
 from fer_space.evaluation.predict_dataset import predict_dataset
 from fer_space.files import write_text
-from fer_space.model import Model
-from fer_space.registry import Registry
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures
 from fer_space.training.initialise import preprocess_for, start_network
 from fer_space.training.parallel import Worker, run_workers
 from fer_space.training.recipe import Recipe
 from fer_space.training.trainer import Task, open_run, train
+from fer_space.vision.preprocess import Preprocess
 
-BACKBONE = "efficientnet_lite0"
 FOLDS = 5
+BATCH = 128
+SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
 Affect = NDArray[np.float64]
 
 
 @dataclass(frozen=True, eq=False)
 class Fold:
-    """One fold: train on its training faces, predict the held-out ones into `affect.npy` of its folder."""
+    """Train on the faces of a task, then predict the held-out ones into `affect.npy` of its folder."""
 
     task: Task
     held_out: LabelledPictures
@@ -54,17 +55,28 @@ class Fold:
         """Train and predict, in each worker of the run."""
         state = train(self.task, worker)
         if worker.leads:
-            changes = {"preprocess": preprocess_for(self.task.config), "affect": True}
-            card = Registry().card(BACKBONE).model_copy(update=changes)
-            affect = Model(card, state.averaged.network).predict_reduced(self.held_out.pictures).affect
-            assert affect is not None
-            np.save(self.task.out / "affect.npy", affect.astype(np.float64))
+            preprocess = preprocess_for(self.task.config)
+            affect = affect_of(state.averaged.network, preprocess, self.held_out.pictures)
+            np.save(self.task.out / "affect.npy", affect)
+
+
+@torch.no_grad()
+def affect_of(network: Backbone, preprocess: Preprocess, pictures: torch.Tensor) -> Affect:
+    """Read valence and arousal float64 (N, 2) of pictures uint8 (N, C, n, n) and their mirror images."""
+    seen = []
+    for batch in torch.split(pictures, BATCH):
+        inputs = preprocess.normalise(batch)
+        affect = network(torch.cat([inputs, inputs.flip(3)])).affect  # (2 B, 2)
+        assert affect is not None
+        straight, mirrored = affect.chunk(2)
+        seen.append((straight + mirrored) / 2)
+    return torch.cat(seen).double().numpy()
 
 
 def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
     """Give the same small budget to every fold."""
     return TrainConfig(
-        backbone=BACKBONE,
+        backbone="efficientnet_lite0",
         data=data,
         epochs=12 if freeze == "backbone" else 8,
         batch_size=32,
@@ -72,31 +84,31 @@ def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
         lr_head=3e-3 if freeze == "backbone" else 1e-3,
         ema_decay=0.98,
         affect_weight=1.0,
-        freeze=freeze,  # type: ignore[arg-type]
+        freeze=freeze,
         init=weights,
         processes=2,
     )
 
 
 def head_predictions(faces: FaceSet, config: TrainConfig, out: Path) -> Affect:
-    """Predict valence and arousal float (N, 2) of every face, by the fold that held it out."""
+    """Predict valence and arousal float64 (N, 2) of every face, by the fold that held it out."""
     pictures = LabelledPictures.read(faces, preprocess_for(config))
     predicted = np.full((len(faces), 2), np.nan)
     for number, (rows, held_out) in enumerate(folds(faces)):
-        folder, seeded = out / f"{config.freeze}-{number}", config.changed(seed=number)
+        folder = out / f"{config.freeze}-{number}"
         if not (folder / "affect.npy").is_file():
-            open_run(seeded, folder, resume=True)
-            train_set = pick(pictures, rows)
-            few = pick(train_set, np.arange(config.batch_size))  # no epoch is chosen by them
-            network, recipe = start_network(seeded), Recipe.of(seeded)
-            task = Task(seeded, network, recipe, train_set, few, folder, resume=True)
-            run_workers(Fold(task, pick(pictures, held_out)), config.processes, torch.device("cpu"))
+            mine = config.changed(seed=number)
+            open_run(mine, folder, resume=True)
+            few = pick(pictures, rows[: mine.batch_size])  # no epoch is chosen by them
+            network, recipe = start_network(mine), Recipe.of(mine)
+            task = Task(mine, network, recipe, pick(pictures, rows), few, folder, resume=True)
+            run_workers(Fold(task, pick(pictures, held_out)), mine.processes, torch.device("cpu"))
         predicted[held_out] = np.load(folder / "affect.npy")
     return predicted
 
 
 def folds(faces: FaceSet) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
-    """Divide faces into training and held-out ones, stratified by expression."""
+    """Split into positions of training and of held-out faces, stratified by expression."""
     splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     return list(splitter.split(np.zeros(len(faces)), faces.labels))
 
@@ -104,18 +116,13 @@ def folds(faces: FaceSet) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
 def pick(pictures: LabelledPictures, rows: NDArray[np.int64]) -> LabelledPictures:
     """Keep some of the pictures."""
     at = torch.from_numpy(rows)
-    return replace(
-        pictures,
-        pictures=pictures.pictures[at],
-        labels=pictures.labels[at],
-        targets=pictures.targets[at],
-        affect=pictures.affect[at],
-    )
+    columns = (pictures.pictures, pictures.labels, pictures.targets, pictures.affect)
+    return LabelledPictures(*(column[at] for column in columns))
 
 
-def circumplex_predictions(faces: FaceSet) -> Affect:
-    """Derive valence and arousal from the shipped weights' probabilities."""
-    return predict_dataset(load_model(BACKBONE, device="cpu"), faces).valence_arousal
+def circumplex_predictions(faces: FaceSet, backbone: str) -> Affect:
+    """Derive valence and arousal from the probabilities of shipped weights that have no head for them."""
+    return predict_dataset(load_model(backbone, device="cpu"), faces).valence_arousal
 
 
 def rescaled(predicted: Affect, labels: Affect, faces: FaceSet) -> Affect:
@@ -131,13 +138,13 @@ def rescaled(predicted: Affect, labels: Affect, faces: FaceSet) -> Affect:
 def scores(
     predicted: Affect, labels: Affect, rounds: int = 1000
 ) -> dict[str, dict[str, float | list[float]]]:
-    """Score valence and arousal: CCC with its 95 % interval over the faces, Pearson and RMSE."""
+    """Score valence and arousal: CCC with its 95 % interval by bootstrap over the faces, Pearson, RMSE."""
     picks = np.random.default_rng(0).integers(0, len(labels), (rounds, len(labels)))
     results: dict[str, dict[str, float | list[float]]] = {}
     for column, name in enumerate(("valence", "arousal")):
         x, y = predicted[:, column], labels[:, column]
         interval = np.percentile([ccc(x[rows], y[rows]) for rows in picks], [2.5, 97.5])
-        results[name] = {rule.__name__: round(rule(x, y), 4) for rule in AGREEMENTS}
+        results[name] = {score: round(rule(x, y), 4) for score, rule in SCORES.items()}
         results[name]["ccc_interval"] = interval.round(4).tolist()
     return results
 
@@ -165,7 +172,7 @@ def measure(data: str, out: Path, weights: str) -> list[dict[str, Any]]:
     if faces.affect is None:
         raise InputError(f"{data} has no valence and arousal.")
     labels = faces.affect.astype(np.float64)
-    derived = circumplex_predictions(faces)
+    derived = circumplex_predictions(faces, "efficientnet_lite0")
     methods = {"circumplex": derived, "circumplex, rescaled": rescaled(derived, labels, faces)}
     for freeze in ("backbone", "none"):
         name = "head on frozen features" if freeze == "backbone" else "head and network trained"

@@ -10,8 +10,8 @@ in fp32 but for the last layers of a network that a megabyte would not hold. Not
 what the authors say, its bias is 0 and its temperature 1 until they are fitted on a validation split.
 """
 
-import sys
-from collections.abc import Mapping
+import argparse
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import NamedTuple
@@ -115,14 +115,19 @@ def fitting(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
     return fitted
 
 
-def main(arguments: list[str]) -> None:
-    """Convert one network."""
-    name, folder, *rest = arguments
-    weights = Path(rest[0]) if rest else WEIGHTS_DIR
-    card = convert(name, Path(folder), weights)
-    size = paths_of(name, weights)[0].stat().st_size
-    print(f"{name}: {card.parameters:,} numbers, {size:,} bytes, sha256 {card.sha256}")
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Convert one network; `arguments` are the words of the command, None those of this process."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("name", choices=ORIGINS)
+    parser.add_argument("folder", type=Path, metavar="FOLDER")
+    parser.add_argument("weights", type=Path, nargs="?", default=WEIGHTS_DIR, metavar="WEIGHTS")
+    args = parser.parse_args(arguments)
+    card = convert(args.name, args.folder, args.weights)
+    size = paths_of(args.name, args.weights)[0].stat().st_size
+    print(f"{args.name}: {card.parameters:,} numbers, {size:,} bytes, sha256 {card.sha256}")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1:])
+    main()

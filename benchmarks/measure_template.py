@@ -1,5 +1,7 @@
-"""Measure the average training face: `TEMPLATE` and the box defaults of fer_space/alignment.py, and the 68
-landmarks, jaw and nose bridge of fer_space/occlusion/average.py.
+"""Measure the average training face: eyes, mouth and box of `vision/alignment.py`, landmarks of `occlusion`.
+
+Prints `TEMPLATE` and the box defaults of fer_space/vision/alignment.py, and the 68 landmarks, jaw and nose
+bridge of fer_space/occlusion/average.py.
 
     python benchmarks/measure_template.py DATA [FACES]
 
@@ -10,7 +12,7 @@ detector's box. FACES is how many FERPlus pictures are looked at: `TEMPLATE` was
 default), the landmarks on 1500.
 """
 
-import sys
+import argparse
 import tarfile
 from collections.abc import Iterator
 from itertools import islice
@@ -79,14 +81,23 @@ def measure_box(archive: Path) -> tuple[float, float]:
     return float(np.median(scales)), float(np.median(shifts))
 
 
-if __name__ == "__main__":
-    data = Path(sys.argv[1])
-    count = int(sys.argv[2]) if len(sys.argv) > 2 else FERPLUS_PICTURES
-    faces = ferplus_landmarks(data / "ferplus" / "FER2013Train.tar", count)
+def main() -> None:
+    """Measure and print what the two files hold."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("data", type=Path, metavar="DATA")
+    parser.add_argument("faces", type=int, nargs="?", default=FERPLUS_PICTURES, metavar="FACES")
+    args = parser.parse_args()
+    faces = ferplus_landmarks(args.data / "ferplus" / "FER2013Train.tar", args.faces)
     eyes = np.stack([eyes_and_mouth(face) for face in faces])
     print("TEMPLATE", symmetric_median(eyes, [1, 0, 2]).round(4).tolist())
     average = symmetric_median(faces, list(MIRROR))
     print("AVERAGE", average.round(3).tolist())
     print("TEMPLATE_JAW", average[2:9].round(3).tolist())
     print("TEMPLATE_BRIDGE", average[28:30].round(3).tolist())
-    print("box_scale, box_shift_y", measure_box(data / "diffusionfer" / "DiffusionFER.tar"))
+    print("box_scale, box_shift_y", measure_box(args.data / "diffusionfer" / "DiffusionFER.tar"))
+
+
+if __name__ == "__main__":
+    main()

@@ -4,6 +4,7 @@ Reads 256 faces in batches of 128 in a process of its own each time, as malloc c
 `fer_space.memory.keep_freed_memory`, in turns. Prints one JSON line a backbone: how many times faster it is.
 """
 
+import argparse
 import json
 import statistics
 import subprocess
@@ -16,6 +17,7 @@ from fer_space.memory import keep_freed_memory
 
 ROUNDS = 3
 FACES = 256
+KEPT, GIVEN_BACK = "kept", "given-back"
 
 
 def seconds(name: str) -> float:
@@ -28,24 +30,35 @@ def seconds(name: str) -> float:
     return time.perf_counter() - started
 
 
+def once(name: str, how: str) -> None:
+    """Print `seconds` of this process, whose freed memory is kept or given back."""
+    if how == KEPT and not keep_freed_memory():
+        raise SystemExit("this C library cannot keep freed memory")
+    print(seconds(name))
+
+
 def in_a_process(name: str, how: str) -> float:
-    """Call `seconds` in a new process; `how` is "kept" or "given back"."""
-    command = [sys.executable, __file__, "--once", name, how]
+    """Call `once` in a new process."""
+    command = [sys.executable, __file__, name, "--once", how]
     return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
 
 
 def main() -> None:
     """Compare the two for every backbone named, Lite0 by default."""
-    for name in sys.argv[1:] or ["efficientnet_lite0"]:
-        pairs = [(in_a_process(name, "given back"), in_a_process(name, "kept")) for _ in range(ROUNDS)]
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("backbones", nargs="*", default=["efficientnet_lite0"], metavar="BACKBONE")
+    parser.add_argument("--once", choices=(KEPT, GIVEN_BACK), help="measure the first in this process alone")
+    args = parser.parse_args()
+    if args.once:
+        once(args.backbones[0], args.once)
+        return
+    for name in args.backbones:
+        pairs = [(in_a_process(name, GIVEN_BACK), in_a_process(name, KEPT)) for _ in range(ROUNDS)]
         ratios = [given_back / kept for given_back, kept in pairs]
         print(json.dumps({"backbone": name, "times_faster": round(statistics.median(ratios), 2)}))
 
 
 if __name__ == "__main__":
-    if sys.argv[1:2] == ["--once"]:
-        if sys.argv[3] == "kept" and not keep_freed_memory():
-            raise SystemExit("this C library cannot keep freed memory")
-        print(seconds(sys.argv[2]))
-    else:
-        main()
+    main()

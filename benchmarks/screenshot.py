@@ -1,9 +1,10 @@
-"""The pictures of the page in the README: `python benchmarks/screenshot.py docs`.
+"""The pictures of the page in README and docs: `python benchmarks/screenshot.py docs`.
 
 Starts the app with the shipped weights, clicks the first example in headless Chromium, covers its face, and
 prints the seconds from start to a usable page and from click to answers.
 """
 
+import argparse
 import os
 import socket
 import subprocess
@@ -65,7 +66,11 @@ def photograph_cover(page: Page, file: Path) -> None:
 
 def main() -> None:
     """Start the app, photograph it, stop it."""
-    folder = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("folder", type=Path, metavar="DIR")
+    folder: Path = parser.parse_args().folder
     folder.mkdir(parents=True, exist_ok=True)
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))

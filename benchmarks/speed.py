@@ -5,6 +5,7 @@ plain answer, their ratio, and milliseconds a face in a batch of 16; then one li
 (detection, landmarks, crop, reading) on the astronaut picture and the peak memory.
 """
 
+import argparse
 import json
 import resource
 import statistics
@@ -50,6 +51,9 @@ def backbone_record(model: Model) -> dict[str, object]:
 
 def main() -> None:
     """Measure every backbone that is here, then the chain."""
+    argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    ).parse_args()
     engine, photo = Engine(), load_image(EXAMPLE)
     started = time.perf_counter()
     engine.compare(photo)

@@ -39,10 +39,12 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.touch(exist_ok=False)  # with the mode that the umask gives
+        mode = temporary.stat().st_mode
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror}.") from error
     try:
         yield temporary
+        temporary.chmod(mode)  # a library may have put a file of its own in that place
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error

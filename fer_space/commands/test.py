@@ -3,6 +3,7 @@
 fer-space test --backbone all,ensemble --data ferplus:DIR --split valid --weigh
 fer-space test --backbone all,ensemble --data ferplus:DIR --out results
 fer-space test results/*.parquet --summary docs
+fer-space test --backbone all,ensemble --data ferplus:DIR --abstention --summary docs
 """
 
 import argparse
@@ -13,17 +14,18 @@ from pathlib import Path
 from typing import Any
 
 from fer_space.backbones.specs import BACKBONES
-from fer_space.card import write_fit
+from fer_space.card import Setting, write_fit
 from fer_space.commands.options import add_boost_rare, add_device, backbone_names
 from fer_space.data import open_data, split_data
 from fer_space.data.faceset import SPLITS
+from fer_space.data.taggers import read_tagged
 from fer_space.detectors.specs import DETECTORS
 from fer_space.engine import Engine
 from fer_space.errors import InputError
-from fer_space.evaluation import ensemble, report
+from fer_space.evaluation import abstention, ensemble, report
 from fer_space.evaluation.cost import costs_of
 from fer_space.evaluation.metrics import confusion
-from fer_space.evaluation.outputs import Outputs
+from fer_space.evaluation.outputs import Outputs, today
 from fer_space.evaluation.plots import draw_confusion
 from fer_space.evaluation.predict_dataset import near_duplicates, predict_dataset, setting_of
 from fer_space.evaluation.recording import (
@@ -35,6 +37,7 @@ from fer_space.evaluation.recording import (
     record_of,
     scores_of,
 )
+from fer_space.files import write_text
 from fer_space.memory import keep_freed_memory
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import Registry
@@ -54,6 +57,8 @@ OF_READING = (
     "record",
     "weigh",
 )
+# Of these, what --abstention, which reads all faces as they are, has no use for.
+NOT_ABSTAINING = tuple(name for name in OF_READING if name not in ("backbone", "data"))
 # What --json said in version 0.1 is said under its old name too.
 OLD_KEYS = {
     "boost_rare": "lift",
@@ -98,6 +103,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="with ensemble, of all shipped backbones and no other: fit how much each counts",
     )
+    add(
+        "--abstention",
+        action="store_true",
+        help="ask instead how well faces without a label are told apart, and how models stand beside "
+        "taggers; --summary keeps it as abstention.json",
+    )
     add("--json", action="store_true", help="one JSON object a line instead of sentences")
     add_device(parser)
 
@@ -106,6 +117,8 @@ def run(args: argparse.Namespace) -> int:
     """Print one record a model, or one a stored file."""
     check(args)
     keep_freed_memory()
+    if args.abstention:
+        return abstain(args)
     several = []
     for outputs in map(Outputs.load, args.stored) if args.stored else read(args):
         several.append(replace(outputs, embeddings=None))
@@ -142,6 +155,10 @@ def check(args: argparse.Namespace) -> None:
         raise InputError(
             "--fit-boost fits on faces for choices, as they are read: add --split valid, no --boost-rare."
         )
+    given = [f"--{name.replace('_', '-')}" for name in NOT_ABSTAINING if getattr(args, name)]
+    if args.abstention and (given or args.stored or args.split != "test"):
+        what = ", ".join(given) or "stored files and --split"
+        raise InputError(f"--abstention reads test faces as they are: leave out {what}.")
     if args.embeddings and args.out is None:
         raise InputError("--embeddings needs --out DIR to write them to.")
     if args.without_near_duplicates and args.split == "train":
@@ -191,6 +208,47 @@ def read(args: argparse.Namespace) -> Iterator[Outputs]:
     fits = engine.fits
     if fits and (weighted := ensemble.fitted_mean(members, fits[0])) is not None:
         yield weighted
+
+
+def abstain(args: argparse.Namespace) -> int:
+    """Print what each model's doubts are worth, those of all together last."""
+    pairs = split_data(args.data)
+    if [kind for kind, _ in pairs] != ["ferplus"]:
+        raise InputError("--abstention needs the votes of taggers, which only ferplus:DIR has.")
+    engine = Engine(device=args.device)
+    names, joined = chosen(args.backbone, engine.registry)
+    valid_faces, test_faces = (read_tagged(pairs[0][1], split) for split in ("valid", "test"))
+    valid, test, records = [], [], {}
+    for name in names:
+        valid.append(abstention.read_signals(engine.model(name), valid_faces))
+        test.append(abstention.read_signals(engine.model(name), test_faces, valid[-1]))
+        records[name] = abstention.measure(valid[-1], test[-1])
+        _print_doubts(name, records[name], as_json=args.json)
+    if joined:
+        means: dict[str, tuple[float, ...]] = {ensemble.ENSEMBLE: ()}
+        if engine.fits and (shares := engine.fits[0].shares_of(names)):
+            means[ensemble.WEIGHTED] = shares
+        for name, shares in means.items():
+            both = abstention.together(valid, (), shares), abstention.together(test, valid, shares)
+            records[name] = abstention.measure(*both)
+            _print_doubts(name, records[name], as_json=args.json)
+    if args.summary is not None:
+        command = command_of(
+            args.backbone,
+            Setting(data="ferplus", split="test"),
+            ["ferplus"],
+            ["--abstention", "--summary", "DIR"],
+        )
+        stored = {"command": command, "date": today().isoformat(), "models": records}
+        write_text(args.summary / "abstention.json", json.dumps(stored, indent=1) + "\n")
+    return 0
+
+
+def _print_doubts(name: str, measured: dict[str, Any], *, as_json: bool) -> None:
+    print(
+        json.dumps({"backbone": name, **measured}) if as_json else abstention.as_text(name, measured),
+        flush=True,
+    )
 
 
 def chosen(text: str, registry: Registry) -> tuple[list[str], bool]:

@@ -32,7 +32,7 @@ class LookParams(Params):
 
 @dataclass(frozen=True)
 class Augment:
-    """Random geometry, light and erasing.
+    """Change geometry and light at random, and erase boxes.
 
     Attributes:
         rotate: largest turn in degrees.
@@ -78,7 +78,16 @@ class Augment:
         return torch.cat([corner, corner + size], dim=1)
 
     def apply(self, pictures: Tensor, params: LookParams, size: int) -> Tensor:
-        """Pictures (B, C, h, w) -> float (B, C, size, size), values 0 to 255."""
+        """Move, light and erase pictures.
+
+        Args:
+            pictures: (B, C, h, w), values 0 to 255.
+            params: of these rows.
+            size: side in pixels of what comes out.
+
+        Returns:
+            float (B, C, size, size), values 0 to 255.
+        """
         shape = [len(pictures), pictures.shape[1], size, size]
         grid = functional.affine_grid(params.affine, shape, align_corners=False)
         moved = functional.grid_sample(

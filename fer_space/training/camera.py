@@ -57,7 +57,7 @@ class CameraParams(Params):
 
 @dataclass(frozen=True)
 class Camera:
-    """Random cameras.
+    """Photograph faces with random cameras.
 
     Attributes:
         decolour, gamma, blur, noise, jpeg: share of the pictures to which each happens.
@@ -94,7 +94,7 @@ class Camera:
         )
 
     def apply(self, pictures: Tensor, params: CameraParams) -> Tensor:
-        """Photograph pictures float (B, C, S, S), values 0 to 255 -> the same shape and range."""
+        """Photograph pictures float (B, C, S, S), values 0 to 255; shape and range stay."""
         if self.decolour and pictures.shape[1] == 3:
             pictures = torch.where(_rows(params.gray), _luma(pictures), pictures)
         if self.gamma:

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fer_space.data.faceset import TargetMode
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
 
 ScheduleName = Literal["onecycle", "cosine", "step"]
@@ -56,6 +57,12 @@ class TrainConfig(BaseModel):
         "them; 1 where a set is not named, and 1.5 shows half of its faces twice",
     )
     imbalance: Imbalance = Field("none", description="which pictures an epoch shows of each emotion")
+    rebalance_limit: int = Field(
+        0,
+        ge=0,
+        le=10**6,
+        description="most pictures of an emotion with over- and undersample; 0 for no limit",
+    )
     limit: int = Field(0, ge=0, le=10**9, description="use only so many pictures of each split; 0 for all")
 
     # How long, and how large
@@ -143,6 +150,11 @@ class TrainConfig(BaseModel):
     margin: float = Field(2.0, ge=0.0, le=30.0, description="LDAM's largest margin, in logits")
     tau: float = Field(1.0, ge=0.0, le=5.0, description="strength of logit adjustment")
     class_weights: ClassWeights = Field("none", description="of the emotions in the loss")
+    emotion_weights: str = Field(
+        "",
+        description="of the emotions in the loss, given as EMOTION=NUMBER with commas between them; 1 where "
+        "an emotion is not named",
+    )
     defer: float = share(0.0, "share of the epochs before class weights act")
     dynamic_rate: float = share(0.01, "how fast dynamic weights move")
     affect_weight: float = Field(
@@ -181,7 +193,13 @@ class TrainConfig(BaseModel):
             raise ValueError("--target multi takes any accepted emotion; label smoothing would accept all.")
         if self.target == "multi" and (self.mix != "none" or self.loss != "ce" or self.teachers):
             raise ValueError("--target multi has a loss of its own: it takes no --loss, --mix or --teachers.")
-        fractions = any(number % 1.0 for number in parse_sampling(self.sampling).values())
+        if self.rebalance_limit and self.imbalance not in ("oversample", "undersample"):
+            raise ValueError("--rebalance-limit needs --imbalance oversample or undersample.")
+        if unknown := set(parse_numbers(self.emotion_weights, "emotion-weights")) - set(EMOTIONS):
+            raise ValueError(f"--emotion-weights: there is no emotion “{unknown.pop()}”.")
+        if self.emotion_weights and self.class_weights != "none":
+            raise ValueError("--emotion-weights and --class-weights say the same: choose one.")
+        fractions = any(number % 1.0 for number in parse_numbers(self.sampling, "sampling").values())
         if fractions and self.imbalance in ("oversample", "undersample"):
             raise ValueError(f"--sampling takes whole numbers with --imbalance {self.imbalance}.")
         return self
@@ -200,27 +218,31 @@ class TrainConfig(BaseModel):
         return cls(**values)
 
 
-def parse_sampling(sampling: str) -> dict[str, float]:
-    """Read how often a face of each set is shown.
+def parse_numbers(text: str, option: str) -> dict[str, float]:
+    """Read numbers by name.
+
+    Args:
+        text: NAME=NUMBER with commas between them; each number from 0 to 1000.
+        option: of the command line, for the message.
 
     Raises:
-        ValueError: it is not of the form SET=NUMBER,SET=NUMBER.
+        ValueError: it has another form.
 
     Example:
-        >>> parse_sampling("ckplus=3,diffusionfer=1.5")
+        >>> parse_numbers("ckplus=3,diffusionfer=1.5", "sampling")
         {'ckplus': 3.0, 'diffusionfer': 1.5}
     """
-    shares: dict[str, float] = {}
-    for part in filter(None, (word.strip() for word in sampling.split(","))):
+    numbers: dict[str, float] = {}
+    for part in filter(None, (word.strip() for word in text.split(","))):
         name, _, number = part.partition("=")
         try:
-            times = float(number)
+            value = float(number)
         except ValueError:
-            raise ValueError(f"--sampling: “{part}” is not of the form SET=NUMBER.") from None
-        if not 0.0 <= times <= 1000.0:
-            raise ValueError(f"--sampling: “{part}” must lie between 0 and 1000.")
-        shares[name.strip()] = times
-    return shares
+            raise ValueError(f"--{option}: “{part}” is not of the form NAME=NUMBER.") from None
+        if not 0.0 <= value <= 1000.0:
+            raise ValueError(f"--{option}: “{part}” must lie between 0 and 1000.")
+        numbers[name.strip()] = value
+    return numbers
 
 
 def _sentence(error: ValidationError) -> str:

@@ -14,7 +14,7 @@ from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet, Member
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, InputError
-from fer_space.training.config import Imbalance, TrainConfig, parse_sampling
+from fer_space.training.config import Imbalance, TrainConfig, parse_numbers
 from fer_space.vision.preprocess import Preprocess
 
 POWER = {"balanced": 0.0, "sqrt": 0.5}
@@ -159,7 +159,7 @@ def times_shown(faces: LabelledPictures, sampling: str) -> Tensor | None:
     Raises:
         InputError: a set is named that is not among the joined ones.
     """
-    shares = parse_sampling(sampling)
+    shares = parse_numbers(sampling, "sampling")
     names = [member.name for member in faces.members]
     if unknown := [name for name in shares if name not in names]:
         raise InputError(f"--sampling: there is no set “{unknown[0]}” in --data, only {', '.join(names)}.")
@@ -171,8 +171,8 @@ def times_shown(faces: LabelledPictures, sampling: str) -> Tensor | None:
     return times
 
 
-def epoch_length(labels: Tensor, imbalance: Imbalance, times: Tensor | None = None) -> int:
-    """Count the pictures that an epoch shows of labels int64 (N,), the same in every epoch."""
+def epoch_length(labels: Tensor, imbalance: Imbalance, times: Tensor | None = None, limit: int = 0) -> int:
+    """Count the pictures that an epoch shows, the same in every epoch; arguments as for `epoch_order`."""
     if times is not None:
         labels = labels[_repeated(times, None)]
     if not len(labels):
@@ -180,26 +180,40 @@ def epoch_length(labels: Tensor, imbalance: Imbalance, times: Tensor | None = No
     counts = torch.bincount(labels)
     counts = counts[counts > 0]
     per_class = {"oversample": counts.max(), "undersample": counts.min()}.get(imbalance)
-    return len(labels) if per_class is None else int(per_class) * len(counts)
+    if per_class is None:
+        return len(labels)
+    return min(int(per_class), limit or int(per_class)) * len(counts)
 
 
 def epoch_order(
-    labels: Tensor, imbalance: Imbalance, rng: torch.Generator, times: Tensor | None = None
+    labels: Tensor,
+    imbalance: Imbalance,
+    rng: torch.Generator,
+    times: Tensor | None = None,
+    limit: int = 0,
 ) -> Tensor:
-    """Shuffle one epoch: positions int64 (`epoch_length`,) into labels int64 (N,).
+    """Shuffle one epoch.
 
     `none` shows every picture once. `oversample` repeats the pictures of each emotion until all have as many
     as the most frequent one, `undersample` takes as many of each as the rarest has. `balanced` samples the
     emotion evenly and then a picture of it, N times with replacement; `sqrt` samples the emotion in
     proportion to the square root of its count (Mahajan et al. 2018, arXiv 1805.00932).
 
-    `times` float (N,) says how often a picture stands in the set before any of this: 2.5 twice, and half of
-    the pictures of its kind a third time, others in each epoch.
+    Args:
+        labels: int64 (N,).
+        imbalance: one of these rules.
+        rng: nothing else is random.
+        times: float (N,), how often a picture stands in the set before any of this: 2.5 twice, and half of
+        the
+            pictures of its kind a third time, others in each epoch. None for all once.
+        limit: most pictures of an emotion that over- and undersampling show; 0 for no limit.
+
+    Returns:
+        Positions int64 (`epoch_length`,).
     """
     if times is not None:
         places = _repeated(times, rng)
-        length = epoch_length(labels, imbalance, times)
-        return places[epoch_order(labels[places], imbalance, rng)][:length]
+        return places[epoch_order(labels[places], imbalance, rng, limit=limit)]
     if imbalance == "none":
         return torch.randperm(len(labels), generator=rng)
     if imbalance in POWER:
@@ -207,7 +221,7 @@ def epoch_order(
         chance = torch.where(counts > 0, counts ** (POWER[imbalance] - 1.0), torch.zeros_like(counts))
         return torch.multinomial(chance[labels], len(labels), replacement=True, generator=rng)
     present = torch.nonzero(torch.bincount(labels))[:, 0]
-    each = epoch_length(labels, imbalance) // len(present)
+    each = epoch_length(labels, imbalance, limit=limit) // len(present)
     picked = torch.cat([_repeat(torch.nonzero(labels == k)[:, 0], each, rng) for k in present])
     return picked[torch.randperm(len(picked), generator=rng)]
 

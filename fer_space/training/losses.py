@@ -8,44 +8,59 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.training.config import TrainConfig
+from fer_space.emotions import EMOTIONS
+from fer_space.training.config import TrainConfig, parse_numbers
 
 EFFECTIVE_BETA = 0.9999
 WEIGHT_LIMIT = 10.0
 
 
 def cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """Terms of the cross entropy with target distributions."""
+    """Compute the cross entropy with target distributions, term by term.
+
+    Args:
+        logits: float (B, K).
+        targets: float (B, K), a distribution a picture; rows need not sum to 1.
+
+    Returns:
+        float (B, K), one term a picture and emotion.
+
+    Example:
+        >>> float(cross_entropy(torch.zeros(1, 2), torch.tensor([[1.0, 0.0]])).sum())
+        0.6931471824645996
+    """
     return -targets * functional.log_softmax(logits, dim=1)
 
 
 def kl_divergence(logits: Tensor, targets: Tensor) -> Tensor:
-    """Terms of KL(target || prediction): cross entropy less the target's own entropy, same gradient."""
+    """Compute KL(target || prediction), term by term: same gradient as cross entropy, least value 0."""
     return torch.xlogy(targets, targets) + cross_entropy(logits, targets)
 
 
 def focal(logits: Tensor, targets: Tensor, gamma: float = 2.0) -> Tensor:
-    """Cross entropy that counts less what is already known: times (1 - p)^gamma.
+    """Compute the focal loss, term by term: cross entropy times (1 - p)^gamma.
 
-    Lin et al. 2017, arXiv 1708.02002.
+    What is already known counts less (Lin et al. 2017, arXiv 1708.02002).
     """
     log_probabilities = functional.log_softmax(logits, dim=1)
     return -targets * (1.0 - log_probabilities.exp()) ** gamma * log_probabilities
 
 
 def margins(counts: Tensor, largest: float) -> Tensor:
-    """LDAM's margins float (K,): proportional to counts^(-1/4), the rarest emotion gets `largest`.
+    """Compute LDAM's margins float (K,), the largest for the rarest emotion.
 
-    Cao et al. 2019, arXiv 1906.07413, equation 13. An emotion without a face has no margin.
+    They are proportional to counts^(-1/4): Cao et al. 2019, arXiv 1906.07413, equation 13. An emotion without
+    a face has no margin.
     """
     raw = torch.where(counts > 0, counts.clamp(min=1.0) ** -0.25, 0.0)
     return raw * (largest / raw.max())
 
 
 def any_accepted(logits: Tensor, targets: Tensor) -> Tensor:
-    """Multi-label loss of Barsoum et al. 2016, equation 3: any accepted emotion is a right answer.
+    """Take any accepted emotion as a right answer, term by term.
 
-    Minus the log of the largest probability among the emotions whose target is positive.
+    The multi-label loss of Barsoum et al. 2016, equation 3: minus the log of the largest probability among
+    the emotions whose target is positive.
     """
     log_probabilities = functional.log_softmax(logits, dim=1)
     best = log_probabilities.masked_fill(targets <= 0, -torch.inf).argmax(dim=1)
@@ -53,14 +68,14 @@ def any_accepted(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 def inverse_weights(counts: Tensor) -> Tensor:
-    """Weights float (K,) proportional to 1 / count; the mean over the training faces is 1."""
+    """Weigh emotions by 1 / count, float (K,); the mean over the training faces is 1."""
     return _normalised(1.0 / counts.clamp(min=1.0), counts)
 
 
 def effective_weights(counts: Tensor, beta: float = EFFECTIVE_BETA) -> Tensor:
-    """Weights float (K,) by the effective number of samples, (1 - beta) / (1 - beta^count).
+    """Weigh emotions by the effective number of their samples, float (K,).
 
-    Cui et al. 2019, arXiv 1901.05555. The mean over the training faces is 1.
+    (1 - beta) / (1 - beta^count), Cui et al. 2019, arXiv 1901.05555. The mean over the training faces is 1.
     """
     return _normalised((1.0 - beta) / (1.0 - beta ** counts.clamp(min=1.0)), counts)
 
@@ -72,9 +87,15 @@ def _normalised(weights: Tensor, counts: Tensor) -> Tensor:
 
 
 def concordance(predicted: Tensor, labels: Tensor, counted: Tensor | None = None) -> Tensor:
-    """Lin's concordance correlation of each column of two tables float (N, C), N > 1 -> (C,).
+    """Compute Lin's concordance correlation of each column of two tables.
 
-    `counted` float (N, 1) holds 1 for the rows that count and 0 for the others; None counts all.
+    Args:
+        predicted: float (N, C), N > 1.
+        labels: float (N, C).
+        counted: float (N, 1), 1 for the rows that count and 0 for the others; None counts all.
+
+    Returns:
+        float (C,) in [-1, 1].
     """
     share = torch.ones_like(labels[:, :1]) if counted is None else counted
     share = share / share.sum().clamp(min=1.0)
@@ -89,7 +110,7 @@ def concordance(predicted: Tensor, labels: Tensor, counted: Tensor | None = None
 
 
 def affect_loss(predicted: Tensor, labels: Tensor) -> Tensor:
-    """1 - CCC, averaged over valence and arousal, of the faces that have labels.
+    """Compute 1 - CCC of the faces that have labels, averaged over valence and arousal.
 
     Args:
         predicted: float (B, 2) in [-1, 1].
@@ -117,7 +138,7 @@ def smooth(targets: Tensor, amount: float, present: Tensor) -> Tensor:
 
 
 class TrainingLoss(nn.Module):
-    """The loss that a config names, with the state that dynamic weights learn.
+    """Apply the loss that a config names, with the state that dynamic weights learn.
 
     Dynamic weights follow group DRO (Sagawa et al. 2020, arXiv 1911.08731): after each step the weight of an
     emotion grows with its mean loss, exponentiated-gradient ascent against the network's descent.
@@ -139,12 +160,14 @@ class TrainingLoss(nn.Module):
         self.register_buffer("log_priors", (counts / counts.sum()).clamp(min=1e-6).log(), persistent=False)
         self.register_buffer("margins", margins(counts, config.margin), persistent=False)
         tables = {"inverse": inverse_weights, "effective": effective_weights}
-        weigh = tables.get(config.class_weights, torch.ones_like)
-        self.register_buffer("weights", weigh(counts))
+        given = parse_numbers(config.emotion_weights, "emotion-weights")
+        ones = torch.tensor([given.get(name, 1.0) for name in EMOTIONS[: len(counts)]])
+        weigh = tables.get(config.class_weights)
+        self.register_buffer("weights", weigh(counts) if weigh else ones)
         self.acting = True
 
     def terms(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """The unweighted loss float (B, K), one term a picture and emotion."""
+        """Compute the unweighted loss float (B, K), one term a picture and emotion."""
         if self.config.target == "multi":
             return any_accepted(logits, targets)
         match self.config.loss:
@@ -164,7 +187,7 @@ class TrainingLoss(nn.Module):
         self.acting = epoch >= self.config.defer * self.config.epochs
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Logits and targets float (B, K) -> the mean loss, a scalar."""
+        """Compute the mean loss, a scalar, of logits and targets float (B, K)."""
         terms = self.terms(logits, targets)
         if self.acting:
             terms = terms * self.weights
@@ -172,7 +195,7 @@ class TrainingLoss(nn.Module):
 
     @torch.no_grad()
     def sums(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """What `learn` needs of a batch: float (2, K), unweighted loss and target mass by emotion."""
+        """Sum what `learn` needs of a batch: unweighted loss and target mass by emotion, float (2, K)."""
         return torch.stack([self.terms(logits, targets).sum(dim=0), targets.sum(dim=0)])
 
     @torch.no_grad()

@@ -40,7 +40,7 @@ class MaskParams(Params):
 
 @dataclass(frozen=True)
 class Masking:
-    """Puts masks on faces.
+    """Put masks on faces.
 
     Attributes:
         share: probability that a face wears one.
@@ -106,7 +106,7 @@ class UpperParams(Params):
 
 @dataclass(frozen=True)
 class UpperFace:
-    """Cuts the lower part of faces off and stretches the rest, as `fer_space.occlusion.upper_face` does.
+    """Cut the lower part of faces off and stretch the rest, as `fer_space.occlusion.upper_face` does.
 
     Attributes:
         share: probability that a face is cut.
@@ -119,7 +119,7 @@ class UpperFace:
         return UpperParams(torch.rand(count, generator=rng) < self.share)
 
     def apply(self, pictures: Tensor, params: UpperParams) -> Tensor:
-        """Pictures float (B, C, S, S) -> new ones; faces that are not cut keep their values."""
+        """Cut pictures float (B, C, S, S) into new ones; faces that are not cut keep their values."""
         size = pictures.shape[-1]
         rows = max(round(size * UPPER_SHARE), 1)
         upper = functional.interpolate(pictures[:, :, :rows], (size, size), mode="bilinear")

@@ -54,7 +54,7 @@ class Rows(NamedTuple):
 
 
 class Mix(ABC):
-    """One way of mixing. `needs` names its maps: none, of the network itself ("own"), of a trained one."""
+    """Mix pictures in one way. `needs` names its maps: none, of the network itself, of a trained one."""
 
     needs: ClassVar[Needs] = ""
 
@@ -99,7 +99,7 @@ class Mix(ABC):
 
 @dataclass(frozen=True)
 class Mixup(Mix):
-    """Weighted means of two pictures and of their targets (Zhang et al. 2018, arXiv 1710.09412).
+    """Average two pictures and their targets by a weight (Zhang et al. 2018, arXiv 1710.09412).
 
     Attributes:
         alpha: lambda is sampled from Beta(alpha, alpha); the paper takes .1 to .4.
@@ -120,7 +120,7 @@ class Mixup(Mix):
 
 @dataclass(frozen=True)
 class CutMix(Mix):
-    """A box of B at the same place in A (Yun et al. 2019, arXiv 1905.04899).
+    """Paste a box of B at the same place in A (Yun et al. 2019, arXiv 1905.04899).
 
     Attributes:
         alpha: a box covers 1 - lambda of the picture before it is clipped, lambda from Beta(alpha, alpha).
@@ -143,7 +143,7 @@ class CutMix(Mix):
 
 @dataclass(frozen=True)
 class SnapMix(Mix):
-    """A box of B resized into a box of A, weighed by what they mean (Huang et al. 2021, arXiv 2012.04846).
+    """Resize a box of B into a box of A, weighed by what they mean (Huang et al. 2021, arXiv 2012.04846).
 
     Both boxes are sampled on their own. A keeps rho_a, what its percent map holds outside its box; B brings
     rho_b, what its own holds inside its box. The two need not sum to 1, so rows of the targets need not
@@ -177,7 +177,7 @@ class SnapMix(Mix):
 
 @dataclass(frozen=True)
 class AttentiveCutMix(Mix):
-    """The most attended cells of B at the same place in A (Walawalkar et al. 2020, arXiv 2003.13048).
+    """Paste the most attended cells of B at the same place in A (Walawalkar et al. 2020, arXiv 2003.13048).
 
     B weighs cells / 49 in the target. Where 7 does not divide the side, cells differ by a pixel. A partner
     with an empty map has no attended cell, and the picture is left as it is. The map of a small network has

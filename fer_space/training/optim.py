@@ -14,7 +14,7 @@ from fer_space.training.config import TrainConfig
 
 
 def build_optimizer(backbone: Backbone, config: TrainConfig) -> Optimizer:
-    """Body and head at their own rates; biases and norms (one-dimensional) without weight decay."""
+    """Build the optimiser: body and head at their own rates, biases and norms without weight decay."""
     groups = []
     for part, rate in ((backbone.body, config.lr_body), (backbone.head, config.lr_head)):
         weights = [p for p in part.parameters() if p.requires_grad]
@@ -31,7 +31,7 @@ def build_optimizer(backbone: Backbone, config: TrainConfig) -> Optimizer:
 
 
 def build_schedule(optimizer: Optimizer, config: TrainConfig, steps_per_epoch: int) -> LRScheduler:
-    """A schedule that is stepped after every batch.
+    """Build the schedule of the rates, which is stepped after every optimiser step.
 
     `onecycle` (Smith & Topin 2017, arXiv 1708.07120) rises for `config.warmup` of the steps, if that is more
     than one, and falls along a cosine; `cosine` falls from the start; `step` divides by ten at 60 % and at
@@ -55,7 +55,7 @@ def build_schedule(optimizer: Optimizer, config: TrainConfig, steps_per_epoch: i
 
 
 class AveragedWeights:
-    """Exponential moving average of all floating-point tensors of a network.
+    """Keep the exponential moving average of all floating-point tensors of a network.
 
     The decay starts low, min(decay, (1 + t) / (10 + t)), so that the first average is not the
     initialisation. With decay 0 the average is the network itself.
@@ -95,7 +95,7 @@ def _pairs(
 
 @contextmanager
 def sharpest_nearby(backbone: Backbone, radius: float) -> Iterator[None]:
-    """Weights where the loss is largest nearby, to first order, for as long as the context lasts.
+    """Move weights to where the loss is largest nearby, for as long as the context lasts.
 
     Foret et al. 2021, arXiv 2010.01412, equation 2: radius times the gradient over its norm is added. Inside,
     gradients are empty again, and batch norms learn no statistics: they have seen these pictures already.
@@ -119,11 +119,3 @@ def sharpest_nearby(backbone: Backbone, radius: float) -> Iterator[None]:
             module.momentum = momentum
         with torch.no_grad():
             torch._foreach_copy_(weights, kept)
-
-
-def parameter_state(network: nn.Module) -> dict[str, Tensor]:
-    """A packed copy of every tensor of the network, for saving."""
-    return {
-        name: tensor.detach().clone(memory_format=torch.contiguous_format)
-        for name, tensor in network.state_dict().items()
-    }

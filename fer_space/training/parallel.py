@@ -30,7 +30,7 @@ JOB = "job.pt"
 
 @dataclass(frozen=True)
 class Worker:
-    """One process of a run, number `rank` among `size`, on `device`; number 0 writes the files."""
+    """Stand for one process of a run, number `rank` among `size`, on `device`; number 0 writes the files."""
 
     rank: int = 0
     size: int = 1
@@ -42,7 +42,7 @@ class Worker:
         return self.rank == 0
 
     def share(self, rows: Tensor) -> Tensor:
-        """The rows of a batch that fall to this process: every `size`-th from `rank` on."""
+        """Take the rows of a batch that fall to this process: every `size`-th from `rank` on."""
         return rows[self.rank :: self.size]
 
     @torch.no_grad()
@@ -59,7 +59,7 @@ class Worker:
             tensor.copy_(piece.view(tensor.shape))
 
     def mean(self, value: Tensor) -> Tensor:
-        """The mean of each number over all processes, float of any shape."""
+        """Average each number over all processes, float of any shape."""
         if self.size == 1:
             return value
         total = value.to(self.device)
@@ -77,7 +77,7 @@ class Worker:
 
 
 def launched_size() -> int:
-    """How many processes `accelerate launch` started for this run; 0 when it did not."""
+    """Count the processes that `accelerate launch` started for this run; 0 when it did not."""
     return int(os.environ.get("WORLD_SIZE", "0"))
 
 

@@ -331,8 +331,9 @@ def _probabilities(logits: Tensor) -> NDArray[np.float64]:
 def steps_in_epoch(task: Task) -> int:
     """Count the optimiser steps of an epoch."""
     times = times_shown(task.train_set, task.config.sampling)
-    shown = epoch_length(task.train_set.labels, task.config.imbalance, times)
-    return max(1, shown // (task.config.batch_size * task.config.accumulate))
+    config = task.config
+    shown = epoch_length(task.train_set.labels, config.imbalance, times, config.rebalance_limit)
+    return max(1, shown // (config.batch_size * config.accumulate))
 
 
 def batches_of_epoch(task: Task, rng: torch.Generator) -> list[tuple[Tensor, ...]]:
@@ -343,7 +344,7 @@ def batches_of_epoch(task: Task, rng: torch.Generator) -> list[tuple[Tensor, ...
     """
     config = task.config
     times = times_shown(task.train_set, config.sampling)
-    order = epoch_order(task.train_set.labels, config.imbalance, rng, times)
+    order = epoch_order(task.train_set.labels, config.imbalance, rng, times, config.rebalance_limit)
     if len(order) < 2 * config.processes:
         raise InputError("An epoch shows fewer pictures than two for each process.")
     chunk = config.batch_size * config.accumulate

@@ -3,7 +3,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from fer_space.training.initialise import initialise
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
@@ -12,6 +11,7 @@ from fer_space.backbones.resnet29 import DLIB_MANIFESTS, DLIB_MEAN_RGB, STAGES, 
 from fer_space.backbones.tfjs import kernel
 from fer_space.errors import InputError
 from fer_space.registry import BACKBONES
+from fer_space.training.initialise import initialise
 from fer_space.vision.preprocess import Preprocess
 from tests.backbones.npm import random_arrays, write_package
 

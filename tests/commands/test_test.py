@@ -13,6 +13,7 @@ from fer_space.errors import InputError
 from fer_space.evaluation.outputs import Outputs
 from fer_space.evaluation.report import zoo_table
 from fer_space.registry import Registry
+from tests.data.making import fer_csv
 from tests.evaluation.made import lively
 from tests.networks import TINY, lively_tiny, write_weights
 from tests.running import is_drawn, run
@@ -209,6 +210,8 @@ def test_a_person_is_told_of_ensemble_and_near_duplicates(
         (["gone.parquet"], "no file"),
         (["--backbone", "all,ensemble", "--data", "folder:x", "--weigh"], "--split valid"),
         (["--backbone", "all", "--data", "folder:x", "--split", "valid", "--weigh"], "and ensemble"),
+        (["--backbone", "all", "--data", "folder:x", "--abstention"], "only ferplus:DIR"),
+        (["--backbone", "all", "--data", "ferplus:x", "--abstention", "--no-flip"], "leave out --no-flip"),
         (["--backbone", "all", "--data", "folder:x", "--fit-boost"], "--split valid"),
         (
             ["--backbone", "all", "--data", "folder:x", "--split", "valid", "--fit-boost", "--lift"],
@@ -223,6 +226,8 @@ def test_a_person_is_told_of_ensemble_and_near_duplicates(
         "no file",
         "shares of test faces",
         "shares of nothing",
+        "doubts without taggers",
+        "doubts in a setting",
         "boost of test faces",
         "boost of boosted",
     ],
@@ -241,3 +246,27 @@ def test_names_of_backbones_and_the_ensemble(two_backbones: Path):
         test_command.chosen("tiny,ensemble", registry)
     with pytest.raises(InputError, match="names no backbone"):
         test_command.chosen(" ", registry)
+
+
+def test_doubts_are_measured_and_kept(
+    two_backbones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    write_joint_fit(two_backbones)
+    known, divided = [10] + [0] * 9, [4, 3, 3] + [0] * 7
+    rows = [
+        (split, 6, f"{split}{i}.png", known if i < 12 else divided)
+        for split in ("valid", "test")
+        for i in range(16)
+    ]
+    fer_csv(tmp_path / "fer", rows)
+    words = ["--data", f"ferplus:{tmp_path / 'fer'}", "--abstention", *CPU]
+    run("test", "--backbone", "all,ensemble", *words, "--json", "--summary", tmp_path / "out")
+    records = records_of(capsys)
+    assert list(records) == ["tiny", "small", "ensemble", "weighted"]
+    assert records["tiny"]["without_label"] == {"split": 4, "unknown": 0}
+    assert "agreement" in records["ensemble"]["signals"]
+    stored = json.loads((tmp_path / "out" / "abstention.json").read_text())
+    assert list(stored["models"]) == list(records)
+    assert stored["command"].endswith("--split test --abstention --summary DIR")
+    run("test", "--backbone", "tiny", *words)
+    assert "AUROC" in capsys.readouterr().out

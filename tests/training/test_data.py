@@ -78,3 +78,10 @@ def test_rare_emotions_count_after_the_sets_were_repeated():
     labels, times = torch.tensor([0] * 90 + [1] * 5), torch.tensor([1.0] * 90 + [2.0] * 5)
     order = epoch_order(labels, "oversample", torch.Generator().manual_seed(0), times)
     assert torch.bincount(labels[order]).tolist() == [90, 90]
+
+
+@pytest.mark.parametrize(("imbalance", "each"), [("oversample", 20), ("undersample", 1)])
+def test_rebalancing_has_a_limit(imbalance: str, each: int):
+    order = epoch_order(LABELS, imbalance, torch.Generator().manual_seed(0), limit=20)
+    assert torch.bincount(LABELS[order]).tolist() == [each, 0, each, 0, 0, each]
+    assert len(order) == epoch_length(LABELS, imbalance, limit=20)

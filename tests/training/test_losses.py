@@ -161,3 +161,10 @@ def test_an_emotion_without_a_face_weighs_nothing():
         assert (weights * counts).sum() / counts.sum() == pytest.approx(1.0)
     smoothed = losses.smooth(torch.tensor([[1.0, 0.0, 0.0]]), 0.2, counts > 0)
     torch.testing.assert_close(smoothed, torch.tensor([[0.9, 0.1, 0.0]]))
+
+
+def test_weights_may_be_given_as_numbers():
+    given = loss_of(emotion_weights="neutral=3,surprise=0.5")
+    torch.testing.assert_close(given.weights, torch.tensor([3.0, 1.0, 0.5]))
+    expected = 3 * 0.5 * minus_log(0.7).sum() + 0.5 * minus_log(0.2).sum()
+    torch.testing.assert_close(given(LOGITS, HALF), expected)

@@ -86,7 +86,10 @@ def test_learns_and_leaves_its_files(tiny: str, tmp_path: Path):
     rows = list(csv.DictReader((tmp_path / "history.csv").read_text().splitlines()))
     assert [row["epoch"] for row in rows] == [str(i) for i in range(1, 9)]
     assert TrainConfig.from_dict(json.loads((tmp_path / "config.json").read_text())).epochs == 8
-    assert not list(tmp_path.glob("*.partial"))
+    written = {path.name: path.stat().st_mode for path in tmp_path.iterdir()}
+    assert set(written) == {"config.json", "history.csv", "last.pt", "best.safetensors"}
+    (tmp_path / "new").touch()
+    assert set(written.values()) == {(tmp_path / "new").stat().st_mode}, "as the umask says"
 
 
 def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(
@@ -232,6 +235,9 @@ def test_two_workers_take_the_same_steps_as_one(tmp_path: Path, mix: str):
         {"limit": -5},
         {"sampling": "faces:3"},
         {"sampling": "faces=1.5", "imbalance": "oversample"},
+        {"rebalance_limit": 5},
+        {"emotion_weights": "joy=2"},
+        {"emotion_weights": "fear=2", "class_weights": "inverse"},
         {"size": -5},
         {"lr_body": -1.0},
         {"native_size": 0},
