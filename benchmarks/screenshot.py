@@ -1,7 +1,7 @@
 """The pictures of the page in README and docs: `python benchmarks/screenshot.py docs`.
 
 Starts the app with the shipped weights, clicks the first example in headless Chromium, covers its face, and
-prints the seconds from start to a usable page and from click to cards.
+prints the seconds from start to a usable page and from click to answers.
 """
 
 import argparse
@@ -47,8 +47,8 @@ def photograph(browser: Browser, url: str, folder: Path) -> None:
             page.goto(f"{url}?__theme={scheme}")
             page.locator(".fer-examples button").first.click()
             clicked = time.monotonic()
-            page.locator(".fer-card").first.wait_for(timeout=120_000)
-            print(f"{name} {scheme}: {time.monotonic() - clicked:.2f} s from click to cards")
+            page.locator(".fer-matrix tr[data-model]").first.wait_for(timeout=120_000)
+            print(f"{name} {scheme}: {time.monotonic() - clicked:.2f} s from click to answers")
             page.wait_for_timeout(500)
             page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=name == "phone")
             if (name, scheme) == ("desktop", "light"):
