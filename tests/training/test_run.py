@@ -42,7 +42,7 @@ def launch(module: str, *words: str) -> None:
         check=True,
         cwd=Path(__file__).parents[2],
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-        timeout=300,
+        timeout=900,
     )
 
 
