@@ -21,7 +21,12 @@ FLOORS = {
     "efficientnet_b3": (0.865, 0.70),
     "vgg16": (0.84, 0.58),
     "vit": (0.78, 0.5),
+    "mobilenet_v1_faces": (0.86, 0.66),
+    "resnet29_faces": (0.84, 0.65),
+    "faceapi": (0.68, 0.58),
+    "human_emotion": (0.65, 0.55),
 }
+RIVALS = {name for name, spec in BACKBONES.items() if spec.kind == "rival"}
 
 
 @pytest.fixture(scope="module")
@@ -60,7 +65,7 @@ def test_grace_hopper_is_calm(engine: Engine):
     (comparison,) = engine.compare(decode_image((EXAMPLES / "hopper.jpg").read_bytes()))
     for prediction in comparison.predictions:
         assert prediction.label == "neutral"
-        assert prediction.confidence > 0.6
+        assert prediction.confidence > (0.4 if prediction.backbone in RIVALS else 0.6)
 
 
 def test_masks_cost_the_mask_trained_network_at_most_half(engine: Engine):
@@ -91,4 +96,4 @@ def test_every_card_says_what_a_reader_needs(engine: Engine):
         assert scores.accuracy >= accuracy
         assert scores.balanced_accuracy >= balanced
         assert card.licence
-        assert card.command.startswith("fer-space train")
+        assert card.command.startswith("npm pack" if name in RIVALS else "fer-space train")
