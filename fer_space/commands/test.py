@@ -18,7 +18,7 @@ from fer_space.card import Setting, write_fit
 from fer_space.commands.options import add_boost_rare, add_device, backbone_names
 from fer_space.data import open_data, split_data
 from fer_space.data.faceset import SPLITS
-from fer_space.data.taggers import read_tagged
+from fer_space.data.taggers import open_tagged
 from fer_space.detectors.specs import DETECTORS
 from fer_space.engine import Engine
 from fer_space.errors import InputError
@@ -212,12 +212,9 @@ def read(args: argparse.Namespace) -> Iterator[Outputs]:
 
 def abstain(args: argparse.Namespace) -> int:
     """Print what each model's doubts are worth, those of all together last."""
-    pairs = split_data(args.data)
-    if [kind for kind, _ in pairs] != ["ferplus"]:
-        raise InputError("--abstention needs the votes of taggers, which only ferplus:DIR has.")
     engine = Engine(device=args.device)
     names, joined = chosen(args.backbone, engine.registry)
-    valid_faces, test_faces = (read_tagged(pairs[0][1], split) for split in ("valid", "test"))
+    valid_faces, test_faces = (open_tagged(args.data, split) for split in ("valid", "test"))
     valid, test, records = [], [], {}
     for name in names:
         valid.append(abstention.read_signals(engine.model(name), valid_faces))
@@ -233,12 +230,9 @@ def abstain(args: argparse.Namespace) -> int:
             records[name] = abstention.measure(*both)
             _print_doubts(name, records[name], as_json=args.json)
     if args.summary is not None:
-        command = command_of(
-            args.backbone,
-            Setting(data="ferplus", split="test"),
-            ["ferplus"],
-            ["--abstention", "--summary", "DIR"],
-        )
+        setting = Setting(data=test_faces.name, split=test_faces.split)
+        kinds = [kind for kind, _ in split_data(args.data)]
+        command = command_of(args.backbone, setting, kinds, ["--abstention", "--summary", "DIR"])
         stored = {"command": command, "date": today().isoformat(), "models": records}
         write_text(args.summary / "abstention.json", json.dumps(stored, indent=1) + "\n")
     return 0

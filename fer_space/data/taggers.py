@@ -10,12 +10,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.data import split_data
 from fer_space.data.collection import Source
 from fer_space.data.faceset import decode_face
 from fer_space.data.fer_faces import load_faces
 from fer_space.data.ferplus import UNKNOWN, accept, drop_single_votes
 from fer_space.distributions import NO_ANSWER
-from fer_space.errors import DataError, ImageError
+from fer_space.errors import DataError, ImageError, InputError
 
 SPLIT, UNSEEN = "split", "unknown"  # why a face has no label
 
@@ -63,7 +64,15 @@ class TaggedFaces:
             raise DataError(f"{self.name}: {self.files[i]}: {error}") from error
 
 
-def read_tagged(folder: Path, split: str) -> TaggedFaces:
-    """Read all faces of a FERPlus split; raises DataError as `collect_ferplus` does."""
-    faces = load_faces(folder, split)
+def open_tagged(data: str, split: str) -> TaggedFaces:
+    """Read all faces of a split of `KIND:PATH` whose taggers' votes are known.
+
+    Raises:
+        InputError: the set has no votes; only FERPlus has.
+        DataError: files are missing or broken, as `collect_ferplus` has it.
+    """
+    pairs = split_data(data)
+    if [kind for kind, _ in pairs] != ["ferplus"]:
+        raise InputError(f"“{data}” has no votes of taggers: only ferplus:DIR has.")
+    faces = load_faces(pairs[0][1], split)
     return TaggedFaces("ferplus", split, tuple(faces.files), tuple(faces.sources), faces.vote_counts())

@@ -1,6 +1,6 @@
 """When a model should not answer: signals of doubt, and how well each tells faces without an emotion apart.
 
-    read = {split: read_signals(model, read_tagged(folder, split)) for split in ("valid", "test")}
+    read = {split: read_signals(model, open_tagged("ferplus:DIR", split)) for split in ("valid", "test")}
     measure(read["valid"], read["test"])
 
 Known faces have a label by the protocol of their data set; the others have none, because their taggers did

@@ -210,7 +210,7 @@ def test_a_person_is_told_of_ensemble_and_near_duplicates(
         (["gone.parquet"], "no file"),
         (["--backbone", "all,ensemble", "--data", "folder:x", "--weigh"], "--split valid"),
         (["--backbone", "all", "--data", "folder:x", "--split", "valid", "--weigh"], "and ensemble"),
-        (["--backbone", "all", "--data", "folder:x", "--abstention"], "only ferplus:DIR"),
+        (["--backbone", "all", "--data", "folder:x", "--abstention"], "only ferplus:DIR has"),
         (["--backbone", "all", "--data", "ferplus:x", "--abstention", "--no-flip"], "leave out --no-flip"),
         (["--backbone", "all", "--data", "folder:x", "--fit-boost"], "--split valid"),
         (
