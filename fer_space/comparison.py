@@ -27,9 +27,11 @@ class Comparison:
             the ensemble were chosen, so that all models count alike.
 
     Example:
-        >>> comparison = Engine().compare(load_image("photo.jpg"))[0]      # doctest: +SKIP
-        >>> comparison.consensus, comparison.agreement, comparison.rule    # doctest: +SKIP
-        ('happiness', 1.0, 'fitted mean')
+        >>> from fer_space import Engine, load_image
+        >>> photo = load_image("examples/astronaut.jpg")
+        >>> [comparison] = Engine().compare(photo, backbones=["vgg16", "efficientnet_lite0"])
+        >>> comparison.consensus, comparison.agreement, comparison.rule
+        ('happiness', 1.0, 'mean')
     """
 
     face: Face

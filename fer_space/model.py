@@ -240,7 +240,7 @@ class Model:
                 maps = library_maps(head, features, method)
         rows = [output.logits, output.affect, maps, output.embedding if embed else None]
         if flip:
-            rows = [None if row is None else _mean_of_twins(row) for row in rows]
+            rows = [None if row is None else _mean_of_both(row) for row in rows]
         return _to_cpu(rows)
 
 
@@ -262,7 +262,7 @@ def load_model(name: str, *, device: str = "auto", weights_dir: Path = WEIGHTS_D
     return Model(source.card(), source.build(), resolve_device(device))
 
 
-def _mean_of_twins(rows: Tensor) -> Tensor:
+def _mean_of_both(rows: Tensor) -> Tensor:
     """Average rows (2 B, ...) of pictures with those of their mirror images; maps are mirrored back first."""
     straight, mirrored = rows.chunk(2)
     if rows.ndim == 4:  # maps (2 B, K, h, w)

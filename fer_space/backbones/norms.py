@@ -38,8 +38,8 @@ def restore_norms(network: nn.Module, pictures: Tensor) -> None:
         pictures: normalised float (N, 3, S, S), a few hundred faces as training will show them.
 
     Example:
-        >>> load_hse(backbone, Path("package/models"))
-        >>> restore_norms(backbone, preprocess.normalise(faces[:512]))
+        load_hse(backbone, Path("package/models"))
+        restore_norms(backbone, preprocess.normalise(faces[:512]))
     """
     norms = [module for module in network.modules() if isinstance(module, nn.BatchNorm2d)]
     seen = {norm: _Moments(norm) for norm in norms}

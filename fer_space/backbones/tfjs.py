@@ -68,8 +68,7 @@ def read_tfjs(manifest: Path, sha256: Mapping[str, str] | None = None) -> dict[s
             that are not finite.
 
     Example:
-        >>> read_tfjs(Path("package/model/face_expression_model-weights_manifest.json"))["fc/bias"].shape
-        (7,)
+        read_tfjs(Path("package/model/face_expression_model-weights_manifest.json"))["fc/bias"].shape == (7,)
     """
     entries, files = _read_manifest(manifest)
     for path in (manifest, *files):

@@ -21,9 +21,9 @@ from fer_space.data.collection import Collection, Row, hash_share
 from fer_space.data.faceset import SPLITS
 from fer_space.data.joining import find_leaks, join
 from fer_space.data.manifest import nameable
+from fer_space.data.near_duplicates import thumbnail
 from fer_space.data.report import build_report, count_near
 from fer_space.data.survey import fingerprint, sift
-from fer_space.data.twins import twin_view
 from fer_space.emotions import EMOTIONS
 from fer_space.occlusion import SURGICAL_BLUE, draw_mask
 from fer_space.types import Face
@@ -69,7 +69,7 @@ def examine(collection: Collection, *, near: bool = False, leaks: bool = False) 
     """
 
     def look(image_rgb: Picture) -> tuple[str, Picture | None]:
-        return fingerprint(image_rgb), twin_view(image_rgb) if near else None
+        return fingerprint(image_rgb), thumbnail(image_rgb) if near else None
 
     rows, unnameable = nameable(collection.rows)
     rows, bad, looks = sift(rows, look)

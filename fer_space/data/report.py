@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fer_space.data.collection import Collection, Row
 from fer_space.data.faceset import SPLITS
+from fer_space.data.near_duplicates import THRESHOLD, count_near_duplicates
 from fer_space.data.survey import same
-from fer_space.data.twins import THRESHOLD, count_twins
 from fer_space.emotions import EMOTIONS
 
 NO_SPLIT = "no split"
@@ -66,14 +66,14 @@ def count_duplicates(rows: Sequence[Row], fingerprints: Sequence[str]) -> dict[s
 
 
 def count_near(rows: Sequence[Row], gray: NDArray[np.uint8]) -> dict[str, Any]:
-    """How many faces have a twin (`fer_space.data.twins`); gray is uint8 (N, h, w), one a row."""
+    """How many faces have a near-duplicate; gray is uint8 (N, h, w), one a row."""
     splits = np.array([row.split for row in rows])
     train = gray[splits == "train"]
     return {
         "threshold": THRESHOLD,
-        "faces_with_a_twin": count_twins(gray),
+        "faces_with_a_twin": count_near_duplicates(gray),
         "with_a_twin_in_train": {
-            split: count_twins(gray[splits == split], train) for split in ("valid", "test")
+            split: count_near_duplicates(gray[splits == split], train) for split in ("valid", "test")
         },
     }
 

@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from fer_space.card import Card, Setting
 from fer_space.data.faceset import FaceSet
-from fer_space.data.twins import twin_view, twins
+from fer_space.data.near_duplicates import find_near_duplicates, thumbnail
 from fer_space.emotions import EMOTIONS
 from fer_space.evaluation.outputs import About, Outputs, today
 from fer_space.model import Model
@@ -168,8 +168,8 @@ def near_duplicates(faces: FaceSet, others: FaceSet) -> NDArray[np.bool_]:
     Returns:
         bool (N,), one a face.
     """
-    mine, theirs = (np.stack([twin_view(s.read(i)) for i in range(len(s))]) for s in (faces, others))
-    return twins(mine, theirs)
+    mine, theirs = (np.stack([thumbnail(s.read(i)) for i in range(len(s))]) for s in (faces, others))
+    return find_near_duplicates(mine, theirs)
 
 
 def _spread(rows: NDArray[np.float32], found: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fer_space import cli
 from fer_space.data import collect, open_data
-from fer_space.data.twins import THRESHOLD
+from fer_space.data.near_duplicates import THRESHOLD
 from fer_space.emotions import EMOTIONS
 from tests.data.making import fer_csv, picture, png, text
 from tests.data.test_fer2013 import ROWS, make_folders

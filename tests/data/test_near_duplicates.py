@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from fer_space.data import twins as module
-from fer_space.data.twins import count_twins, twin_view, twins
+from fer_space.data import near_duplicates as module
+from fer_space.data.near_duplicates import count_near_duplicates, find_near_duplicates, thumbnail
 
 
 def correlations(pictures: np.ndarray, others: np.ndarray) -> np.ndarray:
@@ -25,10 +25,14 @@ stacks = st.integers(1, 6).flatmap(lambda n: arrays(np.uint8, (n, 6, 5)))
 
 @settings(max_examples=60)
 @given(stacks, stacks, st.sampled_from([0.3, 0.9, 0.995]))
-def test_twins_are_what_the_definition_says(pictures: np.ndarray, others: np.ndarray, threshold: float):
+def test_near_duplicates_are_what_the_definition_says(
+    pictures: np.ndarray, others: np.ndarray, threshold: float
+):
     exact = correlations(pictures, others).max(axis=1)
     clear = np.abs(exact - threshold) > 1e-4
-    np.testing.assert_array_equal(twins(pictures, others, threshold)[clear], (exact >= threshold)[clear])
+    np.testing.assert_array_equal(
+        find_near_duplicates(pictures, others, threshold)[clear], (exact >= threshold)[clear]
+    )
 
 
 @pytest.mark.parametrize("block", [3, 2048], ids=["many blocks", "one block"])
@@ -40,31 +44,40 @@ def test_copies_are_found_brighter_paler_or_noisy_but_not_mirrored(
     faces = rng.integers(40, 200, (8, 48, 48), dtype=np.uint8)
     noisy = np.clip(faces[1] + rng.normal(0, 1.0, (48, 48)), 0, 255).astype(np.uint8)
     others = np.stack([faces[0] + 30, noisy, faces[2] // 2, faces[3, :, ::-1]])
-    assert twins(faces, others).tolist() == [True, True, True, False, False, False, False, False]
-    assert count_twins(faces, others) == 3
+    assert find_near_duplicates(faces, others).tolist() == [
+        True,
+        True,
+        True,
+        False,
+        False,
+        False,
+        False,
+        False,
+    ]
+    assert count_near_duplicates(faces, others) == 3
 
 
-def test_a_picture_is_not_its_own_twin_and_one_colour_has_none():
+def test_a_picture_is_not_its_own_near_duplicate_and_one_colour_has_none():
     rng = np.random.default_rng(1)
     faces = rng.integers(0, 256, (5, 12, 12), dtype=np.uint8)
     faces[4] = faces[2]
     faces[0] = faces[1] = 7
-    assert twins(faces).tolist() == [False, False, True, False, True]
-    assert count_twins(faces[:1]) == 0
-    assert twins(faces[:0], faces).tolist() == []
-    assert twins(faces, faces[:0]).tolist() == [False] * 5
+    assert find_near_duplicates(faces).tolist() == [False, False, True, False, True]
+    assert count_near_duplicates(faces[:1]) == 0
+    assert find_near_duplicates(faces[:0], faces).tolist() == []
+    assert find_near_duplicates(faces, faces[:0]).tolist() == [False] * 5
 
 
 @pytest.mark.parametrize("threshold", [0.0, 1.5, float("nan")])
 def test_threshold_and_sizes_are_checked(threshold: float):
     faces = np.zeros((2, 4, 4), np.uint8)
     with pytest.raises(ValueError, match="threshold"):
-        twins(faces, faces, threshold)
+        find_near_duplicates(faces, faces, threshold)
     with pytest.raises(ValueError, match="one size"):
-        twins(faces, np.zeros((2, 4, 5), np.uint8))
+        find_near_duplicates(faces, np.zeros((2, 4, 5), np.uint8))
 
 
 def test_faces_are_compared_by_their_luma():
     red = np.zeros((60, 90, 3), dtype=np.uint8)
     red[..., 0] = 255
-    np.testing.assert_array_equal(twin_view(red), np.full((48, 48), 76, dtype=np.uint8))
+    np.testing.assert_array_equal(thumbnail(red), np.full((48, 48), 76, dtype=np.uint8))

@@ -1,8 +1,8 @@
 """Near-duplicates: pictures that are almost the same pixel by pixel.
 
-Two pictures are twins when the correlation of their pixels (mean removed, norm one) reaches a threshold.
-For such vectors |a - b|^2 = 2 - 2 correlation, and a projection shortens no more than it must: twins lie
-close in the few lowest frequencies of the cosine transform too. Those are compared first, by blocked
+Two pictures are near-duplicates when the correlation of their pixels (mean removed, norm one) reaches a
+threshold. For such vectors |a - b|^2 = 2 - 2 correlation, and a projection shortens no more than it must:
+they lie close in the few lowest frequencies of the cosine transform too. Those are compared first, by blocked
 matrix products, and only what remains is compared in full. Nothing is missed by this, and the cost falls
 by a factor of about twenty. Mirrored copies are not looked for.
 """
@@ -19,21 +19,21 @@ BLOCK = 2048  # pictures a side of a product: 16 MiB
 SLACK = 1e-4  # rounding of float32
 
 
-def twin_view(image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """A face uint8 (H, W, 3) RGB as uint8 (48, 48) luma: how twins are looked for."""
+def thumbnail(image_rgb: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A face uint8 (H, W, 3) RGB as uint8 (48, 48) luma: how near-duplicates are looked for."""
     return np.asarray(VIEW.reduce([image_rgb])[0, 0].numpy(), dtype=np.uint8)
 
 
-def twins(
+def find_near_duplicates(
     pictures: NDArray[np.uint8], others: NDArray[np.uint8] | None = None, threshold: float = THRESHOLD
 ) -> NDArray[np.bool_]:
-    """Which pictures have a twin among the others.
+    """Which pictures have a near-duplicate among the others.
 
     Args:
         pictures: uint8 (N, h, w) gray.
         others: uint8 (M, h, w) gray; None looks among the pictures themselves, where a picture is not its
-            own twin.
-        threshold: least correlation, in (0, 1]. A picture of one colour has no correlation and no twin.
+            own near-duplicate.
+        threshold: least correlation, in (0, 1]. A picture of one colour has no correlation, hence none.
 
     Returns:
         bool (N,).
@@ -59,17 +59,17 @@ def twins(
     return found
 
 
-def count_twins(
+def count_near_duplicates(
     pictures: NDArray[np.uint8], others: NDArray[np.uint8] | None = None, threshold: float = THRESHOLD
 ) -> int:
-    """How many of the pictures have a twin; arguments as for `twins`."""
-    return int(twins(pictures, others, threshold).sum())
+    """How many of the pictures have a near-duplicate; arguments as for `find_near_duplicates`."""
+    return int(find_near_duplicates(pictures, others, threshold).sum())
 
 
 def _near(
     low: NDArray[np.float32], others: NDArray[np.float32], threshold: float
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Pairs whose low frequencies are close enough for twins: indices int64 (P,) and (P,)."""
+    """Pairs whose low frequencies are close enough for near-duplicates: indices int64 (P,) and (P,)."""
     squares = (low**2).sum(axis=1)[:, None] + (others**2).sum(axis=1)[None]
     near = squares - 2.0 * (low @ others.T) <= 2.0 - 2.0 * threshold + SLACK
     rows, columns = np.nonzero(near)
