@@ -23,6 +23,7 @@ from fer_space.render.texts import Look
 from fer_space.ui.api import predict_endpoint
 from fer_space.ui.board import lay_out_board
 from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
+from fer_space.ui.events import QUIET
 from fer_space.ui.lab import Lab, lay_out_lab
 from fer_space.ui.occlude import Occlude, lay_out_occlude, robustness_rows, swatches_of
 from fer_space.ui.session import Answer, Options, Picture, Runs, Session, Sessions, read_picture
@@ -74,9 +75,8 @@ def build_page(
     )
     sources = engine.registry.present()
     cards = {name: source.card() for name, source in sources.items()}
-    drawing = Drawing(
-        {name: look_of(source) for name, source in sources.items()}, CIRCUMPLEX, attentive_cells
-    )
+    looks = {name: look_of(source) for name, source in sources.items()}
+    drawing = Drawing(looks, CIRCUMPLEX, attentive_cells)
     pictures = load_examples(examples) if examples else ()
     opening = open_session(runs, pictures, tuple(cards))
     sessions = Sessions(opening.answer)
@@ -100,9 +100,26 @@ def build_page(
         )
         Lab(bench, runs, sessions, drawing, pictures).wire()
         predict_endpoint(runs, list(cards))
+        page.load(lambda: offered(engine, looks), None, sidebar.options["backbones"], **QUIET)
         gr.HTML(html.render("footnote"), apply_default_css=False)
     page.queue(max_size=WAITING_LINE, default_concurrency_limit=8)
     return page
+
+
+def offered(engine: "Engine", looks: dict[str, Look]) -> Any:
+    """Offer the models that are here now; one that was fetched since the page was built becomes known.
+
+    Args:
+        engine: knows which models are here.
+        looks: how each is named and coloured; newcomers are added.
+
+    Returns:
+        An update of the choice of models.
+    """
+    for name, source in engine.registry.present().items():
+        if name not in looks:
+            looks[name] = look_of(source)
+    return gr.CheckboxGroup(choices=[(looks[name].title, name) for name in engine.backbones])
 
 
 def open_session(runs: Runs, examples: Sequence[Example], backbones: tuple[str, ...]) -> Session:

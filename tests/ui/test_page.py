@@ -15,12 +15,12 @@ from fer_space.detectors.specs import DETECTORS
 from fer_space.errors import InputError, MissingDependencyError
 from fer_space.ui.compare import query_of
 from fer_space.ui.events import per_cent, sentence_of
-from fer_space.ui.page import build_page, look_of
+from fer_space.ui.page import build_page, look_of, offered
 from fer_space.ui.session import NO_MODEL, UNFORESEEN, Options
 from fer_space.ui.sidebar import load_examples
 from tests.toys import MISSING, ToyEngine
 from tests.ui.conftest import EXAMPLES
-from tests.ui.desk import REQUEST, TWO, Desk, click
+from tests.ui.desk import LOOKS, REQUEST, TWO, Desk, click
 
 
 @pytest.fixture
@@ -226,6 +226,13 @@ def test_options_are_recalled_where_they_still_exist(desk: Desk) -> None:
     backbones, *_, boost = desk.do.recall(REQUEST, [[TWO[1], "gone"], "dlib", "grad-cam", True])
     assert backbones == [TWO[1]]
     assert boost is True
+
+
+def test_a_model_that_was_fetched_since_is_offered(desk: Desk) -> None:
+    looks = {TWO[0]: LOOKS[TWO[0]]}
+    update = offered(desk.engine, looks)
+    assert [name for _, name in update.choices] == TWO
+    assert looks[TWO[1]].title == LOOKS[TWO[1]].title
 
 
 def test_examples_are_complete_and_named() -> None:
