@@ -35,7 +35,7 @@ ALLOWED: dict[str, set[str]] = {
     "registry": BASE | {"tensors", "backbones", "card", "external"},
     "model": NETWORKS | {"card", "external", "registry"},
     "engine": MODELS | {"comparison"},
-    "render": BASE | {"distributions", "comparison", "explain"},
+    "render": NUMBERS | {"comparison", "explain"},
     "data": NUMBERS | {"sources", "occlusion"},
     "evaluation": MODELS | {"comparison", "data"},
     "training": MODELS | {"data", "evaluation", "memory"},

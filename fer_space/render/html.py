@@ -18,9 +18,10 @@ from fer_space.explain.sensitivity import Sensitivity
 from fer_space.render import texts
 from fer_space.render.circumplex import anchors_of, arrow_path, spot_of
 from fer_space.render.colours import DIFFERENCE_RGB, EMOTION_COLOURS, HEAT_RGB, OPACITY, ramp_css
-from fer_space.render.overlays import ChooseCells, MapView, data_uri, difference_overlay, draw_map, shrink
+from fer_space.render.overlays import ChooseCells, MapView, data_uri, difference_overlay, draw_map
 from fer_space.render.texts import Looks, verdict_of
 from fer_space.types import Face, Prediction, Reading
+from fer_space.vision.imaging import shrink
 
 Image = NDArray[np.uint8]
 Window = tuple[int, int, int, int]  # left, top, right, bottom in pixels, the last two excluded

@@ -12,9 +12,11 @@ from numpy.typing import NDArray
 from fer_space.comparison import PREDICTED, Comparison
 from fer_space.render.colours import DIFFERENCE_RGB, HEAT_RGB, OPACITY
 from fer_space.types import Reading
+from fer_space.vision.imaging import blend
 
 Image = NDArray[np.uint8]
 LEVELS = (0.25, 0.5, 0.75)
+SHOWN_SIDE = 1280  # pixels of the longer side of a photo on the page
 _WHITE, _BLACK = (255, 255, 255), (0, 0, 0)
 _FINE = 4  # steps a pixel in which lines are followed
 _FRACTION = 2  # the same in bits, as OpenCV wants it
@@ -79,21 +81,6 @@ def draw_map(
     return overlay(crop, heatmap, view.opacity), f"where it looks for {name}"
 
 
-def shrink(image_rgb: Image, longest: int = 1280) -> Image:
-    """Scale a picture down to a longest side.
-
-    Args:
-        image_rgb: uint8 (H, W, 3) RGB; smaller ones stay as they are.
-        longest: pixels.
-    """
-    height, width = image_rgb.shape[:2]
-    scale = longest / max(height, width)
-    if scale >= 1.0:
-        return image_rgb
-    size_wh = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(cv2.resize(image_rgb, size_wh, interpolation=cv2.INTER_AREA), np.uint8)
-
-
 def data_uri(image_rgb: Image, quality: int = 84) -> str:
     """Encode a picture as a JPEG inside a data URI.
 
@@ -117,7 +104,7 @@ def overlay(crop_rgb: Image, heatmap: NDArray[np.float32], opacity: float = OPAC
         uint8 RGB (H, W, 3).
     """
     heat = _spread(heatmap, crop_rgb).clip(0.0, 1.0)
-    return _blend(crop_rgb, HEAT_RGB[(heat * 255).round().astype(np.uint8)], opacity * heat)
+    return blend(crop_rgb, HEAT_RGB[(heat * 255).round().astype(np.uint8)], opacity * heat)
 
 
 def difference_overlay(crop_rgb: Image, difference: NDArray[np.float32], opacity: float = OPACITY) -> Image:
@@ -133,7 +120,7 @@ def difference_overlay(crop_rgb: Image, difference: NDArray[np.float32], opacity
     """
     signed = _spread(difference, crop_rgb).clip(-1.0, 1.0)
     colours = DIFFERENCE_RGB[((signed + 1.0) * 127.5).round().astype(np.uint8)]
-    blended = _blend(crop_rgb, colours, opacity * np.abs(signed))
+    blended = blend(crop_rgb, colours, opacity * np.abs(signed))
     return _with_signs(blended, signed) if opacity > 0.0 else blended
 
 
@@ -193,12 +180,6 @@ def _draw_difference(reading: Reading, wanted: str, view: MapView) -> tuple[Imag
 def _spread(values: NDArray[np.float32], crop_rgb: Image) -> NDArray[np.float32]:
     height, width = crop_rgb.shape[:2]
     return np.asarray(cv2.resize(values, (width, height), interpolation=cv2.INTER_CUBIC), np.float32)
-
-
-def _blend(crop_rgb: Image, colours_rgb: Image, alpha: NDArray[np.floating]) -> Image:
-    share = alpha[..., None]
-    blended: Image = (crop_rgb * (1 - share) + colours_rgb * share).round().astype(np.uint8)
-    return blended
 
 
 def _lines(heatmap: NDArray[np.float32], level: float, crop_rgb: Image) -> list[NDArray[np.int32]]:

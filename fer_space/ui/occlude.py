@@ -19,13 +19,13 @@ from fer_space.occlusion import CROP_ONLY, OCCLUSIONS
 from fer_space.occlusion.cover import Cover
 from fer_space.render import html
 from fer_space.render.html import Drawing, Window
-from fer_space.render.overlays import data_uri, shrink
+from fer_space.render.overlays import SHOWN_SIDE, data_uri
 from fer_space.types import Reading
 from fer_space.ui.compare import Tab, view_of
 from fer_space.ui.events import MODELS, QUIET, given, inline_bytes, sentence_of
 from fer_space.ui.session import Answer, Coverage, Image, Runs, Session, Sessions
 from fer_space.ui.sidebar import status_view
-from fer_space.vision.imaging import decode_image, resize
+from fer_space.vision.imaging import decode_image, resize, shrink
 
 PAINTED = "painted"
 OWN_COLOUR = "own"
@@ -259,7 +259,7 @@ class Occlude:
         except Exception as error:
             yield self._show(session, view, note=sentence_of(error))
             return
-        yield from self._read(session, painted, None, data_uri(shrink(painted)), object(), view)
+        yield from self._read(session, painted, None, data_uri(shrink(painted, SHOWN_SIDE)), object(), view)
 
     def slide(self, request: gr.Request, *view: Any) -> Iterator[Shown]:
         """Slide a patch over the selected face, model by model."""
@@ -300,7 +300,11 @@ class Occlude:
             yield self._show(session, view)
             return
         image = picture.decode()
-        photo = "" if cover.kind in CROP_ONLY else data_uri(shrink(cover.on_photo(image, answer.faces)))
+        photo = (
+            ""
+            if cover.kind in CROP_ONLY
+            else data_uri(shrink(cover.on_photo(image, answer.faces), SHOWN_SIDE))
+        )
         yield from self._read(session, image, cover, photo, job, view)
 
     def _read(

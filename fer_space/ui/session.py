@@ -23,9 +23,9 @@ from fer_space.errors import FerSpaceError
 from fer_space.explain.gradcam import METHOD
 from fer_space.explain.sensitivity import Sensitivity
 from fer_space.occlusion.cover import Cover
-from fer_space.render.overlays import data_uri, shrink
+from fer_space.render.overlays import SHOWN_SIDE, data_uri
 from fer_space.types import Face, Reading
-from fer_space.vision.imaging import decode_image
+from fer_space.vision.imaging import decode_image, shrink
 
 Image = NDArray[np.uint8]
 
@@ -86,7 +86,7 @@ class Picture:
     def open(cls, data: bytes) -> "Picture":
         """Decode a picture. Raises ImageError when it cannot be read."""
         image = decode_image(data)
-        shown = shrink(image)
+        shown = shrink(image, SHOWN_SIDE)
         return cls(data, shown, data_uri(shown), (image.shape[1], image.shape[0]))
 
     def decode(self) -> Image:

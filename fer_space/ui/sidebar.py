@@ -12,12 +12,12 @@ from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
 from fer_space.errors import FerSpaceError
 from fer_space.explain.library import METHODS
 from fer_space.render import html
-from fer_space.render.overlays import MapView, contour_overlay, data_uri, overlay, shrink
+from fer_space.render.overlays import MapView, contour_overlay, data_uri, overlay
 from fer_space.render.texts import Looks, verdict_of
 from fer_space.types import Face, FaceCrop
 from fer_space.ui.session import NO_FACE, Answer, Image, Options, Picture, Session
 from fer_space.vision.alignment import maps_to_photo
-from fer_space.vision.imaging import decode_image, scaling
+from fer_space.vision.imaging import decode_image, scaling, shrink
 
 _THUMB = 160
 BOOST = "Names disgust, fear and contempt more often, for about one point of accuracy."

@@ -16,7 +16,7 @@ from fer_space.render import html
 from fer_space.render.circumplex import spot_of
 from fer_space.render.colours import EMOTION_COLOURS, ink_on
 from fer_space.render.html import Drawing
-from fer_space.render.overlays import MapView, data_uri, shrink
+from fer_space.render.overlays import MapView, data_uri
 from fer_space.render.texts import Look, count, duration, percent, signed, verdict_of
 from fer_space.types import Explanation, Face, Reading
 from tests.toys import TOY_SPECS, first_cells, toy_prediction, toy_reading
@@ -141,15 +141,6 @@ def test_every_model_is_counted_once_and_most_come_first(labels: list[str]) -> N
     named = [name for vote in verdict.votes for name in vote.backbones]
     assert sorted(named) == sorted(NAMES[: len(labels)])
     assert all(len(one.backbones) >= len(two.backbones) for one, two in pairwise(verdict.votes))
-
-
-@pytest.mark.parametrize(
-    ("shape_hw", "shrunk_hw"),
-    [((100, 50), (100, 50)), ((2560, 1280), (1280, 640)), ((1, 4000), (1, 1280))],
-    ids=["small", "large", "a line"],
-)
-def test_shrink(shape_hw: tuple[int, int], shrunk_hw: tuple[int, int]) -> None:
-    assert shrink(np.zeros((*shape_hw, 3), np.uint8)).shape == (*shrunk_hw, 3)
 
 
 def test_data_uri_holds_the_picture() -> None:
