@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Sequence
-from datetime import date
+from datetime import UTC, datetime
 
 from fer_space.errors import MissingDependencyError, UnknownNameError, WeightsError
 from fer_space.external.cache import Receipt, home, read_receipt, receipt_of, receipt_path, stem_of
@@ -58,4 +58,4 @@ def _fetch_file(spec: ExternalSpec, allowed: Sequence[str]) -> Receipt:
     expected = spec.sha256 or (earlier.sha256.get(file, "") if earlier else "")
     limits = Limits(spec.max_bytes)
     digest = download(spec.source, home() / file, limits, sha256=expected, allowed=allowed)
-    return Receipt(spec, "", {file: digest}, date.today().isoformat())
+    return Receipt(spec, "", {file: digest}, datetime.now(UTC).date().isoformat())

@@ -7,7 +7,7 @@ or `HF_HUB_DOWNLOAD_TIMEOUT`), its tries and its tokens; `HF_HUB_OFFLINE` keeps 
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, datetime
 from math import prod
 from pathlib import Path
 from typing import Any, TypeVar
@@ -58,7 +58,7 @@ def fetch_repo(repo: str, known: ExternalSpec | None, endpoint: str | None = Non
         spec = _completed(known, spec)
     spec = spec.model_copy(update={"revision": info.sha, "parameters": _parameters(tensors, repo)})
     folder = tensors.parent.relative_to(hub_cache()).as_posix()
-    return Receipt(spec, folder, {n: sha256_of(path) for n, path in paths.items()}, date.today().isoformat())
+    return Receipt(spec, folder, {n: sha256_of(path) for n, path in paths.items()}, datetime.now(UTC).date().isoformat())
 
 
 def _completed(known: ExternalSpec, said: ExternalSpec) -> ExternalSpec:
