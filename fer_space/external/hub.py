@@ -58,7 +58,9 @@ def fetch_repo(repo: str, known: ExternalSpec | None, endpoint: str | None = Non
         spec = _completed(known, spec)
     spec = spec.model_copy(update={"revision": info.sha, "parameters": _parameters(tensors, repo)})
     folder = tensors.parent.relative_to(hub_cache()).as_posix()
-    return Receipt(spec, folder, {n: sha256_of(path) for n, path in paths.items()}, datetime.now(UTC).date().isoformat())
+    return Receipt(
+        spec, folder, {n: sha256_of(path) for n, path in paths.items()}, datetime.now(UTC).date().isoformat()
+    )
 
 
 def _completed(known: ExternalSpec, said: ExternalSpec) -> ExternalSpec:
