@@ -31,6 +31,7 @@ from fer_space.registry import ModelSource, Registry
 from fer_space.runtime.device import resolve_device
 from fer_space.types import Explanation, Face, FaceCrop, Prediction, Reading
 from fer_space.vision.alignment import CropRule, crop_face
+from fer_space.vision.imaging import as_image
 
 Image = NDArray[np.uint8]
 Progress = Callable[[int, int, str], None]  # models done, models in all, name of the next one ("" at the end)
@@ -106,7 +107,7 @@ class Engine:
             UnknownNameError: there is no such detector.
             MissingDependencyError: the detector is opt-in and not installed.
         """
-        return find_faces(image_rgb, self._detector(detector), self._landmarker, limit)
+        return find_faces(as_image(image_rgb), self._detector(detector), self._landmarker, limit)
 
     def compare(
         self,
@@ -138,8 +139,10 @@ class Engine:
             One comparison a face, the largest face first; empty where there is no face.
 
         Raises:
+            ImageError: the array can not only mean one picture (`fer_space.vision.imaging.as_image`).
             UnknownNameError, MissingDependencyError, WeightsError: see the message.
         """
+        image_rgb = as_image(image_rgb)
         sources = self._chosen(backbones)
         found = self.detect(image_rgb, detector=detector) if faces is None else list(faces)
         if not found:

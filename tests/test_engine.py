@@ -1,6 +1,7 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 from unittest.mock import ANY
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 from fer_space.card import Card, Fit, write_card, write_fit
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
-from fer_space.errors import UnknownNameError, WeightsError
+from fer_space.errors import ImageError, UnknownNameError, WeightsError
 from fer_space.occlusion.cover import Cover
 from fer_space.registry import ShippedModel
 from fer_space.types import Face
@@ -116,6 +117,33 @@ def test_covered_faces_are_paired_with_the_free_ones(engine: Engine, photo: np.n
 def test_sensitivity_has_a_worth_for_each_region(engine: Engine, photo: np.ndarray):
     (result,) = engine.sensitivity(photo, FACES[0])
     assert result.worth.shape == (9, 9)
+
+
+@pytest.mark.parametrize(
+    "same",
+    [
+        pytest.param(lambda photo: photo.astype(np.float32) / 255.0, id="floats from 0 to 1"),
+        pytest.param(lambda photo: np.dstack([photo, np.full(photo.shape[:2], 255, np.uint8)]), id="RGBA"),
+    ],
+)
+def test_what_can_only_mean_one_picture_is_taken(engine: Engine, photo: np.ndarray, same: Any):
+    expected = engine.compare(photo, faces=FACES)[0].together
+    assert engine.compare(same(photo), faces=FACES)[0].together == pytest.approx(expected, abs=1e-6)
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        pytest.param(lambda photo: photo.astype(np.uint16), id="uint16"),
+        pytest.param(lambda photo: np.moveaxis(photo, -1, 0), id="channels first"),
+        pytest.param(lambda photo: photo[:0], id="empty"),
+        pytest.param(lambda photo: None, id="nothing"),
+    ],
+)
+def test_other_arrays_are_refused_in_a_sentence(engine: Engine, photo: np.ndarray, other: Any):
+    for call in (engine.detect, lambda image: engine.compare(image, faces=FACES)):
+        with pytest.raises(ImageError):
+            call(other(photo))
 
 
 def test_no_face_is_an_answer(engine: Engine):
