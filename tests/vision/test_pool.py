@@ -1,6 +1,7 @@
 """The child processes that decode: they answer right from any thread, die alone, and leave nothing behind."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -89,10 +90,11 @@ def test_patience_ends(pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     assert time.monotonic() - started < 5.0
 
 
+@on_posix
 def test_a_process_that_cannot_start_is_no_fault_of_the_picture(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "path", [])
+    monkeypatch.setattr(sys, "executable", shutil.which("false"))
     with pytest.raises(RuntimeError, match="cannot start"):
         pool.decode(encode_png(plain(1)))
 
