@@ -7,7 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import TimeoutError, expect
 
 from fer_space.render.report import report_png
 from tests.toys import TOY_SPECS
@@ -24,8 +24,15 @@ TABS = ("Compare", "Occlude", "Laboratory", "Leaderboard")
 
 
 def _covered(here: Visit) -> Visit:
-    here.open_tab("Occlude")
-    expect(here.page.locator(".fer-slider")).to_be_visible()
+    slider = here.page.locator(".fer-slider")
+    for _ in range(3):  # on a busy machine a tab may open before the page listens
+        here.open_tab("Occlude")
+        try:
+            slider.wait_for(timeout=10_000)
+            break
+        except TimeoutError:
+            here.open_tab("Compare")
+    expect(slider).to_be_visible()
     return here
 
 
