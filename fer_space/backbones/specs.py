@@ -1,10 +1,9 @@
 """Every backbone that is built here, by name. Listing the names imports none of them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Literal
 
 from fer_space.errors import InputError, UnknownNameError
 
@@ -43,7 +42,7 @@ class BackboneSpec:
 
     def build(self, num_classes: int, affect: bool = False) -> "Backbone":
         """Build the untrained network for `num_classes` emotions, with valence and arousal if `affect`."""
-        backbone: Backbone = _resolve(self.target)(num_classes, affect)
+        backbone: Backbone = resolve_name(self.target)(num_classes, affect)
         return backbone
 
     def load_imagenet(self, backbone: "Backbone") -> None:
@@ -53,13 +52,13 @@ class BackboneSpec:
                 f"There are no ImageNet weights for {self.name}: start from a relative's file "
                 "(--init matching:FILE, grown:FILE) or from nothing (--init none)."
             )
-        _resolve(self.imagenet)(backbone)
+        resolve_name(self.imagenet)(backbone)
 
     def load_official(self, backbone: "Backbone", path: Path) -> None:
         """Fill the network from the authors' checkpoint; raises InputError when it cannot be read or used."""
         if not self.official:
             raise InputError(f"There is no reader of official checkpoints for {self.name}.")
-        _resolve(self.official)(backbone, path)
+        resolve_name(self.official)(backbone, path)
 
     def load_faces(self, backbone: "Backbone", kind: str, folder: Path) -> None:
         """Fill the body from a face-recognition network's npm folder.
@@ -75,7 +74,7 @@ class BackboneSpec:
         if kind != self.faces_kind:
             others = ", ".join(s.name for s in BACKBONES.values() if s.faces_kind == kind)
             raise InputError(f"--init {kind}: is a start for {others}, not for {self.name}.")
-        _resolve(self.faces)(backbone, folder)
+        resolve_name(self.faces)(backbone, folder)
 
 
 BACKBONES: dict[str, BackboneSpec] = {
@@ -194,9 +193,3 @@ def backbone_spec(name: str) -> BackboneSpec:
     if name not in BACKBONES:
         raise UnknownNameError.of("backbone", name, BACKBONES)
     return BACKBONES[name]
-
-
-def _resolve(target: str) -> Callable[..., Any]:
-    module, _, attribute = target.partition(":")
-    resolved: Callable[..., Any] = getattr(import_module(module), attribute)
-    return resolved

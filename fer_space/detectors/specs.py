@@ -1,9 +1,8 @@
 """Every face detector, by name. Listing the names imports none of them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING
 
 from fer_space.errors import UnknownNameError
 
@@ -33,7 +32,7 @@ class DetectorSpec:
 
     def build(self) -> "Detector":
         """Load the detector. Raises MissingDependencyError with the remedy when it is opt-in."""
-        detector: Detector = _resolve(self.target)()
+        detector: Detector = resolve_name(self.target)()
         return detector
 
 
@@ -68,9 +67,3 @@ def detector_spec(name: str) -> DetectorSpec:
     if name not in DETECTORS:
         raise UnknownNameError.of("detector", name, DETECTORS)
     return DETECTORS[name]
-
-
-def _resolve(target: str) -> Callable[..., Any]:
-    module, _, attribute = target.partition(":")
-    resolved: Callable[..., Any] = getattr(import_module(module), attribute)
-    return resolved
