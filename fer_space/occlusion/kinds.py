@@ -11,7 +11,7 @@ from fer_space.errors import UnknownNameError
 from fer_space.occlusion.fabric import paint_cloth, paint_scarf
 from fer_space.occlusion.glasses import paint_eye_bar, paint_sunglasses
 from fer_space.occlusion.hand import paint_hand
-from fer_space.occlusion.layers import Colour, Image, Layer, blend, covered
+from fer_space.occlusion.layers import Colour, Image, Layer, covered, drawn_over
 from fer_space.occlusion.pose import Landmarks, Pose
 from fer_space.occlusion.respirator import paint_kn95
 from fer_space.occlusion.surgical import SURGICAL_BLUE, paint_surgical
@@ -110,7 +110,7 @@ def _draw(
     paint: Paint, image_rgb: Image, landmarks: Landmarks | None, colour: Colour, opacity: float
 ) -> Image:
     size_hw = image_rgb.shape[:2]
-    return blend(image_rgb, paint(Pose.of(landmarks, size_hw), size_hw, colour), opacity)
+    return drawn_over(image_rgb, paint(Pose.of(landmarks, size_hw), size_hw, colour), opacity)
 
 
 def _region(paint: Paint, shape_hw: tuple[int, int], landmarks: Landmarks | None) -> Region:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.occlusion.pose import Points, Pose
-from fer_space.vision.imaging import resize
+from fer_space.vision.imaging import blend, resize
 
 Image = NDArray[np.uint8]
 Plane = NDArray[np.float32]
@@ -131,13 +131,12 @@ def _lay_over(coverage: Plane, rgb: Plane, above: Layer) -> None:
     coverage[:] = total
 
 
-def blend(image_rgb: Image, layer: Layer, opacity: float) -> Image:
+def drawn_over(image_rgb: Image, layer: Layer, opacity: float) -> Image:
     """A new picture uint8 (H, W, 3) RGB with a layer on it; `opacity` in [0, 1]."""
     drawn = image_rgb.copy()
     if layer.coverage.size:
-        below = image_rgb[layer.window.slices].astype(np.float32)
-        mixed = below + (layer.rgb - below) * (layer.coverage[:, :, None] * np.float32(opacity))
-        drawn[layer.window.slices] = np.rint(mixed).astype(np.uint8)
+        below = drawn[layer.window.slices]
+        below[:] = blend(below, layer.rgb, layer.coverage * np.float32(opacity))
     return drawn
 
 

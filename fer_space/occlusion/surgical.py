@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fer_space.occlusion.average import AVERAGE, TEMPLATE_BRIDGE
 from fer_space.occlusion.curves import rounded
-from fer_space.occlusion.layers import Colour, Image, Layer, Plane, Window, blend, stacked, tinted
+from fer_space.occlusion.layers import Colour, Image, Layer, Plane, Window, drawn_over, stacked, tinted
 from fer_space.occlusion.loops import ear_loops
 from fer_space.occlusion.pose import Landmarks, Points, Pose, checked
 
@@ -67,7 +67,7 @@ def draw_mask(
         ValueError: see `mask_polygon`.
     """
     size_hw = image_rgb.shape[:2]
-    return blend(image_rgb, paint_surgical(Pose.of(landmarks, size_hw), size_hw, colour), opacity)
+    return drawn_over(image_rgb, paint_surgical(Pose.of(landmarks, size_hw), size_hw, colour), opacity)
 
 
 def paint_surgical(pose: Pose, size_hw: tuple[int, int], colour: Colour) -> Layer:

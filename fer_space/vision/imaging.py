@@ -198,20 +198,23 @@ def shrink(image_rgb: NDArray[np.uint8], longest: int) -> NDArray[np.uint8]:
 
 
 def blend(
-    image_rgb: NDArray[np.uint8], colours_rgb: NDArray[np.uint8], alpha: NDArray[np.floating[Any]]
+    image_rgb: NDArray[np.uint8],
+    colours_rgb: NDArray[np.uint8] | NDArray[np.float32],
+    alpha: NDArray[np.floating[Any]],
 ) -> NDArray[np.uint8]:
     """Lay colours over a picture.
 
     Args:
         image_rgb: uint8 (H, W, 3), the picture below.
-        colours_rgb: uint8 (H, W, 3), or one colour (3,).
+        colours_rgb: uint8 or float32 (H, W, 3), or one colour (3,), 0 to 255.
         alpha: float (H, W) in [0, 1], the share of the colours at each pixel.
 
     Returns:
         uint8 (H, W, 3).
     """
-    share = alpha[..., None]  # (H, W, 1)
-    return np.asarray((image_rgb * (1 - share) + colours_rgb * share).round(), dtype=np.uint8)
+    below = image_rgb.astype(np.float32)
+    mixed = below + (colours_rgb - below) * alpha[..., None].astype(np.float32)
+    return np.rint(mixed).astype(np.uint8)
 
 
 def pad(image_rgb: NDArray[np.uint8], margin: int) -> NDArray[np.uint8]:
