@@ -58,5 +58,6 @@ demo = build_page(
 )
 
 if __name__ == "__main__":
+    engine.convert_in_background()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as after Ctrl-C: tidy up
     demo.launch(server_name=host, server_port=port, **serving_options())

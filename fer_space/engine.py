@@ -9,7 +9,7 @@ It holds models, never anything of a request, so one engine serves all visitors 
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from threading import Lock
+from threading import Lock, Thread
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,7 +28,9 @@ from fer_space.explain.sensitivity import Sensitivity, patched, worth_of
 from fer_space.model import Model
 from fer_space.occlusion.cover import Cover
 from fer_space.registry import ModelSource, Registry
-from fer_space.runtime.device import resolve_device
+from fer_space.runtime.conversion import converting
+from fer_space.runtime.device import resolve_device, resolve_runtime
+from fer_space.runtime.threads import keep_to_cores
 from fer_space.types import Explanation, Face, FaceCrop, Prediction, Reading
 from fer_space.vision.alignment import CropRule, crop_face
 from fer_space.vision.imaging import as_image
@@ -46,9 +48,10 @@ class Engine:
     Args:
         weights_dir: holds the .safetensors files and cards.
         device: "auto", "cpu", "cuda" or "mps"; see `fer_space.runtime.device`.
+        runtime: "auto", "torch" or "openvino"; see `fer_space.runtime.device`.
 
     Raises:
-        InputError: the device is not here.
+        InputError: the device or the runtime is not here.
 
     Example:
         >>> photo = load_image("examples/astronaut.jpg")
@@ -57,9 +60,11 @@ class Engine:
         'happiness'
     """
 
-    def __init__(self, weights_dir: Path = WEIGHTS_DIR, device: str = "auto") -> None:
+    def __init__(self, weights_dir: Path = WEIGHTS_DIR, device: str = "auto", runtime: str = "auto") -> None:
         self.registry = Registry(weights_dir)
         self.device = resolve_device(device)
+        self.runtime = resolve_runtime(runtime, self.device)
+        keep_to_cores()
         self._lock = Lock()
         self._models: dict[str, Model] = {}
         self._detectors: dict[str, Detector] = {}
@@ -89,6 +94,28 @@ class Engine:
             self._model(source)
         self._detector(DEFAULT_DETECTOR)
         self._landmarker.load()
+
+    def convert_in_background(self) -> Thread | None:
+        """Convert the loaded models for OpenVINO in a child process, and use each as soon as it is there.
+
+        Until then they answer in torch. The child leaves this process its memory and most of its time.
+
+        Returns:
+            The thread that waits for the child; None where nothing is to be converted.
+        """
+        with self._lock:
+            waiting = {name: model for name, model in self._models.items() if model.runtime == "torch"}
+        if self.runtime == "torch" or not waiting:
+            return None
+
+        def wait() -> None:
+            for name in converting(self.registry.weights_dir):
+                if name in waiting:
+                    waiting[name].compile(convert=False)
+
+        thread = Thread(target=wait, name="conversion", daemon=True)
+        thread.start()
+        return thread
 
     def detect(
         self, image_rgb: Image, *, detector: str = DEFAULT_DETECTOR, limit: int = MAX_FACES
@@ -292,7 +319,8 @@ class Engine:
             card = source.card()
             model = self._models.get(source.name)
             if model is None or model.card != card:
-                model = self._models[source.name] = Model(card, source.build(), self.device)
+                model = Model(card, source.build(), self.device, self.runtime)
+                self._models[source.name] = model
             return model
 
     def _detector(self, name: str) -> Detector:
@@ -320,6 +348,7 @@ def _read(model: Model, crops: Sequence[FaceCrop], method: str | None, boost_rar
             arousal=float(affect[i, 1]),
             va_source="circumplex" if output.affect is None else "head",
             ms=ms,
+            runtime=model.runtime,
         )
         readings.append(Reading(prediction, _explanations(model, output.maps, i, method), crop))
     return readings

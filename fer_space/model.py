@@ -24,7 +24,10 @@ from fer_space.emotions import EMOTIONS, to_eight
 from fer_space.explain.gradcam import METHOD, attend
 from fer_space.explain.library import library_maps, require_method
 from fer_space.registry import Registry
-from fer_space.runtime.device import resolve_device
+from fer_space.runtime.device import Runtime, resolve_device, resolve_runtime
+from fer_space.runtime.openvino import openvino_runner
+from fer_space.runtime.runner import Runner, TorchRunner
+from fer_space.runtime.threads import turn
 
 Picture = NDArray[np.uint8]
 
@@ -64,6 +67,7 @@ class Model:
         network: filled; it is put into evaluation mode and channels-last memory on `device`.
         device: where it runs. On CUDA the bodies of backbones run in half precision, external models as their
             authors left them.
+        runtime: what computes body and head, as `fer_space.runtime.device.resolve_runtime` gives it.
 
     Example:
         >>> model = load_model("efficientnet_lite0", device="cpu")
@@ -72,13 +76,19 @@ class Model:
         (1, 8)
     """
 
-    def __init__(self, card: Card, network: Backbone, device: torch.device | str = "cpu") -> None:
+    def __init__(
+        self,
+        card: Card,
+        network: Backbone,
+        device: torch.device | str = "cpu",
+        runtime: Runtime = "torch",
+    ) -> None:
         self.card = card
         self.device = torch.device(device)
-        self.network = network.eval().requires_grad_(False)
-        self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        if self.device.type == "cuda" and self.has_maps:
-            self.network.body.half()
+        self.network = network
+        self._runner: Runner = TorchRunner(network, self.device)
+        if runtime != "torch":
+            self.compile(convert=runtime == "openvino")
         # Copied once: a copy at every batch would stop a GPU's queue.
         self._bias = torch.tensor(card.bias).to(self.device)
         self._columns = torch.tensor(card.columns).to(self.device)
@@ -87,6 +97,29 @@ class Model:
     def name(self) -> str:
         """The name of its card."""
         return self.card.name
+
+    @property
+    def runtime(self) -> str:
+        """What computes its body and head: "torch" or "openvino"."""
+        return self._runner.name
+
+    def compile(self, *, convert: bool = True) -> None:
+        """Let OpenVINO compute body and head from now on; where it cannot take them they stay in torch.
+
+        Probabilities move by less than 1e-4. Attention maps are made by torch, from the same features. The
+        body in torch is given up, and its memory with it.
+
+        Args:
+            convert: convert a network that has not been converted on this machine, which takes seconds.
+        """
+        if self.runtime != "torch":
+            return
+        size = self.card.preprocess.input_size
+        runner = openvino_runner(self.network, size, self.card.sha256, convert=convert)
+        if runner is not None:
+            with turn():  # nobody is inside the body while it goes
+                self._runner = runner
+                self.network.body.to_empty(device="meta")
 
     @property
     def has_maps(self) -> bool:
@@ -182,7 +215,8 @@ class Model:
             Calibrated probabilities float32 (B, 8) on the same device, 0 for emotions that the model lacks.
         """
         inputs = self.card.preprocess.see(pictures)
-        output: Output = self.network.head(self.network.body(inputs.to(self._dtype)).float())
+        with turn():
+            output = self._runner.head(self._runner.body(inputs))
         known = ((output.logits.float() + self._bias) / self.card.temperature).softmax(dim=1)
         return known.new_zeros(len(known), len(EMOTIONS)).index_copy(1, self._columns, known)
 
@@ -198,7 +232,8 @@ class Model:
             float32 (B, h, w) in [0, 1], by Grad-CAM, on the same device.
         """
         inputs = self.card.preprocess.see(pictures)
-        features = self.network.body(inputs.to(self._dtype)).float()
+        with turn():
+            features = self._runner.body(inputs)
         _, maps = attend(self.network.head, features)  # (B, K, h, w)
         known = self._columns == classes[:, None]  # (B, K)
         return maps[torch.arange(len(maps), device=maps.device), known.long().argmax(dim=1)]
@@ -214,52 +249,57 @@ class Model:
         Returns:
             float32 (B, C', h, w) or, with the mirror images, (2 B, C', h, w), on the model's device.
         """
-        inputs = self.card.preprocess.normalise(pictures.to(self.device))
-        if flip:
-            inputs = torch.cat([inputs, inputs.flip(3)])
-        features: Tensor = self.network.body(inputs.to(self._dtype)).float()
-        return features
+        with turn():
+            return self._runner.body(self._inputs(pictures, flip))
 
-    @property
-    def _dtype(self) -> torch.dtype:
-        return next(self.network.body.parameters()).dtype
+    def _inputs(self, pictures: Tensor, flip: bool) -> Tensor:
+        """What the network sees of reduced pictures, and after them of their mirror images."""
+        inputs = self.card.preprocess.normalise(pictures.to(self.device))
+        return torch.cat([inputs, inputs.flip(3)]) if flip else inputs
 
     def _read(
         self, pictures: Tensor, method: str | None, flip: bool, embed: bool
     ) -> tuple[NDArray[np.float32] | None, ...]:
         """Logits (B, K), affect (B, 2), maps (B, K, h, w), embedding (B, C) of one batch; None where not."""
-        features = self.features(pictures, flip=flip)
-        head = self.network.head
-        output: Output
-        maps: Tensor | None = None
+        with turn():
+            features = self._runner.body(self._inputs(pictures, flip))
+            output, maps = self._explained(features, method)
+            if output is None or (embed and output.embedding is None):
+                output = self._runner.head(features)
+            rows = [output.logits, output.affect, maps, output.embedding if embed else None]
+            if flip:
+                rows = [None if row is None else _mean_of_both(row) for row in rows]
+            return _to_cpu(rows)
+
+    def _explained(self, features: Tensor, method: str | None) -> tuple[Output | None, Tensor | None]:
+        """The maps (B, K, h, w) of features, and the head's output where they tell it as well."""
+        if method is None:
+            return None, None
         if method == METHOD:
-            output, maps = attend(head, features)
-        else:
-            output = head(features)
-            if method is not None:
-                maps = library_maps(head, features, method)
-        rows = [output.logits, output.affect, maps, output.embedding if embed else None]
-        if flip:
-            rows = [None if row is None else _mean_of_both(row) for row in rows]
-        return _to_cpu(rows)
+            return attend(self.network.head, features)
+        return None, library_maps(self.network.head, features, method)
 
 
-def load_model(name: str, *, device: str = "auto", weights_dir: Path = WEIGHTS_DIR) -> Model:
+def load_model(
+    name: str, *, device: str = "auto", runtime: str = "auto", weights_dir: Path = WEIGHTS_DIR
+) -> Model:
     """Load a model by name, verified by its sha256.
 
     Args:
         name: shipped, fetched or the user's own: see `list_models`.
         device: "auto", "cpu", "cuda" or "mps".
+        runtime: "auto", "torch" or "openvino": see `fer_space.runtime.device`.
         weights_dir: holds the weights and cards of shipped backbones.
 
     Raises:
         UnknownNameError: there is no model of that name.
         MissingDependencyError: it was not fetched, or a library that it needs is not installed.
         WeightsError: its files are missing, damaged, or do not belong together.
-        InputError: the device is not here.
+        InputError: the device or the runtime is not here.
     """
     source = Registry(weights_dir).source(name)
-    return Model(source.card(), source.build(), resolve_device(device))
+    where = resolve_device(device)
+    return Model(source.card(), source.build(), where, resolve_runtime(runtime, where))
 
 
 def _mean_of_both(rows: Tensor) -> Tensor:

@@ -78,6 +78,7 @@ class Prediction:
         va_source: "head" when a trained head predicted them, "circumplex" when they are derived
             from the probabilities.
         ms: milliseconds spent on this face (its share of the batch).
+        runtime: what computed the network, "torch" or "openvino".
     """
 
     backbone: str
@@ -86,6 +87,7 @@ class Prediction:
     arousal: float
     va_source: VASource
     ms: float
+    runtime: str = "torch"
 
     def __post_init__(self) -> None:
         names = tuple(self.probabilities)

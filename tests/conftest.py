@@ -10,6 +10,7 @@ from hypothesis import settings
 from fer_space.backbones.specs import BACKBONES
 from fer_space.card import Card
 from fer_space.external.user import FOLDER_VARIABLE
+from fer_space.runtime.device import RUNTIME_VARIABLE
 from tests.networks import TINY, lively_tiny, write_weights
 
 # The machine may be busy: properties are judged by their answers, not by their time.
@@ -19,10 +20,11 @@ settings.load_profile("patient")
 
 @pytest.fixture(autouse=True, scope="session")
 def nothing_fetched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """External models that this machine has are no part of any test."""
+    """What this machine has fetched or converted is no part of any test."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path_factory.mktemp("assets")))
         patch.delenv(FOLDER_VARIABLE, raising=False)
+        patch.setenv(RUNTIME_VARIABLE, "torch")  # answers do not depend on what was converted before
         yield
 
 

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parent.parent / "fer_space"
 
 BASE = {"errors", "emotions", "types", "files"}
 NUMBERS = BASE | {"distributions", "vision"}
-NETWORKS = NUMBERS | {"tensors", "runtime", "backbones", "detectors", "occlusion", "explain"}
+NETWORKS = NUMBERS | {"tensors", "backbones", "runtime", "detectors", "occlusion", "explain"}
 MODELS = NETWORKS | {"card", "external", "registry", "model"}
 ENGINE = MODELS | {"comparison", "engine"}
 
@@ -20,7 +20,6 @@ ALLOWED: dict[str, set[str]] = {
     "emotions": {"errors"},
     "files": {"errors"},
     "types": {"emotions"},
-    "runtime": {"errors"},
     "distributions": {"emotions"},
     "vision": {"errors", "types"},
     "sources": {"errors", "vision"},
@@ -29,6 +28,7 @@ ALLOWED: dict[str, set[str]] = {
     "occlusion": BASE | {"vision"},
     "backbones": BASE | {"vision", "tensors"},
     "detectors": BASE | {"vision"},
+    "runtime": {"errors", "backbones"},
     "explain": BASE | {"distributions", "backbones"},
     "card": NUMBERS,
     "external": NUMBERS | {"backbones", "card", "sources"},

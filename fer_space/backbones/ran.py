@@ -199,11 +199,22 @@ def _lay(view: Tensor, box_xyxy: tuple[float, float, float, float]) -> Tensor:
 
 
 def _places(affine: Tensor, size_hw: Sequence[int]) -> Tensor:
-    """Where each cell of a map lies after an affine matrix float (2, 3), float (1, h, w, 2) from -1 to 1."""
-    return functional.affine_grid(affine[None], [1, 1, *size_hw], align_corners=False)
+    """Where each cell of a map lies after an affine matrix float (2, 3), float (1, h, w, 2) from -1 to 1.
+
+    The same as `functional.affine_grid` with `align_corners=False`, which few runtimes know.
+    """
+    height, width = size_hw
+    y, x = (_centres(side, affine) for side in (height, width))
+    cells = torch.stack([x.expand(height, width), y[:, None].expand(height, width)], dim=2)  # (h, w, 2)
+    return (cells @ affine[:, :2].T + affine[:, 2])[None]
+
+
+def _centres(cells: int, like: Tensor) -> Tensor:
+    """Centres of cells that divide the way from -1 to 1, float (cells,)."""
+    return (torch.arange(cells, dtype=like.dtype, device=like.device) * 2 + 1) / cells - 1
 
 
 def _sample(maps: Tensor, places: Tensor) -> Tensor:
     """Read maps float (B, C, h, w) at places float (1, h', w', 2), bilinearly."""
-    grid = places.expand(len(maps), -1, -1, -1)
+    grid = places.expand(maps.shape[0], -1, -1, -1)
     return functional.grid_sample(maps, grid, padding_mode="border", align_corners=False)

@@ -4,12 +4,22 @@ import argparse
 
 from fer_space.errors import InputError, WeightsError
 from fer_space.registry import Registry
-from fer_space.runtime.device import DEVICES
+from fer_space.runtime.device import DEVICES, RUNTIMES
 
 
 def add_device(parser: argparse.ArgumentParser) -> None:
     """Add --device."""
     parser.add_argument("--device", choices=DEVICES, default="auto", help="where the networks run")
+
+
+def add_runtime(parser: argparse.ArgumentParser) -> None:
+    """Add --runtime."""
+    parser.add_argument(
+        "--runtime",
+        choices=RUNTIMES,
+        default="auto",
+        help="what computes the networks; auto is OpenVINO on a CPU for those that have been converted",
+    )
 
 
 def add_boost_rare(parser: argparse.ArgumentParser) -> None:

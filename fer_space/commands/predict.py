@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.commands.options import add_boost_rare, add_device, backbone_names
+from fer_space.commands.options import add_boost_rare, add_device, add_runtime, backbone_names
 from fer_space.comparison import CONSENSUS, PREDICTED, Change, Comparison, Covered
 from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
 from fer_space.emotions import EMOTIONS
@@ -55,12 +55,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--method", choices=METHODS, help=f"how maps are made; default: {METHOD}")
     add("--json", action="store_true", help="one JSON object a line")
     add_device(parser)
+    add_runtime(parser)
 
 
 def run(args: argparse.Namespace) -> int:
     """Read every source; a bad one is reported and the rest are done."""
     check(args)
-    engine = Engine(device=args.device)
+    engine = Engine(device=args.device, runtime=args.runtime)
     names = backbone_names(args.backbones, engine.registry)
     done = failed = 0
     for name, content in chain.from_iterable(map(read_source, args.sources)):

@@ -15,7 +15,7 @@ from typing import Any
 
 from fer_space.backbones.specs import BACKBONES
 from fer_space.card import Setting, write_fit
-from fer_space.commands.options import add_boost_rare, add_device, backbone_names
+from fer_space.commands.options import add_boost_rare, add_device, add_runtime, backbone_names
 from fer_space.data import open_data, split_data
 from fer_space.data.faceset import SPLITS
 from fer_space.data.taggers import open_tagged
@@ -39,6 +39,7 @@ from fer_space.evaluation.recording import (
 )
 from fer_space.files import write_text
 from fer_space.memory import keep_freed_memory
+from fer_space.model import Model
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import Registry
 
@@ -111,6 +112,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--json", action="store_true", help="one JSON object a line instead of sentences")
     add_device(parser)
+    add_runtime(parser)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -167,7 +169,7 @@ def check(args: argparse.Namespace) -> None:
 
 def read(args: argparse.Namespace) -> Iterator[Outputs]:
     """Read the data with every model that was asked for, ensembles last; record what is to be recorded."""
-    engine = Engine(device=args.device)
+    engine = Engine(device=args.device, runtime=args.runtime)
     weights_dir = engine.registry.weights_dir
     names, together = chosen(args.backbone, engine.registry)
     if args.weigh:
@@ -187,7 +189,7 @@ def read(args: argparse.Namespace) -> Iterator[Outputs]:
     )
     members = []
     for name in names:
-        model = engine.model(name)
+        model = _model(engine, name)
         outputs = predict_dataset(model, faces, setting, detect=engine.detect, embed=args.embeddings)
         outputs = replace(outputs, near_duplicate=near)
         if args.fit_boost and name in BACKBONES:
@@ -210,14 +212,22 @@ def read(args: argparse.Namespace) -> Iterator[Outputs]:
         yield weighted
 
 
+def _model(engine: Engine, name: str) -> Model:
+    """Load a model and, if the runtime is left to us, convert it: thousands of faces repay the seconds."""
+    model = engine.model(name)
+    if engine.runtime == "auto":
+        model.compile()
+    return model
+
+
 def abstain(args: argparse.Namespace) -> int:
     """Print what each model's doubts are worth, those of all together last."""
-    engine = Engine(device=args.device)
+    engine = Engine(device=args.device, runtime=args.runtime)
     names, joined = chosen(args.backbone, engine.registry)
     valid_faces, test_faces = (open_tagged(args.data, split) for split in ("valid", "test"))
     valid, test, records = [], [], {}
     for name in names:
-        valid.append(abstention.read_signals(engine.model(name), valid_faces))
+        valid.append(abstention.read_signals(_model(engine, name), valid_faces))
         test.append(abstention.read_signals(engine.model(name), test_faces, valid[-1]))
         records[name] = abstention.measure(valid[-1], test[-1])
         _print_doubts(name, records[name], as_json=args.json)

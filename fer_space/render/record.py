@@ -156,4 +156,5 @@ def _prediction(prediction: Prediction) -> dict[str, Any]:
         "arousal": float(prediction.arousal),
         "va_source": prediction.va_source,
         "ms": float(prediction.ms),
+        "runtime": prediction.runtime,
     }

@@ -1,1 +1,1 @@
-"""Where the body of a network runs."""
+"""Where the networks run: which device, which runtime, how many threads."""

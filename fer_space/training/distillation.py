@@ -75,7 +75,7 @@ def load_any(name: str, device: torch.device) -> Model:
         return _read(path / "best.safetensors", path / "card.json", len(EMOTIONS), device)
     if path.suffix == ".safetensors":
         return _read(path, path.with_suffix(".json"), 0, device)
-    return load_model(name, device=device.type)
+    return load_model(name, device=device.type, runtime="torch")
 
 
 def _read(weights: Path, described: Path, outputs: int, device: torch.device) -> Model:

@@ -1,0 +1,38 @@
+"""Networks are converted by a child process, so that a page that starts has its time for visitors."""
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+from huggingface_hub import constants
+
+
+def converting(weights_dir: Path) -> Iterator[str]:
+    """Run `fer-space models --compile` with the lowest priority and follow it.
+
+    Args:
+        weights_dir: holds the weights and cards of shipped backbones.
+
+    Yields:
+        The name of each model, when it has been converted or could not be. The child ends with the iterator.
+    """
+    command = [sys.executable, "-m", "fer_space.cli", "models", "--compile"]
+    if (nice := shutil.which("nice")) is not None:
+        command = [nice, "-n", "19", *command]
+    environment = os.environ | {
+        "FER_SPACE_WEIGHTS": str(weights_dir),
+        "HF_ASSETS_CACHE": constants.HF_ASSETS_CACHE,
+        "OMP_NUM_THREADS": "1",
+    }
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
+    ) as child:
+        try:
+            assert child.stdout is not None
+            for line in child.stdout:
+                yield line.partition(":")[0].strip()
+        finally:
+            child.terminate()

@@ -1,0 +1,209 @@
+"""Networks in OpenVINO: converted in the process, without files of ONNX, and kept for the next start.
+
+Of the runtimes for CPUs it was the fastest for every body here (docs/speed.md). Body and head become one
+graph each, so that attention maps, which torch makes from the features, cost no second pass through the body.
+Graphs of weights with a known sha256 lie in the user's cache folder; their name holds the sha256 and the
+versions of all that made them, so a graph is never read for another network.
+"""
+
+import hashlib
+import logging
+import shutil
+import threading
+import warnings
+from functools import lru_cache
+from pathlib import Path
+from tempfile import mkdtemp
+from typing import Any
+
+import torch
+from huggingface_hub import constants
+from torch import Tensor, nn
+
+import fer_space.backbones
+from fer_space.backbones.base import Backbone, Output
+from fer_space.runtime.threads import cores
+
+PARTS = ("body", "head")
+EXAMPLES = 3  # pictures that a network is traced with: 1 and 2 would be taken for constants
+FIELDS = ("logits", "affect", "embedding")  # of `Output`, in the order of a head's graph
+
+log = logging.getLogger(__name__)
+
+
+class OpenVinoRunner:
+    """Runs the two graphs of a network on the CPU, in float32.
+
+    Args:
+        graphs: OpenVINO models of body and head, as `converted` or `read` give them.
+    """
+
+    name = "openvino"
+
+    def __init__(self, graphs: dict[str, Any]) -> None:
+        core = _core()
+        settings = {
+            "PERFORMANCE_HINT": "LATENCY",
+            "INFERENCE_PRECISION_HINT": "f32",  # some processors would take bfloat16
+            "INFERENCE_NUM_THREADS": min(cores(), torch.get_num_threads()),
+            "NUM_STREAMS": "1",
+            "ENABLE_CPU_PINNING": False,  # cores are shared with other processes
+        }
+        self._compiled = {part: core.compile_model(graphs[part], "CPU", settings) for part in PARTS}
+        self._requests = threading.local()
+
+    def body(self, pictures: Tensor) -> Tensor:
+        """Run the body."""
+        (features,) = self._run("body", pictures).values()
+        return features
+
+    def head(self, features: Tensor) -> Output:
+        """Run the head."""
+        rows = self._run("head", features)
+        return Output(rows["logits"], rows.get("affect"), rows.get("embedding"))
+
+    def _run(self, part: str, rows: Tensor) -> dict[str, Tensor]:
+        request = getattr(self._requests, part, None)  # one a thread: a request computes one thing at a time
+        if request is None:
+            request = self._compiled[part].create_infer_request()
+            setattr(self._requests, part, request)
+        results = request.infer({0: rows.contiguous().numpy()}, share_inputs=True)
+        return {output.any_name: torch.from_numpy(array) for output, array in results.items()}
+
+
+def openvino_runner(
+    network: Backbone, input_size: int, sha256: str, *, convert: bool = True
+) -> OpenVinoRunner | None:
+    """Make the runner of a network, from the cache where its graphs lie there.
+
+    Args:
+        network: on the CPU, float32, in evaluation mode.
+        input_size: side in pixels of its pictures.
+        sha256: of its weights.
+        convert: convert a network whose graphs are not kept, which takes seconds.
+
+    Returns:
+        The runner, or None where there is none: where OpenVINO cannot take the network the log says so in one
+        line.
+    """
+    kept = cache_folder() / graphs_name(network, sha256)
+    if (graphs := read(kept)) is not None:
+        return OpenVinoRunner(graphs)
+    if not convert:
+        return None
+    try:
+        graphs = converted(network, input_size)
+        runner = OpenVinoRunner(graphs)
+    except Exception as error:  # whatever torch's exporter or OpenVINO does not know
+        log.warning("%s stays in torch: OpenVINO cannot take it (%s).", type(network).__name__, _line(error))
+        return None
+    keep(graphs, kept)
+    return runner
+
+
+@torch.no_grad()
+def converted(network: Backbone, input_size: int) -> dict[str, Any]:
+    """Turn body and head into OpenVINO models that take any number of pictures.
+
+    Args:
+        network: on the CPU, float32, in evaluation mode.
+        input_size: side in pixels of its pictures.
+
+    Returns:
+        The models of "body" and "head"; outputs of the head are named as the fields of `Output`.
+    """
+    pictures = torch.zeros(EXAMPLES, 3, input_size, input_size)
+    features = network.body(pictures).contiguous()
+    head = _Rows(network.head)
+    body_graph, head_graph = _converted(network.body, pictures), _converted(head, features)
+    body_graph.outputs[0].set_names({"features"})
+    for output, name in zip(head_graph.outputs, head.names(features), strict=True):
+        output.set_names({name})
+    return {"body": body_graph, "head": head_graph}
+
+
+def cache_folder() -> Path:
+    """The folder of graphs, beside fetched models."""
+    return Path(constants.HF_ASSETS_CACHE) / "fer-space" / "openvino"
+
+
+def graphs_name(network: Backbone, sha256: str) -> str:
+    """Name the folder of a network's graphs by all that decides what they compute."""
+    return f"{type(network.head).__name__}-{sha256[:24]}-{_versions()}"
+
+
+def keep(graphs: dict[str, Any], folder: Path) -> None:
+    """Write graphs to a folder that appears whole or not at all; a full disk is no error."""
+    import openvino
+
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = Path(mkdtemp(prefix=".unfinished-", dir=folder.parent))
+        try:
+            for part, graph in graphs.items():
+                openvino.save_model(graph, unfinished / f"{part}.xml", compress_to_fp16=False)
+            unfinished.rename(folder)
+        finally:
+            shutil.rmtree(unfinished, ignore_errors=True)
+    except (OSError, RuntimeError) as error:  # also: another process was faster
+        log.info("Graphs are not kept in %s: %s", folder, _line(error))
+
+
+def read(folder: Path) -> dict[str, Any] | None:
+    """Read the graphs of a folder; None where it is missing or damaged, which then goes."""
+    if not folder.is_dir():
+        return None
+    try:
+        return {part: _core().read_model(folder / f"{part}.xml") for part in PARTS}
+    except RuntimeError:
+        shutil.rmtree(folder, ignore_errors=True)
+        return None
+
+
+class _Rows(nn.Module):
+    """A head that returns a tuple of what it has, for exporters that know no named tuples with holes."""
+
+    def __init__(self, head: nn.Module) -> None:
+        super().__init__()
+        self.inner = head
+
+    def forward(self, features: Tensor) -> tuple[Tensor, ...]:
+        output: Output = self.inner(features)
+        return tuple(row for name in FIELDS if (row := getattr(output, name)) is not None)
+
+    def names(self, features: Tensor) -> list[str]:
+        output: Output = self.inner(features)
+        return [name for name in FIELDS if getattr(output, name) is not None]
+
+
+def _converted(module: nn.Module, example: Tensor) -> Any:
+    import openvino
+
+    batch = torch.export.Dim("batch", min=1, max=4096)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of libraries, about their own future
+        program = torch.export.export(module, (example,), dynamic_shapes=({0: batch},), strict=False)
+        return openvino.convert_model(program)
+
+
+@lru_cache(maxsize=1)
+def _core() -> Any:
+    import openvino
+
+    return openvino.Core()
+
+
+@lru_cache(maxsize=1)
+def _versions() -> str:
+    """A short hash of the versions of torch and OpenVINO, and of the code of all networks."""
+    import openvino
+
+    made_by = hashlib.sha256(f"{torch.__version__} {openvino.__version__}".encode())
+    for path in sorted(Path(fer_space.backbones.__path__[0]).glob("*.py")):
+        made_by.update(path.read_bytes())
+    return made_by.hexdigest()[:16]
+
+
+def _line(error: Exception) -> str:
+    """The first line of what an exception says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,138 @@
+"""Networks in OpenVINO answer as in torch, and are converted once."""
+
+import logging
+import shutil
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import constants
+from torch import Tensor
+
+from fer_space.backbones.specs import BACKBONES
+from fer_space.card import WEIGHTS_DIR
+from fer_space.engine import Engine
+from fer_space.model import Model, load_model
+from fer_space.runtime import openvino
+from fer_space.runtime.device import RUNTIME_VARIABLE
+from fer_space.vision.imaging import load_image
+from tests.networks import lively_tiny, toy_card
+
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+NAMES = [name for name in BACKBONES if not name.endswith("_masked")]
+NOISE = list(np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.uint8))
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own."""
+    monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path))
+    return openvino.cache_folder()
+
+
+@pytest.fixture(scope="module")
+def faces() -> list[np.ndarray]:
+    """Crops of the example with a face, tight, wide and mirrored."""
+    photo = load_image(EXAMPLES / "astronaut.jpg")
+    (face,) = Engine().detect(photo)
+    left, top, right, bottom = (round(v) for v in face.box_xyxy)
+    tight, wide = photo[top:bottom, left:right], photo[max(0, top - 30) : bottom + 30, left - 30 : right + 30]
+    return [tight, wide, tight[:, ::-1]]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_backbone_answers_as_in_torch(name: str, faces: list[np.ndarray]):
+    ours, theirs = (load_model(name, device="cpu", runtime=runtime) for runtime in ("torch", "openvino"))
+    assert (ours.runtime, theirs.runtime) == ("torch", "openvino")
+    for crops in (faces[:1], faces, NOISE):
+        maps = "grad-cam" if ours.has_maps else None
+        a, b = (model.predict(crops, maps=maps, embed=True) for model in (ours, theirs))
+        assert a.labels == b.labels
+        assert np.nanmax(np.abs(a.probabilities - b.probabilities)) < 1e-4
+        if a.affect is not None:
+            assert b.affect == pytest.approx(a.affect, abs=1e-4)
+        if a.maps is not None:
+            assert np.nanmax(np.abs(a.maps - b.maps)) < 1e-2
+        assert b.embedding == pytest.approx(a.embedding, rel=1e-3, abs=1e-3)
+
+
+def test_batches_and_threads_do_not_change_an_answer(cache: Path):
+    model = Model(toy_card(), lively_tiny(), runtime="openvino")
+    assert model.runtime == "openvino"
+    alone = [model.predict([crop]).probabilities for crop in NOISE]
+    with ThreadPoolExecutor(8) as pool:
+        again = list(pool.map(lambda crop: model.predict([crop]).probabilities, NOISE * 8))
+    assert all(np.array_equal(a, b) for a, b in zip(alone * 8, again, strict=True))
+    assert model.predict(NOISE).probabilities == pytest.approx(np.concatenate(alone), abs=1e-6)
+
+
+def test_a_network_is_converted_once(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    first = Model(toy_card(), lively_tiny(), runtime="openvino").predict(NOISE)
+    assert [folder.name[:8] for folder in cache.iterdir()] == ["PooledLi"]
+    monkeypatch.setattr(openvino, "converted", None)
+    kept = Model(toy_card(), lively_tiny(), runtime="auto")
+    assert kept.runtime == "openvino"
+    assert np.array_equal(kept.predict(NOISE).probabilities, first.probabilities)
+
+
+def test_other_weights_or_other_code_are_other_graphs(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    network = lively_tiny()
+    names = {openvino.graphs_name(network, "a" * 64), openvino.graphs_name(network, "b" * 64)}
+    monkeypatch.setattr(openvino, "_versions", lambda: "0" * 16)
+    names.add(openvino.graphs_name(network, "a" * 64))
+    assert len(names) == 3
+
+
+def test_auto_converts_nothing(cache: Path):
+    assert Model(toy_card(), lively_tiny(), runtime="auto").runtime == "torch"
+    assert not cache.exists()
+
+
+def test_damaged_graphs_are_made_again(cache: Path):
+    Model(toy_card(), lively_tiny(), runtime="openvino")
+    (folder,) = cache.iterdir()
+    (folder / "body.xml").write_text("<net", encoding="utf-8")
+    assert Model(toy_card(), lively_tiny(), runtime="auto").runtime == "torch"
+    assert not folder.exists()
+    assert Model(toy_card(), lively_tiny(), runtime="openvino").runtime == "openvino"
+
+
+def test_a_folder_that_cannot_be_written_is_no_error(cache: Path):
+    cache.parent.mkdir(parents=True)
+    cache.write_text("a file stands in the way")
+    assert Model(toy_card(), lively_tiny(), runtime="openvino").runtime == "openvino"
+
+
+def test_what_openvino_cannot_take_stays_in_torch(cache: Path, caplog: pytest.LogCaptureFixture):
+    class Odd(torch.nn.Module):
+        def forward(self, features: Tensor) -> Tensor:
+            return features * float(features.sum())  # a number that no graph can know
+
+    network = lively_tiny()
+    network.body = torch.nn.Sequential(network.body, Odd())
+    with caplog.at_level(logging.WARNING):
+        model = Model(toy_card(), network, runtime="openvino")
+    assert model.runtime == "torch"
+    assert [record.levelname for record in caplog.records if record.name == openvino.log.name] == ["WARNING"]
+    assert model.predict(NOISE).probabilities.shape == (5, 8)
+
+
+def test_an_engine_converts_in_the_background(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.delenv(RUNTIME_VARIABLE)
+    folder = tmp_path / "weights"
+    folder.mkdir()
+    for path in WEIGHTS_DIR.glob("human_emotion.*"):
+        shutil.copy(path, folder)
+    photo = load_image(EXAMPLES / "astronaut.jpg")
+    engine = Engine(folder, device="cpu")
+    (before,) = engine.compare(photo, method=None)
+    thread = engine.convert_in_background()
+    assert thread is not None
+    thread.join()
+    (after,) = engine.compare(photo, method=None)
+    (free,), (fast,) = before.predictions, after.predictions
+    assert (free.runtime, fast.runtime) == ("torch", "openvino")
+    assert fast.probabilities == pytest.approx(free.probabilities, abs=1e-4)
+    assert engine.convert_in_background() is None
