@@ -53,6 +53,19 @@ def canonical(name: str) -> str:
     return word
 
 
+def column_of(name: str) -> int:
+    """Find the column in `EMOTIONS` of an emotion or a synonym.
+
+    Raises:
+        DataError: as `canonical`.
+
+    Example:
+        >>> column_of("Happy")
+        1
+    """
+    return EMOTIONS.index(canonical(name))
+
+
 def columns_of(labels: Sequence[str]) -> list[int]:
     """Find the columns in `EMOTIONS` that a label set fills.
 

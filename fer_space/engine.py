@@ -21,7 +21,7 @@ from fer_space.detectors.landmarks import Landmarker
 from fer_space.detectors.pipeline import MAX_FACES, find_faces
 from fer_space.detectors.specs import DEFAULT_DETECTOR, detector_spec
 from fer_space.distributions import by_emotion, circumplex
-from fer_space.emotions import EMOTIONS
+from fer_space.emotions import column_of
 from fer_space.errors import WeightsError
 from fer_space.explain.gradcam import METHOD
 from fer_space.explain.sensitivity import Sensitivity, patched, worth_of
@@ -359,4 +359,4 @@ def _explanations(
 ) -> dict[str, Explanation]:
     if maps is None or method is None:
         return {}
-    return {e: Explanation(maps[i, EMOTIONS.index(e)], e, method) for e in model.card.emotions}
+    return {e: Explanation(maps[i, column_of(e)], e, method) for e in model.card.emotions}

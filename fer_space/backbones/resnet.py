@@ -12,7 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
-from fer_space.emotions import EMOTIONS
+from fer_space.emotions import column_of
 from fer_space.errors import InputError
 
 CHANNELS = 512
@@ -61,7 +61,7 @@ def body_name(name: str) -> str | None:
 
 def canonical_columns(labels: Sequence[str]) -> list[int]:
     """The places of a checkpoint's classes, read in the order of `EMOTIONS`."""
-    return sorted(range(len(labels)), key=lambda place: EMOTIONS.index(labels[place]))
+    return sorted(range(len(labels)), key=lambda place: column_of(labels[place]))
 
 
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], optional: tuple[str, ...], source: Path) -> None:

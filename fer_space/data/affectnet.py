@@ -32,7 +32,7 @@ from fer_space.data.collection import (
 )
 from fer_space.data.faceset import SPLITS
 from fer_space.data.files import pictures_in
-from fer_space.emotions import EMOTIONS
+from fer_space.emotions import EMOTIONS, column_of
 from fer_space.errors import DataError
 
 ORDER = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
@@ -91,7 +91,7 @@ def _label(file: Path, known: Sequence[str]) -> int:
     emotion = ORDER[int(number)]
     if emotion not in known:
         raise DataError(f"labelled {emotion}, which is not among the {len(known)} classes")
-    return EMOTIONS.index(emotion)
+    return column_of(emotion)
 
 
 def _affect(annotations: Path, stem: str) -> tuple[float, float]:

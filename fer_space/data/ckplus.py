@@ -34,7 +34,7 @@ from fer_space.data.collection import (
     three_way_split,
 )
 from fer_space.data.files import is_picture, pictures_in, read_members, sub_folders
-from fer_space.emotions import EMOTIONS, canonical
+from fer_space.emotions import EMOTIONS, canonical, column_of
 from fer_space.errors import DataError
 
 CODES = ("neutral", "anger", "contempt", "disgust", "fear", "happiness", "sadness", "surprise")
@@ -67,7 +67,7 @@ def _read(folder: Path) -> Collection:
 def _training_frames(rows: Iterable[Row]) -> Iterator[Row]:
     """All rows of the training people, and of the others the last frame of each sequence and its neutral."""
     rows = list(rows)
-    last, neutral = _last_frames(rows), EMOTIONS.index("neutral")
+    last, neutral = _last_frames(rows), column_of("neutral")
     return (row for row in rows if row.split == "train" or row.label == neutral or row.file in last)
 
 
@@ -152,4 +152,4 @@ def _classes(pictures: Iterable[tuple[str, Source]]) -> Collection:
 
 
 def _add(found: Gathering, name: str, source: Source, emotion: str, subject: str) -> None:
-    found.add(Row(name, three_way_split(subject), EMOTIONS.index(emotion), source, subject=subject))
+    found.add(Row(name, three_way_split(subject), column_of(emotion), source, subject=subject))

@@ -18,7 +18,7 @@ from pathlib import Path
 from fer_space.data.collection import SEVEN, Collection, Gathering, Row, hash_share, valid_affect
 from fer_space.data.faceset import SPLITS
 from fer_space.data.files import parse_number, parse_table, read_archive
-from fer_space.emotions import EMOTIONS, canonical
+from fer_space.emotions import column_of
 from fer_space.errors import DataError
 
 
@@ -41,7 +41,7 @@ def collect_diffusionfer(folder: Path) -> Collection:
             continue
         name, split = cells["file"], _half(cells["file"])
         try:
-            label = EMOTIONS.index(canonical(cells["expression"]))
+            label = column_of(cells["expression"])
             affect = valid_affect(*(parse_number(cells, key, math.nan) for key in ("valence", "arousal")))
         except DataError as error:
             found.drop(name, error, split)

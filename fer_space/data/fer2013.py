@@ -22,7 +22,7 @@ from fer_space.data.collection import SEVEN, Collection, Gathering, Row
 from fer_space.data.faceset import SPLITS, Dropped
 from fer_space.data.fer_faces import Faces, load_faces, load_unnamed
 from fer_space.data.files import parse_table, read_text
-from fer_space.emotions import EMOTIONS, canonical
+from fer_space.emotions import canonical, column_of
 from fer_space.errors import DataError
 
 LABELS = "fer2013_labels.csv"
@@ -44,7 +44,7 @@ def collect_fer2013(folder: Path, splits: Sequence[str] = SPLITS) -> Collection:
         listed = {row.file for row in bad}
         for file, source in zip(faces.files, faces.sources, strict=True):
             if file in labels:
-                found.add(Row(file, split, EMOTIONS.index(labels[file]), source))
+                found.add(Row(file, split, column_of(labels[file]), source))
             elif file not in listed:
                 found.drop(file, "FER-2013 has no label for it", split)
     return found.collection("fer2013", SEVEN)

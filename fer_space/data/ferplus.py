@@ -17,7 +17,7 @@ from fer_space.data.collection import Collection, Gathering, Row
 from fer_space.data.faceset import SPLITS, TARGET_MODES, Dropped, TargetMode, one_hot
 from fer_space.data.fer2013 import fer2013_labels
 from fer_space.data.fer_faces import Faces, load_faces
-from fer_space.emotions import EMOTIONS
+from fer_space.emotions import EMOTIONS, column_of
 from fer_space.errors import DataError, InputError, UnknownNameError
 
 UNKNOWN = len(EMOTIONS)  # first of the two columns that are no emotion
@@ -87,7 +87,7 @@ def _add_split(
     targets = _targets(accepted[keep], mode)
     for i, target in zip(keep, targets, strict=True):
         if faces.files[i] in second:
-            label = EMOTIONS.index(second[faces.files[i]])
+            label = column_of(second[faces.files[i]])
             target = (1.0 - weight) * target + weight * one_hot(np.array(label))
         row = tuple(target.tolist())
         found.add(Row(faces.files[i], split, int(accepted[i].argmax()), faces.sources[i], row))

@@ -9,7 +9,7 @@ from pathlib import Path
 from fer_space.data.collection import Collection, Row
 from fer_space.data.faceset import Dropped
 from fer_space.data.tables import BOX_COLUMNS, MANIFEST
-from fer_space.emotions import EMOTIONS
+from fer_space.emotions import EMOTIONS, column_of
 from fer_space.errors import DataError
 
 
@@ -57,7 +57,7 @@ def _cells(row: Row, classes: Sequence[str]) -> list[str]:
     target = row.target or tuple(float(i == row.label) for i in range(len(EMOTIONS)))
     return [
         EMOTIONS[row.label],
-        *(_number(target[EMOTIONS.index(name)]) for name in classes),
+        *(_number(target[column_of(name)]) for name in classes),
         *map(_number, row.affect),
         row.subject,
         row.split,

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from fer_space.data.collection import SEVEN, Collection, Gathering, Row, existing_folder, held_out_split
 from fer_space.data.files import read_text
-from fer_space.emotions import EMOTIONS
+from fer_space.emotions import column_of
 
 CODES = dict(enumerate(("surprise", "fear", "disgust", "happiness", "sadness", "anger", "neutral"), start=1))
 
@@ -38,5 +38,5 @@ def collect_rafdb(folder: Path) -> Collection:
         else:
             stem, dot, suffix = name.rpartition(".")
             path = pictures / f"{stem}_aligned{dot}{suffix}"
-            found.add(Row(path.name, split, EMOTIONS.index(CODES[int(code)]), path))
+            found.add(Row(path.name, split, column_of(CODES[int(code)]), path))
     return found.collection("rafdb", SEVEN)

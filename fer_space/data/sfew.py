@@ -16,7 +16,7 @@ from pathlib import Path
 
 from fer_space.data.collection import SEVEN, Collection, Gathering, Row, existing_folder, hash_share
 from fer_space.data.files import pictures_in, sub_folders
-from fer_space.emotions import EMOTIONS, canonical
+from fer_space.emotions import EMOTIONS, column_of
 from fer_space.errors import DataError
 
 
@@ -38,7 +38,7 @@ def _add(found: Gathering, folder: Path, path: Path, part: str) -> None:
     split = "test" if part == "Val" else "valid" if hash_share(movie, 5) == 0 else "train"
     name = path.relative_to(folder).as_posix()
     try:
-        label = EMOTIONS.index(canonical(path.parent.name))
+        label = column_of(path.parent.name)
     except DataError as error:
         found.drop(name, error, split)
         return

@@ -25,7 +25,7 @@ from pathlib import Path
 from fer_space.data.collection import Collection, Gathering, Row, held_out_split, valid_affect
 from fer_space.data.faceset import SPLITS, Box
 from fer_space.data.files import count_files, is_picture, parse_number, parse_table, read_text, visible
-from fer_space.emotions import EMOTIONS, SYNONYMS, canonical
+from fer_space.emotions import EMOTIONS, SYNONYMS, canonical, column_of
 from fer_space.errors import DataError
 
 MANIFEST = "manifest.csv"
@@ -85,7 +85,7 @@ def _add_class_folder(
 def _add_picture(found: Gathering, root: Path, path: Path, split: str) -> None:
     name = path.relative_to(root).as_posix()
     try:
-        found.add(Row(name, split, EMOTIONS.index(canonical(path.parent.name)), path))
+        found.add(Row(name, split, column_of(path.parent.name), path))
     except DataError as error:
         found.drop(name, error, split)
 
@@ -155,7 +155,7 @@ def _answers(cells: dict[str, str]) -> tuple[int, tuple[float, ...] | None]:
     """The label of a row and its distribution, if it has one; each can stand for the other."""
     weights = [0.0] * len(EMOTIONS)
     for column in filter(_is_emotion, cells):
-        weights[EMOTIONS.index(canonical(column))] += parse_number(cells, column, 0.0)
+        weights[column_of(column)] += parse_number(cells, column, 0.0)
     total = sum(weights)
     if min(weights) < 0.0 or not 0.0 <= total < math.inf:
         raise DataError("the number of an emotion is negative or endless.")
@@ -164,7 +164,7 @@ def _answers(cells: dict[str, str]) -> tuple[int, tuple[float, ...] | None]:
     strongest = max(weights)
     label = canonical(cells["label"]) if cells.get("label") else EMOTIONS[weights.index(strongest)]
     target = tuple(weight / total for weight in weights) if total else None
-    return EMOTIONS.index(label), target
+    return column_of(label), target
 
 
 def _box(cells: dict[str, str]) -> Box | None:

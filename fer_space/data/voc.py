@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 from fer_space.data.collection import Collection, Gathering, Row, existing_folder, three_way_split
 from fer_space.data.files import pictures_in, read_text
 from fer_space.data.tables import checked_box
-from fer_space.emotions import EMOTIONS, canonical
+from fer_space.emotions import EMOTIONS, column_of
 from fer_space.errors import DataError
 
 FIVE = ("neutral", "happiness", "surprise", "sadness", "anger")
@@ -80,7 +80,7 @@ def _add_objects(found: Gathering, tree: ElementTree.Element, picture: Path, spl
         found.drop(picture.name, "no object is annotated", split)
     for number, item in enumerate(objects, start=1):
         try:
-            label = EMOTIONS.index(canonical(item.findtext("name") or ""))
+            label = column_of(item.findtext("name") or "")
             xmin, ymin, xmax, ymax = (_edge(item, name) for name in ("xmin", "ymin", "xmax", "ymax"))
             box = checked_box(xmin - 1.0, ymin - 1.0, xmax, ymax)
         except DataError as error:
