@@ -17,6 +17,7 @@ from fer_space.external.specs import MANIFEST
 from fer_space.model import load_model
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import ExternalModel, ModelSource, Registry
+from fer_space.runtime.device import resolve_device, resolve_runtime
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -56,6 +57,8 @@ def choices() -> str:
     lines = ["", "face detectors"]
     for spec in DETECTORS.values():
         lines.append(f"  {spec.name}: {spec.licence}" + (f" (opt-in: {spec.opt_in})" if spec.opt_in else ""))
+    lines += ["", "runtimes", "  torch: everywhere; on a GPU the only one"]
+    lines += ["  openvino: on a CPU, for models that have been converted (fer-space models --compile)"]
     lines += ["", "kinds of map"]
     lines += [f"  {name}: {method.does} ({method.paper})" for name, method in METHODS.items()]
     lines += ["", "occlusions"]
@@ -82,10 +85,21 @@ def describe(source: ModelSource, *, present: bool) -> dict[str, Any]:
         record |= {"licence": spec.licence, "data": spec.data}
     if present:
         try:
-            record |= _described(source.card())
+            card = source.card()
+            record |= _described(card) | {"runtime": runtime_of(card.sha256)}
         except FerSpaceError as error:
             record |= {"weights": False, "problem": str(error)}
     return record
+
+
+def runtime_of(sha256: str) -> str:
+    """Name what would compute the network of these weights here, if nothing else is asked for."""
+    rule = resolve_runtime("auto", resolve_device("auto"))
+    if rule != "auto":
+        return rule
+    from fer_space.runtime.openvino import is_kept
+
+    return "openvino" if is_kept(sha256) else "torch"
 
 
 def as_text(record: dict[str, Any]) -> str:
@@ -99,6 +113,7 @@ def as_text(record: dict[str, Any]) -> str:
         f"  {record['parameters'] / 1e6:.1f} M parameters, input {record['input_size']} px, "
         f"learned from {record['data']}",
         f"  licence: {record['licence']}",
+        f"  runs in {record['runtime']} here",
     ]
     for setting, result in record["results"].items():
         if "command" in result:

@@ -86,7 +86,7 @@ def openvino_runner(
         The runner, or None where there is none: where OpenVINO cannot take the network the log says so in one
         line.
     """
-    kept = cache_folder() / graphs_name(network, sha256)
+    kept = cache_folder() / graphs_name(sha256)
     if (graphs := read(kept)) is not None:
         return OpenVinoRunner(graphs)
     if not convert:
@@ -127,9 +127,14 @@ def cache_folder() -> Path:
     return Path(constants.HF_ASSETS_CACHE) / "fer-space" / "openvino"
 
 
-def graphs_name(network: Backbone, sha256: str) -> str:
+def graphs_name(sha256: str) -> str:
     """Name the folder of a network's graphs by all that decides what they compute."""
-    return f"{type(network.head).__name__}-{sha256[:24]}-{_versions()}"
+    return f"{sha256[:32]}-{_versions()}"
+
+
+def is_kept(sha256: str) -> bool:
+    """Whether the network whose weights have this sha256 has been converted on this machine."""
+    return (cache_folder() / graphs_name(sha256)).is_dir()
 
 
 def keep(graphs: dict[str, Any], folder: Path) -> None:

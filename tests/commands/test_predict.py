@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pyarrow.parquet
 import pytest
 from PIL import Image
 
@@ -24,7 +25,7 @@ def test_json_lines_follow_the_contract(pictures: Path, capsys: pytest.CaptureFi
     (face,) = lines[0]["faces"]
     assert (lines[0]["width"], lines[0]["height"]) == (80, 60)
     assert list(face) == ["box_xyxy", "score", "landmarks", "backbones", "consensus"]
-    keys = ["label", "probabilities", "valence", "arousal", "va_source", "ms"]
+    keys = ["label", "probabilities", "valence", "arousal", "va_source", "ms", "runtime"]
     assert list(face["backbones"]["tiny"]) == keys
     assert sum(face["backbones"]["tiny"]["probabilities"].values()) == pytest.approx(1.0)
     consensus = face["consensus"]
@@ -148,3 +149,29 @@ def test_the_rule_of_several_is_named(
 )
 def test_file_stems_are_safe(source: str, stem: str):
     assert predict.file_stem(source) == stem
+
+
+def test_a_folder_becomes_a_table(pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    (pictures / "c.jpg").write_text("no picture")
+    out = tmp_path / "faces.parquet"
+    run("predict", pictures, "--parquet", out, "--device", "cpu", status=1)
+    rows = pyarrow.parquet.read_table(out).to_pylist()
+    assert [Path(row["source"]).name for row in rows] == ["a.png", "b.jpg", "c.jpg"]
+    assert [row["tiny.label"] is None for row in rows] == [False, False, True]
+    assert "damaged" in rows[2]["problem"]
+    assert "3 pictures read now, 1 could not be read" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        (["--parquet", "t.parquet", "--json"], "leave out --json"),
+        (["--parquet", "t.parquet", "--occlude", "scarf"], "leave out --occlude"),
+        (["--engine", "ray"], "needs --parquet"),
+    ],
+)
+def test_a_table_holds_answers_alone(
+    options: list[str], sentence: str, pictures: Path, capsys: pytest.CaptureFixture[str]
+):
+    run("predict", pictures, *options, status=2)
+    assert sentence in capsys.readouterr().err
