@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.errors import MissingDependencyError
+from fer_space.runtime.onnx import CUDA, providers
 from fer_space.types import Face
 
 PACK = "buffalo_l"
@@ -72,13 +73,13 @@ def _load(folder: Path) -> Any:
         )
     try:
         from insightface.app import FaceAnalysis
+
+        where = providers()
     except ModuleNotFoundError as error:
         raise MissingDependencyError(_INSTALL) from error
     try:
-        pack = FaceAnalysis(
-            name=str(folder.resolve()), allowed_modules=["detection"], providers=["CPUExecutionProvider"]
-        )
+        pack = FaceAnalysis(name=str(folder.resolve()), allowed_modules=["detection"], providers=where)
     except AssertionError as error:
         raise MissingDependencyError(f"None of the models in “{folder}” is a detector.") from error
-    pack.prepare(ctx_id=-1, det_thresh=MIN_SCORE, det_size=WORKING_SIZE)
+    pack.prepare(ctx_id=0 if CUDA in where else -1, det_thresh=MIN_SCORE, det_size=WORKING_SIZE)
     return pack.det_model

@@ -1,6 +1,5 @@
-"""An ONNX graph as a backbone, computed by ONNX Runtime on the CPU. A graph holds no code of its authors."""
+"""An ONNX graph as a backbone, computed by ONNX Runtime. A graph holds no code of its authors."""
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,7 @@ from torch import Tensor, nn
 
 from fer_space.errors import MissingDependencyError, WeightsError
 from fer_space.external.heads import ExternalNetwork
-
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")  # read when the runtime is imported
-
-MAX_THREADS = 4  # more gain nothing for a few faces and take the cores of others
+from fer_space.runtime.onnx import providers, session_options
 
 
 class OnnxBody(nn.Module):
@@ -74,11 +70,7 @@ def _session(path: Path) -> Any:
         raise MissingDependencyError(
             "ONNX Runtime is not installed: pip install 'fer-space[onnx]', or onnxruntime alone."
         ) from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = min(torch.get_num_threads(), MAX_THREADS)
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")  # leave the cores to others
-    options.log_severity_level = 3  # errors alone
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), session_options(), providers=providers())
     except Exception as error:  # as above
         raise WeightsError(f"{path.name} is no ONNX graph that ONNX Runtime reads.") from error
