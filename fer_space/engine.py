@@ -34,6 +34,7 @@ from fer_space.runtime.threads import keep_to_cores
 from fer_space.types import Explanation, Face, FaceCrop, Prediction, Reading
 from fer_space.vision.alignment import CropRule, crop_face
 from fer_space.vision.imaging import as_image
+from fer_space.vision.quality import with_doubts
 
 Image = NDArray[np.uint8]
 Progress = Callable[[int, int, str], None]  # models done, models in all, name of the next one ("" at the end)
@@ -134,7 +135,9 @@ class Engine:
             UnknownNameError: there is no such detector.
             MissingDependencyError: the detector is opt-in and not installed.
         """
-        return find_faces(as_image(image_rgb), self._detector(detector), self._landmarker, limit)
+        image_rgb = as_image(image_rgb)
+        found = find_faces(image_rgb, self._detector(detector), self._landmarker, limit)
+        return [with_doubts(image_rgb, face) for face in found]
 
     def compare(
         self,

@@ -25,11 +25,14 @@ class Face:
         score: the detector's confidence in [0, 1].
         landmarks: float32 (68, 2) in iBUG order, or (5, 2) as left eye, right eye, nose, left and
             right mouth corner (left as seen in the picture), or None where nothing found them.
+        doubts: what makes it unlike the faces that models learned from, a few words each, as
+            `fer_space.vision.quality` measures it; () for a good face, or one that was not looked at.
     """
 
     box_xyxy: tuple[float, float, float, float]
     score: float
     landmarks: NDArray[np.float32] | None = None
+    doubts: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         left, top, right, bottom = self.box_xyxy

@@ -145,6 +145,7 @@ def _where(face: Face) -> dict[str, Any]:
         "box_xyxy": [float(edge) for edge in face.box_xyxy],
         "score": float(face.score),
         "landmarks": landmarks,
+        "doubts": list(face.doubts),
     }
 
 

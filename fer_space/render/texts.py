@@ -199,6 +199,15 @@ def percent_exact(share: float) -> str:
     return f"{100 * share:.1f}{NARROW_SPACE}%"
 
 
+def doubtful(doubts: Sequence[str]) -> str:
+    """Write what speaks against a face as one sentence, "" where nothing does."""
+    if not doubts:
+        return ""
+    *first, last = doubts
+    listed = f"{', '.join(first)} and {last}" if first else last
+    return f"This face is {listed}: believe the answer less than its number says."
+
+
 def signed(value: float) -> str:
     """Write a valence or an arousal: 0.6 -> "+0.60", with a real minus sign."""
     return f"{value:+.2f}".replace("-", "\u2212")

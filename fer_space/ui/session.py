@@ -26,6 +26,7 @@ from fer_space.occlusion.cover import Cover
 from fer_space.render.overlays import SHOWN_SIDE, data_uri
 from fer_space.types import Face, Reading
 from fer_space.vision.imaging import decode_image, shrink
+from fer_space.vision.quality import with_doubts
 
 Image = NDArray[np.uint8]
 
@@ -436,7 +437,7 @@ def _find_and_read(
         return
     yield replace(answer, stage=_looking(runs)), None
     image = picture.decode()
-    found = [placed] if placed is not None else runs.find(image, options.detector)
+    found = [with_doubts(image, placed)] if placed is not None else runs.find(image, options.detector)
     if not found:
         yield replace(answer, problem=NO_FACE), None
         return

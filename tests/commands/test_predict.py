@@ -24,7 +24,7 @@ def test_json_lines_follow_the_contract(pictures: Path, capsys: pytest.CaptureFi
     assert [Path(line["source"]).name for line in lines] == ["a.png", "b.jpg"]
     (face,) = lines[0]["faces"]
     assert (lines[0]["width"], lines[0]["height"]) == (80, 60)
-    assert list(face) == ["box_xyxy", "score", "landmarks", "backbones", "consensus"]
+    assert list(face) == ["box_xyxy", "score", "landmarks", "doubts", "backbones", "consensus"]
     keys = ["label", "probabilities", "valence", "arousal", "va_source", "ms", "runtime"]
     assert list(face["backbones"]["tiny"]) == keys
     assert sum(face["backbones"]["tiny"]["probabilities"].values()) == pytest.approx(1.0)

@@ -41,6 +41,7 @@ def test_record_has_the_agreed_keys() -> None:
         "arousal": 0.1,
         "va_source": "circumplex",
         "ms": 4.2,
+        "runtime": "torch",
     }
 
 
