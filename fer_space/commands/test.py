@@ -202,14 +202,16 @@ def read(args: argparse.Namespace) -> Iterator[Outputs]:
         return
     if args.weigh:
         command = command_of(args.backbone, setting, kinds, ["--weigh"])
-        fit = ensemble.fit_shares(members, faces.name, command)
+        fit = ensemble.fit_shares(members, faces.name, command, faces.origins)
         write_fit(fit, weights_dir)
         if not args.json:
             print(describe_fit(fit))
     yield ensemble.plain_mean(members)
-    fits = engine.fits
-    if fits and (weighted := ensemble.fitted_mean(members, fits[0])) is not None:
-        yield weighted
+    for number, fit in enumerate(engine.fits):  # the page uses the first, and a summary shows it alone
+        name = f"{ensemble.WEIGHTED}-{fit.name}" if number else ensemble.WEIGHTED
+        weighted = ensemble.fitted_mean(members, fit, name)
+        if weighted is not None and not (number and args.summary):
+            yield weighted
 
 
 def _model(engine: Engine, name: str) -> Model:

@@ -47,12 +47,13 @@ def plain_mean(members: Sequence[Outputs]) -> Outputs:
     return _together(members, (), ENSEMBLE, "mean")
 
 
-def fitted_mean(several: Sequence[Outputs], fit: Fit) -> Outputs | None:
+def fitted_mean(several: Sequence[Outputs], fit: Fit, name: str = WEIGHTED) -> Outputs | None:
     """Average outputs of the same faces by the shares of a fit.
 
     Args:
         several: outputs of at least all members of the fit; others are left out.
         fit: shares that were fitted together.
+        name: of the outputs.
 
     Returns:
         Outputs of the members, or None where one of them is missing.
@@ -64,10 +65,12 @@ def fitted_mean(several: Sequence[Outputs], fit: Fit) -> Outputs | None:
     if not fit.shares_of(list(by_name)):
         return None
     members = [by_name[name] for name in fit.shares]
-    return _together(members, tuple(fit.shares.values()), WEIGHTED, "fitted mean")
+    return _together(members, tuple(fit.shares.values()), name, "fitted mean")
 
 
-def fit_shares(members: Sequence[Outputs], name: str, command: str) -> Fit:
+def fit_shares(
+    members: Sequence[Outputs], name: str, command: str, origins: NDArray[np.int64] | None = None
+) -> Fit:
     """Fit how much each member should count, so that the labels of these faces become most likely.
 
     The likelihood of a mixture is concave in its shares, and expectation maximisation (Dempster, Laird and
@@ -78,6 +81,8 @@ def fit_shares(members: Sequence[Outputs], name: str, command: str) -> Fit:
         members: outputs of the same faces, of a validation split.
         name: of the fit.
         command: makes it again.
+        origins: int64 (N,), the set that each face is of, where several were joined: then every emotion of
+            every set counts alike, however many faces it has. None: every face counts alike.
 
     Raises:
         InputError: fewer than two members, not of the same faces, or no face is left.
@@ -86,10 +91,11 @@ def fit_shares(members: Sequence[Outputs], name: str, command: str) -> Fit:
     require_same_faces(members)
     labels = members[0].labels
     right = np.stack([member.probabilities[np.arange(len(labels)), labels] for member in members], axis=1)
-    right = right[np.all([member.answered for member in members], axis=0)]  # (N, M)
-    if not len(right):
+    answered = np.all([member.answered for member in members], axis=0)
+    if not answered.any():
         raise InputError("No face was answered by all models: their shares cannot be fitted.")
-    shares = _maximise(np.fmax(right, LEAST))
+    counts = np.ones(len(labels)) if origins is None else _alike(origins, labels)
+    shares = _maximise(np.fmax(right[answered], LEAST), counts[answered])
     counted = np.where(shares > LEAST_SHARE, shares, 0.0)
     counted /= counted.sum()
     names = [member.about.model for member in members]
@@ -110,12 +116,18 @@ def require_two(names: Sequence[str]) -> None:
         raise InputError(f"An ensemble needs at least two backbones; here is {here}.")
 
 
-def _maximise(likelihoods: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The shares float64 (M,) of a mixture under which likelihoods (N, M) become largest."""
+def _alike(origins: NDArray[np.int64], labels: NDArray[np.int64]) -> NDArray[np.float64]:
+    """How much each face counts, float64 (N,), so that all emotions of all sets count alike."""
+    groups = origins * len(EMOTIONS) + labels
+    return np.asarray(1.0 / np.bincount(groups)[groups])
+
+
+def _maximise(likelihoods: NDArray[np.float64], counts: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The shares (M,) of a mixture under which likelihoods (N, M) become largest; face i counts counts[i]."""
     shares = np.full(likelihoods.shape[1], 1.0 / likelihoods.shape[1])
     for _ in range(ROUNDS):
         owed = likelihoods * shares
-        shares = (owed / owed.sum(axis=1, keepdims=True)).mean(axis=0)
+        shares = np.average(owed / owed.sum(axis=1, keepdims=True), axis=0, weights=counts)
     return shares
 
 

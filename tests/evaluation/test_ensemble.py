@@ -128,3 +128,13 @@ def test_members_that_hardly_count_are_left_out_and_the_rest_sums_to_one():
 def test_shares_need_answers():
     with pytest.raises(InputError, match="No face"):
         fit_shares([member("one", [""] * 3), member("two", LABELS)], "made", "none")
+
+
+def test_joined_sets_count_alike_however_large():
+    labels = ["happiness"] * 90 + ["anger"] * 10
+    first = outputs_of(labels, rows_of(["happiness"] * 100, 0.9), model="a")
+    second = outputs_of(labels, rows_of(["anger"] * 100, 0.9), model="b")
+    by_face = fit_shares([first, second], "x", "")
+    by_set = fit_shares([first, second], "x", "", np.repeat([0, 1], [90, 10]))
+    assert by_face.shares["a"] > 0.85
+    assert by_set.shares == pytest.approx({"a": 0.5, "b": 0.5}, abs=1e-3)
