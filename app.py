@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 
 def setting(*names: str, default: str) -> str:
@@ -32,9 +31,9 @@ port = int(setting("PORT", "GRADIO_SERVER_PORT", default="7860"))
 if __name__ == "__main__":
     require_free(host, port)
 
-# Uploads lie in a folder of this process alone, which goes when the process ends.
-uploads = TemporaryDirectory(prefix="fer-space-")
-os.environ.setdefault("GRADIO_TEMP_DIR", uploads.name)
+from fer_space.ui.folders import own_folder  # noqa: E402  before anything asks where temporary files lie
+
+folder = own_folder()
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when the first library starts OpenMP
@@ -59,4 +58,4 @@ demo = build_page(
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as after Ctrl-C: tidy up
-    demo.launch(server_name=host, server_port=port, **serving_options())
+    demo.launch(server_name=host, server_port=port, **serving_options(folder))

@@ -1,6 +1,5 @@
 """The endpoint `/predict` as a program meets it, through gradio_client."""
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +10,7 @@ from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from fer_space.ui import page as page_module
-from tests.toys import MISSING, TOY_SPECS, ToyEngine
+from tests.toys import MISSING, TOY_SPECS
 from tests.ui.conftest import EXAMPLES, ROOT, Served
 
 PORTRAIT = handle_file(str(EXAMPLES / "astronaut.jpg"))
@@ -118,19 +117,6 @@ def test_predict_is_the_only_public_endpoint(client: Client) -> None:
     assert info["unnamed_endpoints"] == {}
     names = [p["parameter_name"] for p in info["named_endpoints"]["/predict"]["parameters"]]
     assert names == ["image", "backbones", "detector", "occlude", "explain", "lift"]
-
-
-def test_uploads_are_deleted_when_their_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    monkeypatch.setattr(page_module, "DELETE_CACHE_S", (1, 1))
-    page = page_module.build_page(ToyEngine(["toy_lite"]))
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **page_module.serving_options())
-    Client(url, verbose=False).predict(PORTRAIT, api_name="/predict")
-    deadline = time.monotonic() + 20
-    while any(file.is_file() for file in tmp_path.rglob("*")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    page.close(verbose=False)
-    assert not any(file.is_file() for file in tmp_path.rglob("*"))
 
 
 @pytest.mark.skipif(
