@@ -13,9 +13,8 @@ from fer_space.occlusion import OCCLUSIONS
 from fer_space.occlusion.cover import Cover
 from fer_space.render.record import comparison_record, covered_record
 from fer_space.types import Face
-from fer_space.ui.events import sentence_of, uploaded_bytes
-from fer_space.ui.session import FACES, NO_MODEL, Image, Options, Runs
-from fer_space.vision.imaging import decode_image
+from fer_space.ui.events import MODELS_AT_ONCE, sentence_of, uploaded_bytes
+from fer_space.ui.session import FACES, NO_MODEL, Image, Options, Runs, Who
 
 FREE = "none"
 EXPLAINED = [FREE, PREDICTED, CONSENSUS, *EMOTIONS]
@@ -26,7 +25,8 @@ NO_IMAGE = "Choose a picture first."
 def predict_endpoint(runs: Runs, backbones: Sequence[str]) -> None:
     """Add the endpoint to the current Blocks, behind components that the page does not show."""
 
-    def predict(
+    def predict(  # noqa: D417  Gradio gives the request itself
+        request: gr.Request,
         image: Mapping[str, Any] | None,
         backbones: list[str],
         detector: str,
@@ -52,7 +52,8 @@ def predict_endpoint(runs: Runs, backbones: Sequence[str]) -> None:
             lift: whether rare emotions are boosted.
         """
         try:
-            return _record(runs, image, _options(backbones, detector, lift), occlude, explain)
+            own = runs.of(Who.of(request))
+            return _record(own, image, _options(backbones, detector, lift), occlude, explain)
         except Exception as error:
             raise gr.Error(sentence_of(error), print_exception=False) from error
 
@@ -70,7 +71,7 @@ def predict_endpoint(runs: Runs, backbones: Sequence[str]) -> None:
         api_name="predict",
         preprocess=False,
         concurrency_id="models",
-        concurrency_limit=16,
+        concurrency_limit=MODELS_AT_ONCE,
     )
 
 
@@ -106,7 +107,7 @@ def _record(
     if explain not in EXPLAINED:
         raise UnknownNameError.of("emotion to explain", explain, EXPLAINED)
     target = "" if explain == FREE else explain
-    picture = decode_image(uploaded_bytes(image))
+    picture = runs.decode(uploaded_bytes(image))
     size_wh = (picture.shape[1], picture.shape[0])
     faces = runs.find(picture, options.detector)[:FACES]
     free = read_all(runs, picture, options, faces)

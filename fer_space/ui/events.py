@@ -18,6 +18,11 @@ LOST = "The picture did not arrive. Please choose it again."
 _PATH = re.compile(r"(?<!\w)(?:[A-Za-z]:)?[/\\](?:[\w.@+-]+[/\\])+[\w.@+-]*")
 _LOG = logging.getLogger(__name__)
 
+# Pieces of work that take turns: more than one visitor may have (`fer_space.ui.doors`), so that nobody waits
+# in the queue behind one visitor alone.
+MODELS_AT_ONCE = 32
+THREADS = 80  # of Gradio, most of which wait for their turn
+
 # Nothing of the page is an endpoint, and its own words say how far things are.
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 # Clicks that only redraw.
@@ -34,7 +39,7 @@ MODELS: dict[str, Any] = {
     **_PRIVATE,
     "trigger_mode": "multiple",
     "concurrency_id": "models",
-    "concurrency_limit": 16,
+    "concurrency_limit": MODELS_AT_ONCE,
 }
 
 

@@ -25,7 +25,7 @@ from fer_space.ui.api import predict_endpoint
 from fer_space.ui.board import lay_out_board
 from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
 from fer_space.ui.doors import WAITING, Doors
-from fer_space.ui.events import QUIET
+from fer_space.ui.events import QUIET, THREADS
 from fer_space.ui.folders import swept
 from fer_space.ui.lab import Lab, lay_out_lab
 from fer_space.ui.occlude import Occlude, lay_out_occlude, robustness_rows, swatches_of
@@ -156,6 +156,7 @@ def serving_options(folder: Path | None = None) -> dict[str, Any]:
         "footer_links": ["api"],
         "app_kwargs": {"middleware": [Middleware(Preview)], "lifespan": serve},
         "max_file_size": MAX_BYTES,
+        "max_threads": THREADS,
         "mcp_server": find_spec("mcp") is not None,  # the endpoint as a tool for assistants
     }
 

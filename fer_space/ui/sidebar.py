@@ -15,7 +15,7 @@ from fer_space.render import html
 from fer_space.render.overlays import MapView, contour_overlay, data_uri, overlay
 from fer_space.render.texts import Looks, verdict_of
 from fer_space.types import Face, FaceCrop
-from fer_space.ui.session import NO_FACE, Answer, Image, Options, Picture, Session
+from fer_space.ui.session import NO_FACE, Answer, Image, Options, Picture, Runs, Session
 from fer_space.vision.alignment import maps_to_photo
 from fer_space.vision.imaging import decode_image, scaling, shrink
 
@@ -234,15 +234,15 @@ def _scaled(crop: FaceCrop, factor: float) -> FaceCrop:
     return replace(crop, photo_to_crop=crop.photo_to_crop @ scaling(1 / factor, 1 / factor))
 
 
-def finds(session: Session, detect: Any) -> list[tuple[str, str]]:
+def finds(session: Session, runs: Runs) -> list[tuple[str, str]]:
     """Ask every detector for faces: its title, and what it finds in words."""
     picture = session.answer.picture
     if picture is None:
         return []
-    image, lines = picture.decode(), []
+    image, lines = runs.decode(picture.data), []
     for name, spec in DETECTORS.items():
         try:
-            number = len(detect(image, name))
+            number = len(runs.find(image, name))
         except FerSpaceError:
             said = "not available here."
         except Exception:  # a detector that breaks must not hide what the others find
