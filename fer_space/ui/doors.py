@@ -7,6 +7,7 @@ names by its address is never fetched by Gradio but by `fer_space.sources.fetch`
 
 import asyncio
 import json
+import os
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
@@ -14,6 +15,7 @@ from contextlib import asynccontextmanager, suppress
 from ipaddress import ip_address
 from typing import Any
 
+from gradio.utils import get_upload_folder
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse, PlainTextResponse
@@ -157,7 +159,7 @@ class Doors:
         if not self._may_run(scope, values):
             await _refuse(QUEUED, 404)(scope, receive, send)
             return
-        if _without_addresses(values):
+        if _unmarked(values):
             body = json.dumps(values).encode()
         await self._app(_sized(scope, len(body)), _replayed(body, receive), send)
 
@@ -246,26 +248,24 @@ def _sized(scope: Scope, size: int) -> Scope:
     return {**scope, "headers": [*others, (b"content-length", str(size).encode())]}
 
 
-def _without_addresses(values: Any) -> bool:
-    """Take Gradio's mark from descriptions of files that name an address; returns whether there were any.
+def _unmarked(values: Any) -> bool:
+    """Take Gradio's mark from descriptions of files that were not uploaded; returns whether there were any.
 
-    Gradio would fetch what is marked, for any visitor and of any size.
+    What is marked Gradio would fetch, from any address and of any size, or end in an error of its own.
     """
-    found, todo = False, [values]
+    found, todo, uploads = False, [values], os.path.abspath(get_upload_folder()) + os.sep  # noqa: PTH100
     while todo:
         value = todo.pop()
         if isinstance(value, list):
             todo += value
         elif isinstance(value, dict):
             todo += value.values()
-            if "meta" in value and _is_address(value.get("path")):
+            path = value.get("path")
+            own = isinstance(path, str) and "://" not in path and os.path.abspath(path).startswith(uploads)  # noqa: PTH100
+            if "meta" in value and "path" in value and not own:
                 del value["meta"]
                 found = True
     return found
-
-
-def _is_address(path: object) -> bool:
-    return isinstance(path, str) and ("://" in path or path.startswith(("//", "\\\\")))
 
 
 def _with_headers(send: Send) -> Send:

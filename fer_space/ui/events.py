@@ -12,8 +12,10 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from fer_space.errors import FerSpaceError, ImageError, InputError
+from fer_space.sources.fetch import fetch_url
 from fer_space.ui.session import UNFORESEEN
 
+NO_FILE = "A picture comes as a file, a data URI or an address: with gradio_client, handle_file(“photo.jpg”)."
 LOST = "The picture did not arrive. Please choose it again."
 _PATH = re.compile(r"(?<!\w)(?:[A-Za-z]:)?[/\\](?:[\w.@+-]+[/\\])+[\w.@+-]*")
 _LOG = logging.getLogger(__name__)
@@ -77,21 +79,27 @@ def uploaded_bytes(payload: object) -> bytes:
     mark; the check here holds for all, so that no request can name another file of this machine.
 
     Args:
-        payload: Gradio's description of a file.
+        payload: Gradio's description of a file: one that was uploaded, a data URI, or an http(s) address,
+            which is fetched as `fer_space.sources.fetch` does, from public addresses alone.
 
     Raises:
-        InputError: the payload names a file that was not uploaded.
+        InputError: the payload names a file that was not uploaded, or what it names cannot be fetched.
         ImageError: its data URI cannot be read.
     """
+    if isinstance(payload, str):
+        raise InputError(NO_FILE)
     if not isinstance(payload, Mapping):
         raise InputError(LOST)
-    url = str(payload.get("url") or "")
+    url, path = (str(payload.get(key) or "") for key in ("url", "path"))
     if url.startswith("data:"):
         return inline_bytes(url)
+    for address in (path, url):
+        if "://" in address:
+            return fetch_url(address)
     try:
-        path = Path(str(payload.get("path") or "")).resolve()
-        if path.is_relative_to(Path(get_upload_folder()).resolve()):
-            return path.read_bytes()
+        file = Path(path).resolve()
+        if file.is_relative_to(Path(get_upload_folder()).resolve()):
+            return file.read_bytes()
     except (OSError, ValueError) as error:
         raise InputError(LOST) from error
     raise InputError(LOST)
