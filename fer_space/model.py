@@ -21,6 +21,7 @@ from fer_space.backbones.base import Backbone, Output
 from fer_space.card import WEIGHTS_DIR, Card
 from fer_space.distributions import Distributions
 from fer_space.emotions import EMOTIONS, to_eight
+from fer_space.errors import WeightsError
 from fer_space.explain.gradcam import METHOD, attend
 from fer_space.explain.library import library_maps, require_method
 from fer_space.registry import Registry
@@ -124,6 +125,7 @@ class Model:
 
         Raises:
             UnknownNameError: there is no such method of maps.
+            WeightsError: its answers are not finite numbers.
         """
         return self.predict_reduced(
             self.reduce(crops), maps=maps, flip=flip, boost_rare=boost_rare, embed=embed
@@ -149,6 +151,7 @@ class Model:
         ]
         logits, affect, heat, embedding = (_joined(column) for column in zip(*parts, strict=True))
         assert logits is not None
+        self._require_finite(logits, affect)
         probabilities = self.card.probabilities(logits)
         return ModelOutput(
             self.card.boosted(probabilities) if boost_rare else probabilities,
@@ -167,9 +170,14 @@ class Model:
 
         Returns:
             float32 (N, K), one column a label of the card.
+
+        Raises:
+            WeightsError: they are not finite.
         """
         parts = (self._read(batch, None, flip, embed=False)[0] for batch in torch.split(pictures, BATCH_SIZE))
-        return np.concatenate([part for part in parts if part is not None])
+        logits = np.concatenate([part for part in parts if part is not None])
+        self._require_finite(logits)
+        return logits
 
     @torch.no_grad()
     def distribution(self, pictures: Tensor) -> Tensor:
@@ -219,6 +227,10 @@ class Model:
             inputs = torch.cat([inputs, inputs.flip(3)])
         features: Tensor = self.network.body(inputs.to(self._dtype)).float()
         return features
+
+    def _require_finite(self, *answers: NDArray[np.float32] | None) -> None:
+        if not all(np.isfinite(rows).all() for rows in answers if rows is not None):
+            raise WeightsError(f"{self.name} gives answers that are not finite numbers.")
 
     @property
     def _dtype(self) -> torch.dtype:

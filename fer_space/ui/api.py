@@ -22,18 +22,6 @@ ONE_EACH = "backbones is a list of names; detector, occlude and explain are one 
 NO_IMAGE = "Choose a picture first."
 
 
-class Handed(gr.Image):
-    """Gradio's picture input without Gradio's check: whatever came reaches the endpoint, which says no."""
-
-    is_template = True  # it is drawn and described as gr.Image
-    data_model = None  # type: ignore[assignment]
-
-    def api_info(self) -> dict[str, Any]:
-        """Describe what is taken, as gr.Image does."""
-        schema: dict[str, Any] = gr.Image.data_model.model_json_schema()
-        return {**schema, "additional_description": schema.pop("description", None)}
-
-
 def predict_endpoint(runs: Runs, backbones: Sequence[str]) -> None:
     """Add the endpoint to the current Blocks, behind components that the page does not show."""
 
@@ -69,7 +57,9 @@ def predict_endpoint(runs: Runs, backbones: Sequence[str]) -> None:
         except Exception as error:
             raise gr.Error(sentence_of(error), print_exception=False) from error
 
-    image = Handed(visible=False, type="filepath", label="image")
+    image = gr.Image(visible=False, type="filepath", label="image")
+    image.api_info()  # which is kept: it is described as a picture,
+    image.data_model = None  # type: ignore[assignment]  # and whatever comes reaches `predict`, which says no
     chosen = gr.CheckboxGroup(list(backbones), value=list(backbones), visible=False, label="backbones")
     detector = gr.Radio(list(DETECTORS), value=DEFAULT_DETECTOR, visible=False, label="detector")
     occlude = gr.Radio([FREE, *OCCLUSIONS], value=FREE, visible=False, label="occlude")

@@ -59,9 +59,14 @@ def sentence_of(error: Exception) -> str:
     What nobody foresaw goes to the log and not to the page, and no path of this machine goes there either.
     """
     if isinstance(error, FerSpaceError):
-        return _PATH.sub("…", str(error))
+        return visible(str(error))
     _LOG.error("An event of the page failed", exc_info=error)
     return UNFORESEEN
+
+
+def visible(sentence: str) -> str:
+    """Leave paths of this machine out of a sentence for visitors."""
+    return _PATH.sub("…", sentence)
 
 
 def per_cent(share: object) -> float:

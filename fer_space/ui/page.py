@@ -1,6 +1,6 @@
 """The page as a whole: header, column, tabs, the endpoint for programs, and how it is served."""
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from importlib.resources import files
 from importlib.util import find_spec
@@ -25,7 +25,7 @@ from fer_space.ui.api import predict_endpoint
 from fer_space.ui.board import lay_out_board
 from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
 from fer_space.ui.doors import WAITING, Doors
-from fer_space.ui.events import QUIET, THREADS
+from fer_space.ui.events import QUIET, THREADS, visible
 from fer_space.ui.folders import swept
 from fer_space.ui.lab import Lab, lay_out_lab
 from fer_space.ui.occlude import Occlude, lay_out_occlude, robustness_rows, swatches_of
@@ -73,7 +73,7 @@ def build_page(
         engine.together,
         lambda name, crops: engine.model(name).predict(crops).probabilities,
     )
-    sources = engine.registry.present()
+    sources = {name: engine.registry.source(name) for name in engine.backbones}
     cards = {name: source.card() for name, source in sources.items()}
     looks = {name: look_of(source) for name, source in sources.items()}
     drawing = Drawing(looks, CIRCUMPLEX, attentive_cells)
@@ -86,7 +86,9 @@ def build_page(
     with page:
         gr.HTML(html.render("header", models=len(cards)), apply_default_css=False)
         with gr.Row(elem_classes="fer-page"):
-            sidebar = lay_out_sidebar(opening, drawing.looks, pictures, _missing_detectors())
+            sidebar = lay_out_sidebar(
+                opening, drawing.looks, pictures, _missing_detectors(), broken_models(engine.problems)
+            )
             with gr.Column(scale=3, min_width=320, elem_classes="fer-right"):
                 status = lay_out_status(opening)
                 with gr.Tabs():
@@ -116,10 +118,16 @@ def offered(engine: "Engine", looks: dict[str, Look]) -> Any:
     Returns:
         An update of the choice of models.
     """
-    for name, source in engine.registry.present().items():
+    for name in engine.backbones:
         if name not in looks:
-            looks[name] = look_of(source)
-    return gr.CheckboxGroup(choices=[(looks[name].title, name) for name in engine.backbones])
+            looks[name] = look_of(engine.registry.source(name))
+    choices = [(looks[name].title, name) for name in engine.backbones]
+    return gr.CheckboxGroup(choices=choices, info=broken_models(engine.problems) or None)
+
+
+def broken_models(problems: Mapping[str, str]) -> str:
+    """Name the models that are here and cannot be used, one sentence each, for the greyed line below."""
+    return " ".join(f"Not usable: {name}. {visible(problem)}" for name, problem in problems.items())
 
 
 def open_session(runs: Runs, examples: Sequence[Example], backbones: tuple[str, ...]) -> Session:
