@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +30,7 @@ from fer_space.model import Model
 from fer_space.occlusion.cover import Cover
 from fer_space.registry import ModelSource, Registry
 from fer_space.runtime.device import resolve_device
+from fer_space.runtime.process import require_own_threads
 from fer_space.types import Explanation, Face, FaceCrop, Prediction, Reading
 from fer_space.vision.alignment import CropRule, crop_face
 from fer_space.vision.imaging import as_image
@@ -68,6 +70,10 @@ class Engine:
         self._detectors: dict[str, Detector] = {}
         self._landmarker = Landmarker()
         self._failed: dict[str, tuple[object, str]] = {}  # state of the files, and what is wrong with them
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the choice of models and device; another process loads them itself."""
+        return type(self), (self.registry.weights_dir, self.device.type)
 
     @property
     def backbones(self) -> tuple[str, ...]:
@@ -331,19 +337,21 @@ class Engine:
         return source.name in self._failed and self._failed[source.name][0] == source.state()
 
     def _model(self, source: ModelSource) -> Model:
+        if self.device.type == "cpu":
+            require_own_threads()
         with self._lock:
             card = source.card()
             model = self._models.get(source.name)
             if model is None or model.card != card:
                 model = Model(card, source.build(), self.device)
-                model.logits(
-                    model.reduce([_TRIAL])
-                )  # says now, and not at the first picture, that it gives none
+                if self.device.type == "cpu":  # ZeroGPU has a GPU only while a visitor's picture is read
+                    model.logits(model.reduce([_TRIAL]))  # a model without finite answers says so now
                 self._models[source.name] = model
             return model
 
     def _detector(self, name: str) -> Detector:
         spec = detector_spec(name)
+        require_own_threads()
         with self._lock:
             if name not in self._detectors:
                 self._detectors[name] = spec.build()

@@ -26,6 +26,7 @@ from fer_space.explain.gradcam import METHOD, attend
 from fer_space.explain.library import library_maps, require_method
 from fer_space.registry import Registry
 from fer_space.runtime.device import resolve_device
+from fer_space.runtime.process import require_own_threads
 
 Picture = NDArray[np.uint8]
 
@@ -76,6 +77,8 @@ class Model:
     def __init__(self, card: Card, network: Backbone, device: torch.device | str = "cpu") -> None:
         self.card = card
         self.device = torch.device(device)
+        if self.device.type == "cpu":
+            require_own_threads()
         self.network = network.eval().requires_grad_(False)
         self.network.to(self.device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if self.device.type == "cuda" and self.has_maps:
@@ -144,6 +147,8 @@ class Model:
         """Read pictures uint8 (N, C, n, n) that `reduce` made; otherwise as `predict`."""
         if maps is not None:
             require_method(maps)
+        if self.device.type == "cpu":
+            require_own_threads()
         wanted = maps if self.has_maps else None
         parts = [
             self._read(batch, wanted, flip, embed)
