@@ -25,7 +25,6 @@ def write_manifest(collection: Collection, folder: Path) -> Path:
     Returns:
         The path of the manifest.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     classes = collection.classes
     path = folder / MANIFEST
     taken: set[Path] = set()

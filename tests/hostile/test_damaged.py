@@ -4,6 +4,7 @@ import json
 import os
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -141,7 +142,7 @@ def test_the_command_line_names_it_and_goes_on(
 ) -> None:
     DAMAGES[kind](folder)
     monkeypatch.setattr("fer_space.commands.models.Registry", lambda: Engine(folder, "cpu").registry)
-    monkeypatch.setattr("fer_space.commands.predict.Engine", lambda device: Engine(folder, "cpu"))
+    monkeypatch.setattr("fer_space.commands.predict.Engine", partial(Engine, folder))
     assert cli.main(["models", "--json"]) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     told = {line["backbone"]: line for line in lines}
