@@ -47,6 +47,8 @@ from fer_space.ui.page import build_page, serving_options  # noqa: E402
 here = Path(__file__).resolve().parent
 engine = Engine()
 engine.preload()  # now, so that the first visitor does not wait, and because ZeroGPU wants it so
+for name, problem in engine.problems.items():
+    print(f"fer-space: without {name}: {problem}", file=sys.stderr)
 # On ZeroGPU hardware a GPU is lent for the length of one call; everywhere else this changes nothing.
 demo = build_page(
     engine,

@@ -29,12 +29,12 @@ API = "/gradio_api"
 _READ = (
     r"/|/config/?|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon(/\d+)?|/theme\.css|/(assets|static|svelte)/.*",
     r"/gradio_api/(info|openapi\.json|app_id|startup-events|theme\.css|queue/(data|status)|upload_progress)/?",
-    r"/gradio_api/heartbeat/\w+|/gradio_api/call/(v2/)?predict/\w+|/gradio_api/mcp(/.*)?",
+    r"/gradio_api/heartbeat/[\w-]+|/gradio_api/call/(v2/)?predict/[\w-]+|/gradio_api/mcp(/.*)?",
     r"/gradio_api/file=/.*",  # previews of one's own uploads; addresses are not fetched
 )
 _WRITE = (
     r"/gradio_api/(run|api|call|call/v2)/predict/?|/gradio_api/queue/join|/gradio_api/(cancel|reset/?|upload)",
-    r"/gradio_api/stream/\w+(/close)?|/gradio_api/mcp(/.*)?",  # stream: pictures of a running camera
+    r"/gradio_api/stream/[\w-]+(/close)?|/gradio_api/mcp(/.*)?",  # stream: pictures of a running camera
 )
 OPEN: dict[str, re.Pattern[str]] = {
     "GET": re.compile("|".join(_READ)),

@@ -83,6 +83,17 @@ def test_every_route_of_gradio_is_known(app: App) -> None:
     assert not unknown
 
 
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [("GET", "/gradio_api/heartbeat/0f9a2c1e-6d1b-4a53-9a51-0d1a5a0a3f11"), ("GET", "/gradio_api/info"),
+     ("GET", "/gradio_api/heartbeat/k3x9w"), ("GET", "/"), ("GET", "/assets/index.js"), ("HEAD", "/"),
+     ("POST", "/gradio_api/upload"), ("POST", "/gradio_api/queue/join"), ("POST", "/gradio_api/mcp/"),
+     ("POST", "/gradio_api/stream/0f9a2c1e"), ("OPTIONS", "/gradio_api/queue/join")],
+)  # fmt: skip
+def test_what_is_used_is_open(method: str, path: str) -> None:
+    assert is_open(method, path)
+
+
 @pytest.mark.parametrize("path", CLOSED)
 def test_what_nothing_uses_is_closed(path: str, served: Served) -> None:
     for method in ("GET", "POST", "PUT"):
