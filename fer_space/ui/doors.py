@@ -45,8 +45,9 @@ OPEN: dict[str, re.Pattern[str]] = {
 }
 
 # A data URI grows by a third; a form has a few lines more than its file.
-MAX_JSON = MAX_BYTES * 4 // 3 + 1024 * 1024
-TOO_LARGE = f"The request is too large: a picture may have {MAX_BYTES // 1024**2} MB."
+FORM = 1024 * 1024
+MAX_JSON = MAX_BYTES * 4 // 3 + FORM
+TOO_LARGE = "The request is too large: a file may have {} MB."
 NO_JSON = "The request is no JSON of the kind that this endpoint takes."
 FULL = "Queue is full: too many requests wait here already. Please try again in a minute."
 YOURS = "Queue is full: {count} of your requests wait here already. Please wait for their answers."
@@ -69,12 +70,10 @@ class Doors:
 
     Args:
         app: what serves the page.
-        max_upload: bytes of one upload.
     """
 
-    def __init__(self, app: ASGIApp, max_upload: int = MAX_BYTES) -> None:
+    def __init__(self, app: ASGIApp) -> None:
         self._app = app
-        self._max_upload = max_upload + 1024 * 1024
         self._places = asyncio.Semaphore(AT_ONCE)
         self._waiting = 0
         self._beside: Counter[str] = Counter()  # requests beside the queue, by visitor
@@ -87,13 +86,14 @@ class Doors:
         answer = _with_headers(send)
         path, method = str(scope["path"]), str(scope["method"])
         door = OPEN.get(method)
-        limit = self._max_upload if path == f"{API}/upload" else MAX_JSON
+        file = int(_blocks(scope).max_file_size or MAX_BYTES) if path == f"{API}/upload" else MAX_BYTES
+        limit = file + FORM if path == f"{API}/upload" else MAX_JSON
         if door is None or not door.fullmatch(path):
             await PlainTextResponse("Not found", status_code=404)(scope, receive, answer)
         elif method != "POST":
             await self._app(scope, receive, answer)
         elif _announced(scope) > limit:
-            await _refuse(TOO_LARGE, 413)(scope, receive, answer)
+            await _refuse(TOO_LARGE.format(file // 1024**2), 413)(scope, receive, answer)
         elif path.startswith((f"{API}/run/", f"{API}/api/")):
             await self._beside_the_queue(scope, receive, answer)
         elif path.startswith((f"{API}/call/", f"{API}/queue/")):
@@ -151,7 +151,7 @@ class Doors:
             if not isinstance(values, dict):
                 raise ValueError
         except _TooLargeError:
-            await _refuse(TOO_LARGE, 413)(scope, receive, send)
+            await _refuse(TOO_LARGE.format(MAX_BYTES // 1024**2), 413)(scope, receive, send)
             return
         except (ValueError, RecursionError):
             await _refuse(NO_JSON, 400)(scope, receive, send)
