@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 KINDS := surgical kn95 cloth scarf sunglasses eye_bar hand upper
 
-.PHONY: run install test check bench evaluate tables
+.PHONY: run install test check bench fuzz evaluate tables
 
 run: install
 	$(BIN)/python app.py
@@ -23,6 +23,16 @@ check: .venv/tested
 bench: .venv/tested
 	$(BIN)/python benchmarks/speed.py
 	$(BIN)/python benchmarks/feeding.py
+
+# try to break it; MUTATIONS, REQUESTS, CLIENTS and MINUTES make it shorter or longer
+MUTATIONS ?= 10000
+REQUESTS ?= 1000
+CLIENTS ?= 50
+MINUTES ?= 30
+fuzz: .venv/tested
+	$(BIN)/python benchmarks/fuzz.py mutations --count $(MUTATIONS)
+	$(BIN)/python benchmarks/fuzz.py load --requests $(REQUESTS) --clients $(CLIENTS)
+	$(BIN)/python benchmarks/fuzz.py soak --minutes $(MINUTES) --clients $(CLIENTS)
 
 # FERPLUS and DIFFUSIONFER name folders that hold the data
 evaluate: install

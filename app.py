@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
 
 def setting(*names: str, default: str) -> str:
@@ -32,9 +31,9 @@ port = int(setting("PORT", "GRADIO_SERVER_PORT", default="7860"))
 if __name__ == "__main__":
     require_free(host, port)
 
-# Uploads lie in a folder of this process alone, which goes when the process ends.
-uploads = TemporaryDirectory(prefix="fer-space-")
-os.environ.setdefault("GRADIO_TEMP_DIR", uploads.name)
+from fer_space.ui.folders import own_folder  # noqa: E402  before anything asks where temporary files lie
+
+folder = own_folder()
 os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when the first library starts OpenMP
@@ -48,6 +47,8 @@ from fer_space.ui.page import build_page, serving_options  # noqa: E402
 here = Path(__file__).resolve().parent
 engine = Engine()
 engine.preload()  # now, so that the first visitor does not wait, and because ZeroGPU wants it so
+for name, problem in engine.problems.items():
+    print(f"fer-space: without {name}: {problem}", file=sys.stderr)
 # On ZeroGPU hardware a GPU is lent for the length of one call; everywhere else this changes nothing.
 demo = build_page(
     engine,
@@ -60,4 +61,4 @@ demo = build_page(
 if __name__ == "__main__":
     engine.convert_in_background()
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as after Ctrl-C: tidy up
-    demo.launch(server_name=host, server_port=port, **serving_options())
+    demo.launch(server_name=host, server_port=port, **serving_options(folder))

@@ -89,8 +89,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         if not how:
             raise
         return _fail(f"{error.name} is not installed: {how}")
-    except (FerSpaceError, OSError) as error:
+    except FerSpaceError as error:
         return _fail(str(error))
+    except OSError as error:
+        if error.filename is None or error.strerror is None:
+            return _fail(str(error))
+        return _fail(f"{error.filename}: {error.strerror}")
     return status
 
 

@@ -10,11 +10,12 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from threading import Lock, Thread
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.card import WEIGHTS_DIR, Card, Fit, read_fits
+from fer_space.card import ENSEMBLE_FILE, WEIGHTS_DIR, Card, Fit, read_fits
 from fer_space.comparison import Comparison, Covered, pair
 from fer_space.detectors.base import Detector
 from fer_space.detectors.landmarks import Landmarker
@@ -22,7 +23,7 @@ from fer_space.detectors.pipeline import MAX_FACES, find_faces
 from fer_space.detectors.specs import DEFAULT_DETECTOR, detector_spec
 from fer_space.distributions import by_emotion, circumplex
 from fer_space.emotions import column_of
-from fer_space.errors import WeightsError
+from fer_space.errors import FerSpaceError, WeightsError
 from fer_space.explain.gradcam import METHOD
 from fer_space.explain.sensitivity import Sensitivity, patched, worth_of
 from fer_space.model import Model
@@ -30,11 +31,15 @@ from fer_space.occlusion.cover import Cover
 from fer_space.registry import ModelSource, Registry
 from fer_space.runtime.conversion import converting
 from fer_space.runtime.device import resolve_device, resolve_runtime
+from fer_space.runtime.process import require_own_threads
 from fer_space.runtime.threads import keep_to_cores
 from fer_space.types import Explanation, Face, FaceCrop, Prediction, Reading
 from fer_space.vision.alignment import CropRule, crop_face
 from fer_space.vision.imaging import as_image
+from fer_space.vision.pool import warm_up
 from fer_space.vision.quality import with_doubts
+
+_TRIAL = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 
 Image = NDArray[np.uint8]
 Progress = Callable[[int, int, str], None]  # models done, models in all, name of the next one ("" at the end)
@@ -70,16 +75,39 @@ class Engine:
         self._models: dict[str, Model] = {}
         self._detectors: dict[str, Detector] = {}
         self._landmarker = Landmarker()
+        self._failed: dict[str, tuple[object, str]] = {}  # state of the files, and what is wrong with them
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickle the choice of models and device; another process loads them itself."""
+        return type(self), (self.registry.weights_dir, self.device.type)
 
     @property
     def backbones(self) -> tuple[str, ...]:
         """Names of all models that can be read now: shipped, fetched, then the user's own."""
-        return self.registry.names()
+        return tuple(name for name, source in self.registry.present().items() if not self._has_failed(source))
+
+    @property
+    def problems(self) -> dict[str, str]:
+        """What is wrong, in a sentence each, with models that are here and cannot be used, by name."""
+        found = self.registry.problems()
+        found |= {
+            name: self._failed[name][1]
+            for name, source in self.registry.present().items()
+            if self._has_failed(source)
+        }
+        try:
+            read_fits(self.registry.weights_dir)
+        except WeightsError as error:
+            found[ENSEMBLE_FILE] = str(error)
+        return found
 
     @property
     def fits(self) -> tuple[Fit, ...]:
-        """The fitted ensembles of the folder of weights."""
-        return read_fits(self.registry.weights_dir)
+        """The fitted ensembles of the folder of weights; none where their file is damaged."""
+        try:
+            return read_fits(self.registry.weights_dir)
+        except WeightsError:
+            return ()
 
     def card(self, name: str) -> Card:
         """Read the card of a model; raises the errors of `Registry.card` when there is none."""
@@ -90,9 +118,12 @@ class Engine:
         return self._model(self.registry.source(name))
 
     def preload(self) -> None:
-        """Load every model, the default detector and the landmarks now, not at the first picture."""
-        for source in self.registry.present().values():
-            self._model(source)
+        """Load every model, the default detector and the landmarks now, not at the first picture.
+
+        A model that cannot be loaded is left out, and `problems` says why.
+        """
+        warm_up()
+        self._usable()
         self._detector(DEFAULT_DETECTOR)
         self._landmarker.load()
 
@@ -309,7 +340,7 @@ class Engine:
 
     def _chosen(self, backbones: Sequence[str] | None) -> list[ModelSource]:
         if backbones is None:
-            sources = list(self.registry.present().values())
+            sources = self._usable()
         else:
             sources = [self.registry.source(name) for name in dict.fromkeys(backbones)]
         if not sources:
@@ -317,17 +348,40 @@ class Engine:
             raise WeightsError(f"Nothing can be read: {wanted}.")
         return sources
 
+    def _usable(self) -> list[ModelSource]:
+        """Load all models that are here; those that cannot be loaded are left out and remembered."""
+        usable = []
+        for source in self.registry.present().values():
+            if self._has_failed(source):
+                continue
+            try:
+                self._model(source)
+            except FerSpaceError as error:
+                self._failed[source.name] = (source.state(), str(error))
+            else:
+                usable.append(source)
+        return usable
+
+    def _has_failed(self, source: ModelSource) -> bool:
+        """Whether a model could not be loaded, and none of its files has changed since."""
+        return source.name in self._failed and self._failed[source.name][0] == source.state()
+
     def _model(self, source: ModelSource) -> Model:
+        if self.device.type == "cpu":
+            require_own_threads()
         with self._lock:
             card = source.card()
             model = self._models.get(source.name)
             if model is None or model.card != card:
                 model = Model(card, source.build(), self.device, self.runtime)
+                if self.device.type == "cpu":  # ZeroGPU has a GPU only while a visitor's picture is read
+                    model.logits(model.reduce([_TRIAL]))  # a model without finite answers says so now
                 self._models[source.name] = model
             return model
 
     def _detector(self, name: str) -> Detector:
         spec = detector_spec(name)
+        require_own_threads()
         with self._lock:
             if name not in self._detectors:
                 self._detectors[name] = spec.build()

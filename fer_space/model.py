@@ -21,11 +21,13 @@ from fer_space.backbones.base import Backbone, Output
 from fer_space.card import WEIGHTS_DIR, Card
 from fer_space.distributions import Distributions
 from fer_space.emotions import EMOTIONS, to_eight
+from fer_space.errors import WeightsError
 from fer_space.explain.gradcam import METHOD, attend
 from fer_space.explain.library import library_maps, require_method
 from fer_space.registry import Registry
 from fer_space.runtime.device import Runtime, resolve_device, resolve_runtime
 from fer_space.runtime.openvino import openvino_runner
+from fer_space.runtime.process import require_own_threads
 from fer_space.runtime.runner import Runner, TorchRunner
 from fer_space.runtime.threads import turn
 
@@ -85,6 +87,8 @@ class Model:
     ) -> None:
         self.card = card
         self.device = torch.device(device)
+        if self.device.type == "cpu":
+            require_own_threads()
         self.network = network
         self._runner: Runner = TorchRunner(network, self.device)
         if runtime != "torch":
@@ -157,6 +161,7 @@ class Model:
 
         Raises:
             UnknownNameError: there is no such method of maps.
+            WeightsError: its answers are not finite numbers.
         """
         return self.predict_reduced(
             self.reduce(crops), maps=maps, flip=flip, boost_rare=boost_rare, embed=embed
@@ -175,6 +180,8 @@ class Model:
         """Read pictures uint8 (N, C, n, n) that `reduce` made; otherwise as `predict`."""
         if maps is not None:
             require_method(maps)
+        if self.device.type == "cpu":
+            require_own_threads()
         wanted = maps if self.has_maps else None
         parts = [
             self._read(batch, wanted, flip, embed)
@@ -182,6 +189,7 @@ class Model:
         ]
         logits, affect, heat, embedding = (_joined(column) for column in zip(*parts, strict=True))
         assert logits is not None
+        self._require_finite(logits, affect)
         probabilities = self.card.probabilities(logits)
         return ModelOutput(
             self.card.boosted(probabilities) if boost_rare else probabilities,
@@ -200,9 +208,14 @@ class Model:
 
         Returns:
             float32 (N, K), one column a label of the card.
+
+        Raises:
+            WeightsError: they are not finite.
         """
         parts = (self._read(batch, None, flip, embed=False)[0] for batch in torch.split(pictures, BATCH_SIZE))
-        return np.concatenate([part for part in parts if part is not None])
+        logits = np.concatenate([part for part in parts if part is not None])
+        self._require_finite(logits)
+        return logits
 
     @torch.no_grad()
     def distribution(self, pictures: Tensor) -> Tensor:
@@ -256,6 +269,10 @@ class Model:
         """What the network sees of reduced pictures, and after them of their mirror images."""
         inputs = self.card.preprocess.normalise(pictures.to(self.device))
         return torch.cat([inputs, inputs.flip(3)]) if flip else inputs
+
+    def _require_finite(self, *answers: NDArray[np.float32] | None) -> None:
+        if not all(np.isfinite(rows).all() for rows in answers if rows is not None):
+            raise WeightsError(f"{self.name} gives answers that are not finite numbers.")
 
     def _read(
         self, pictures: Tensor, method: str | None, flip: bool, embed: bool

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Literal
 
 from fer_space.backbones.specs import BACKBONES, BackboneSpec
 from fer_space.card import WEIGHTS_DIR, Card, check_sha256, paths_of, read_card
-from fer_space.errors import FerSpaceError, InputError, UnknownNameError, WeightsError
-from fer_space.external.cache import Receipt, not_fetched, receipts
+from fer_space.errors import FerSpaceError, UnknownNameError, WeightsError
+from fer_space.external.cache import Receipt, damaged_receipts, not_fetched, receipts
 from fer_space.external.specs import MANIFEST, ExternalSpec, colour_of
 from fer_space.external.user import FOLDER_VARIABLE, ONNX, UserFiles, user_files
 
@@ -56,6 +56,19 @@ class ModelSource(ABC):
             MissingDependencyError: it was not fetched, or a library that it needs is not installed.
         """
 
+    @abstractmethod
+    def files(self) -> tuple[Path, ...]:
+        """Name the files that `build` reads."""
+
+    def check(self) -> None:
+        """Read the card and compare the weights with it, building nothing; raises what `build` raises."""
+        check_sha256(self.card(), self.files()[0])
+
+    def state(self) -> tuple[tuple[int, int], ...]:
+        """When each file was changed last, and its size: another state may be worth another try."""
+        found = (path.stat() for path in self.files() if path.is_file())
+        return tuple((stat.st_mtime_ns, stat.st_size) for stat in found)
+
 
 @dataclass(frozen=True)
 class ShippedModel(ModelSource):
@@ -83,6 +96,10 @@ class ShippedModel(ModelSource):
             )
         return card
 
+    def files(self) -> tuple[Path, ...]:
+        """NAME.safetensors and NAME.json."""
+        return paths_of(self.name, self.folder)
+
     def build(self) -> "Backbone":
         """Fill the network from NAME.safetensors."""
         return _filled(self.spec, self.card(), paths_of(self.name, self.folder)[0])
@@ -98,6 +115,14 @@ class ExternalModel(ModelSource):
     def card(self) -> Card:
         """Write a card of what its manifest and its receipt say."""
         return self.spec.card(self._receipt().weights_sha256)
+
+    def files(self) -> tuple[Path, ...]:
+        """What was fetched."""
+        return tuple(self._receipt().paths.values())
+
+    def check(self) -> None:
+        """Compare what was fetched with its receipt."""
+        self._receipt().verified()
 
     def build(self) -> "Backbone":
         """Read the fetched files; ONNX Runtime and transformers are imported only where they are needed."""
@@ -123,15 +148,19 @@ class ExternalModel(ModelSource):
 class UserModel(ModelSource):
     """A model of the user's own: an ONNX graph, or weights of a network that is built here."""
 
-    files: UserFiles
+    files_here: UserFiles
 
     def card(self) -> Card:
         """Read the JSON file beside the weights; the name is that of the files."""
-        return _cached_card(self.files.card).model_copy(update={"name": self.name})
+        return _cached_card(self.files_here.card).model_copy(update={"name": self.name})
+
+    def files(self) -> tuple[Path, ...]:
+        """The weights and the card."""
+        return self.files_here.weights, self.files_here.card
 
     def build(self) -> "Backbone":
         """Read the file with the weights as the card's architecture says."""
-        card, weights = self.card(), self.files.weights
+        card, weights = self.card(), self.files_here.weights
         if weights.suffix == ".onnx":
             if card.architecture != ONNX:
                 raise WeightsError(f"{weights.name} needs a card whose architecture is “{ONNX}”.")
@@ -160,21 +189,40 @@ class Registry:
         self.weights_dir = weights_dir
 
     def present(self) -> dict[str, ModelSource]:
-        """List all models that can be loaded now, by name: shipped, fetched, then the user's own.
+        """List all models that are here with a card that can be read: shipped, fetched, the user's own."""
+        return self._look()[0]
 
-        Raises:
-            InputError: the user's own folder is not as `fer_space.external.user` wants it.
+    def problems(self) -> dict[str, str]:
+        """Say in a sentence each, by name, which models are here and cannot be used by what is on disk.
+
+        Weights are not looked at: `ModelSource.check` does that.
         """
+        return self._look()[1]
+
+    def _look(self) -> tuple[dict[str, ModelSource], dict[str, str]]:
+        """Models with a readable card, and what is wrong with the others."""
+        own, problems = user_files()
+        problems |= damaged_receipts()
         shipped = map(self._shipped, BACKBONES.values())
-        found: dict[str, ModelSource] = {source.name: source for source in shipped if source.is_here()}
-        found |= {name: _external(_described(receipt), receipt) for name, receipt in receipts().items()}
-        for name, files in user_files().items():
-            if name in found or name in BACKBONES or name in MANIFEST:
-                raise InputError(
+        found: list[ModelSource] = [source for source in shipped if source.is_here()]
+        found += [_external(_described(receipt), receipt) for receipt in receipts().values()]
+        taken = {source.name for source in found} | set(BACKBONES) | set(MANIFEST)
+        for name, files in own.items():
+            if name in taken:
+                problems[f"{name} of {FOLDER_VARIABLE}"] = (
                     f"{FOLDER_VARIABLE} holds a model named {name}, a name taken here: rename its files."
                 )
-            found[name] = UserModel(name, name, colour_of(name), "user", files)
-        return found
+            else:
+                found.append(UserModel(name, name, colour_of(name), "user", files))
+        here: dict[str, ModelSource] = {}
+        for source in found:
+            try:
+                source.card()
+            except FerSpaceError as error:
+                problems[source.name] = str(error)
+            else:
+                here[source.name] = source
+        return here, problems
 
     def names(self) -> tuple[str, ...]:
         """Names of all models that can be loaded now."""
@@ -185,14 +233,17 @@ class Registry:
 
         Raises:
             UnknownNameError: there is no model of that name; the message lists those that exist.
+            WeightsError: it is a user model that cannot be used.
         """
-        present = self.present()
+        present, problems = self._look()
         if name in present:
             return present[name]
         if name in BACKBONES:
             return self._shipped(BACKBONES[name])
         if name in MANIFEST:
             return _external(MANIFEST[name], None)
+        if name in problems:
+            raise WeightsError(problems[name])
         raise UnknownNameError.of("model", name, dict.fromkeys([*BACKBONES, *present, *MANIFEST]))
 
     def card(self, name: str) -> Card:

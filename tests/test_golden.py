@@ -68,6 +68,13 @@ def test_grace_hopper_is_calm(engine: Engine):
         assert prediction.confidence > (0.4 if prediction.backbone in RIVALS else 0.6)
 
 
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_a_smile_is_one_whichever_way_up(quarters: int, engine: Engine, photo: np.ndarray):
+    turned = np.ascontiguousarray(np.rot90(photo, quarters))
+    (comparison,) = engine.compare(turned, backbones=["efficientnet_lite0", "dan"], method=None)
+    assert all(prediction.label == "happiness" for prediction in comparison.predictions)
+
+
 def test_masks_cost_the_mask_trained_network_at_most_half(engine: Engine):
     lost = {}
     for name in ("efficientnet_lite0", "efficientnet_lite0_masked"):

@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "data": NUMBERS | {"sources", "occlusion"},
     "evaluation": MODELS | {"comparison", "data"},
     "training": MODELS | {"data", "evaluation", "memory"},
-    "ui": ENGINE | {"render", "training"},  # training: how the laboratory mixes faces
+    "ui": ENGINE | {"render", "sources", "training"},  # training: how the laboratory mixes faces
     "commands": ENGINE | {"bulk", "cluster", "render", "sources", "data", "evaluation", "training", "memory"},
     "cli": {"errors"},
 }

@@ -128,8 +128,17 @@ class ToyEngine(Engine):
         self.registry = ToyRegistry(backbones)
         self.calls = 0  # of single models
         self.pause = 0.0  # seconds that each of them takes
+        self.broken: dict[str, str] = {}  # what `problems` says
+        self._failed = {}
         self.methods: list[str | None] = []
         self.boosts: list[bool] = []
+
+    @property
+    def problems(self) -> dict[str, str]:
+        return dict(self.broken)
+
+    def _usable(self) -> list[ModelSource]:
+        return list(self.registry.present().values())
 
     @property
     def fits(self) -> tuple[Fit, ...]:

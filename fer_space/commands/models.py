@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Print every model."""
     registry = Registry()
-    here = registry.present()
+    here, problems = registry.present(), registry.problems()
     if args.compile:
         for name in here:
             print(f"{name}: {load_model(name, device='cpu', runtime='openvino').runtime}", flush=True)
@@ -45,8 +45,12 @@ def run(args: argparse.Namespace) -> int:
         print(f"{scores_table(cards)}\n\n{occlusion_table(cards)}")
         return 0
     for name in dict.fromkeys([*BACKBONES, *MANIFEST, *here]):
-        record = describe(registry.source(name), present=name in here)
+        record = describe(registry.source(name), present=name in here or name in problems)
         print(json.dumps(record, ensure_ascii=False) if args.json else as_text(record))
+    for name, problem in problems.items():
+        if name not in BACKBONES and name not in MANIFEST:
+            record = {"backbone": name, "title": name, "weights": False, "problem": problem}
+            print(json.dumps(record, ensure_ascii=False) if args.json else as_text(record))
     if not args.json:
         print(choices())
     return 0
@@ -85,6 +89,7 @@ def describe(source: ModelSource, *, present: bool) -> dict[str, Any]:
         record |= {"licence": spec.licence, "data": spec.data}
     if present:
         try:
+            source.check()
             card = source.card()
             record |= _described(card) | {"runtime": runtime_of(card.sha256)}
         except FerSpaceError as error:

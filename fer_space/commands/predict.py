@@ -21,7 +21,7 @@ from fer_space.comparison import CONSENSUS, PREDICTED, Change, Comparison, Cover
 from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
-from fer_space.errors import FerSpaceError, InputError
+from fer_space.errors import FerSpaceError, InputError, WeightsError
 from fer_space.explain.gradcam import METHOD
 from fer_space.explain.library import METHODS
 from fer_space.files import replacing
@@ -73,7 +73,9 @@ def run(args: argparse.Namespace) -> int:
     """Read every source; a bad one is reported and the rest are done."""
     check(args)
     engine = Engine(device=args.device, runtime=args.runtime)
-    names = backbone_names(args.backbones, engine.registry)
+    names = (
+        usable_names(engine) if args.backbones == "all" else backbone_names(args.backbones, engine.registry)
+    )
     if args.parquet is not None:
         return _write_table(engine, names, args)
     done = failed = 0
@@ -91,6 +93,19 @@ def run(args: argparse.Namespace) -> int:
     if failed:
         return 1 if done else 2
     return 0
+
+
+def usable_names(engine: Engine) -> list[str]:
+    """Load all models; those that cannot be used are named on stderr, and the others read.
+
+    Raises WeightsError where none is left.
+    """
+    engine.preload()
+    for name, problem in engine.problems.items():
+        print(f"fer-space: without {name}: {problem}", file=sys.stderr)
+    if not engine.backbones:
+        raise WeightsError("There are no weights here that can be used. Train a backbone and export it.")
+    return list(engine.backbones)
 
 
 def check(args: argparse.Namespace) -> None:

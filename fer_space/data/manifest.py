@@ -11,6 +11,7 @@ from fer_space.data.faceset import Dropped
 from fer_space.data.tables import BOX_COLUMNS, MANIFEST
 from fer_space.emotions import EMOTIONS, column_of
 from fer_space.errors import DataError
+from fer_space.files import replacing
 
 
 def write_manifest(collection: Collection, folder: Path) -> Path:
@@ -24,11 +25,10 @@ def write_manifest(collection: Collection, folder: Path) -> Path:
     Returns:
         The path of the manifest.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     classes = collection.classes
     path = folder / MANIFEST
     taken: set[Path] = set()
-    with path.open("w", encoding="utf-8", newline="") as stream:
+    with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
         writer.writerow(["file", "label", *classes, "valence", "arousal", "subject", "split", *BOX_COLUMNS])
         for row in collection.rows:
@@ -86,6 +86,6 @@ def _place(row: Row, folder: Path, taken: set[Path]) -> str:
         number += 1
         place = first.with_name(f"{number}-{first.name}")
     taken.add(place)
-    (folder / place).parent.mkdir(parents=True, exist_ok=True)
-    (folder / place).write_bytes(row.encoded())
+    with replacing(folder / place) as temporary:
+        temporary.write_bytes(row.encoded())
     return place.as_posix()

@@ -28,6 +28,9 @@ _INSTALL = "InsightFace is not installed: requirements-insightface.txt holds the
 class InsightFaceScrfd:
     """Detector with boxes and five landmarks, from a model pack in a local folder."""
 
+    sure = 0.6  # a turned face costs four passes of a large network, so only doubtful ones are looked at
+    fair = 0.65
+
     def __init__(self, folder: Path | None = None) -> None:
         """Load the pack.
 

@@ -7,7 +7,7 @@ excludes commercial use.
 from dataclasses import dataclass, replace
 from functools import cached_property
 from importlib.util import find_spec
-from math import atan2, cos, degrees, radians, sin, sqrt
+from math import cos, radians, sin, sqrt
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fer_space.errors import MissingDependencyError
 from fer_space.types import Face
-from fer_space.vision.alignment import eyes_and_mouth, invert
+from fer_space.vision.alignment import eyes_and_mouth, invert, quarters_of, tilt_of
 from fer_space.vision.imaging import warp
 
 UPRIGHT_DEGREES = 8.0  # a face that tilts more is turned upright and fitted again
@@ -65,8 +65,8 @@ class Landmarker:
         Raises:
             MissingDependencyError: the package with the predictor is not installed.
         """
-        square = _square(face)
-        tilt = 0.0 if face.landmarks is None else _tilt(face.landmarks)
+        tilt = 0.0 if face.landmarks is None else tilt_of(face.landmarks)
+        square = _square(face, tilt)
         for _ in range(MAX_FITS):
             points, residual = self._fit_tilted(image_rgb, square, tilt)
             if abs(residual) <= UPRIGHT_DEGREES:
@@ -90,7 +90,7 @@ class Landmarker:
         shape = self._predictor(warp(image_rgb, to_patch, _PATCH), box)
         points = np.array([(part.x, part.y) for part in shape.parts()], dtype=np.float64)
         back = invert(to_patch)
-        return (points @ back[:, :2].T + back[:, 2]).astype(np.float32), _tilt(points)
+        return (points @ back[:, :2].T + back[:, 2]).astype(np.float32), tilt_of(points)
 
     def load(self) -> None:
         """Load the model now instead of at the first fit."""
@@ -112,22 +112,17 @@ class Landmarker:
         return dlib.shape_predictor(str(models / "shape_predictor_68_face_landmarks.dat"))
 
 
-def _square(face: Face) -> _Square:
+def _square(face: Face, tilt: float) -> _Square:
     """Return the square from brow to chin that dlib trained on, of the box's area and with its bottom.
 
     dlib's own boxes are such squares already; those of network detectors are taller, with the forehead.
     """
     left, top, right, bottom = face.box_xyxy
-    side = sqrt((right - left) * (bottom - top))
-    return _Square(
-        pivot=((left + right) / 2.0, (top + bottom) / 2.0), shift=(bottom - top - side) / 2.0, side=side
-    )
-
-
-def _tilt(landmarks: NDArray[np.floating[Any]]) -> float:
-    """Return by how many degrees the eye line falls from left to right, in (-180, 180]."""
-    left_eye, right_eye, _ = eyes_and_mouth(landmarks)
-    return degrees(atan2(right_eye[1] - left_eye[1], right_eye[0] - left_eye[0]))
+    across, along = right - left, bottom - top
+    if quarters_of(tilt) % 2:
+        across, along = along, across  # the face lies on its side
+    side = sqrt(across * along)
+    return _Square(pivot=((left + right) / 2.0, (top + bottom) / 2.0), shift=(along - side) / 2.0, side=side)
 
 
 def _plausible(points: NDArray[np.float32], face: Face) -> bool:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fer_space.errors import MissingDependencyError
 from fer_space.types import Face
-from fer_space.vision.imaging import resize
+from fer_space.vision.imaging import shrink
 
 MAX_SIDE = 640
 MIN_CONFIDENCE = 50
@@ -29,6 +29,9 @@ _SYMBOL = "_Z14facedetect_cnnPhS_iii"  # facedetect_cnn(unsigned char*, unsigned
 class LibFaceDetection:
     """Detector with boxes and five landmarks; pictures are reduced to MAX_SIDE first."""
 
+    sure = 0.9  # nine in ten of 60 upright DiffusionFER faces score more; turned by 60 degrees or more, none
+    fair = 0.8  # on 15 photos without a face, closer looks see things of up to .79
+
     def __init__(self) -> None:
         self._detect = _load()
         self._lock = Lock()
@@ -36,10 +39,9 @@ class LibFaceDetection:
     def detect(self, image_rgb: NDArray[np.uint8]) -> list[Face]:
         """Return the faces of uint8 (H, W, 3) RGB whose confidence is MIN_CONFIDENCE or more."""
         height, width = image_rgb.shape[:2]
-        shrink = min(1.0, MAX_SIDE / max(height, width))
-        size_hw = max(1, round(height * shrink)), max(1, round(width * shrink))
-        image_bgr = np.ascontiguousarray(resize(image_rgb, size_hw)[:, :, ::-1])
-        scale = width / size_hw[1], height / size_hw[0]
+        small = shrink(image_rgb, MAX_SIDE)
+        image_bgr = np.ascontiguousarray(small[:, :, ::-1])
+        scale = width / small.shape[1], height / small.shape[0]
         return [_to_face(row, scale) for row in self._run(image_bgr) if row[0] >= MIN_CONFIDENCE]
 
     def _run(self, image_bgr: NDArray[np.uint8]) -> NDArray[np.int16]:

@@ -11,7 +11,7 @@ from sklearn.manifold import TSNE
 
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.evaluation.plots import COLOURS, DPI, INK, MARKERS, tidy
+from fer_space.evaluation.plots import COLOURS, INK, MARKERS, save_figure, tidy
 
 LONG_TAIL = 20  # from this ratio of the commonest to the rarest emotion on, counts are drawn on a log axis
 
@@ -53,7 +53,7 @@ def draw_distribution(splits: Mapping[str, NDArray[np.int64]], title: str, path:
     tidy(axes)
     axes.grid(visible=False, axis="x")
     axes.legend(frameon=False, loc="upper right")
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def draw_tsne(points: NDArray[np.float64], labels: NDArray[np.int64], title: str, path: Path) -> None:
@@ -85,7 +85,7 @@ def draw_tsne(points: NDArray[np.float64], labels: NDArray[np.int64], title: str
     axes.set_aspect("equal")
     axes.spines[:].set_visible(False)
     axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, markerscale=1.6)
-    figure.savefig(path, dpi=DPI, bbox_inches="tight")
+    save_figure(figure, path, bbox_inches="tight")
 
 
 def draw_sheet(rows: Sequence[Row], path: Path) -> None:
@@ -115,7 +115,7 @@ def draw_sheet(rows: Sequence[Row], path: Path) -> None:
         for axes, picture, caption in zip(cells[1:], pictures, captions, strict=False):
             axes.imshow(picture, cmap="gray", vmin=0, vmax=255)
             axes.set_title(caption, y=-0.05, pad=0, va="top", fontsize=7, color=INK)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def tsne_points(embeddings: NDArray[np.float16], seed: int = 0) -> NDArray[np.float64]:

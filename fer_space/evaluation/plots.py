@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
 from fer_space.evaluation.metrics import Difference, Overlap, Point, Reliability
+from fer_space.files import replacing
 
 DPI = 130
 INK, FAINT = "#1f2937", "#d1d5db"
@@ -26,6 +27,12 @@ CONFUSIONS_A_ROW = 4
 RARE = ("disgust", "fear", "contempt")
 
 History = Mapping[str, Sequence[float]]
+
+
+def save_figure(figure: Figure, path: Path, **options: Any) -> None:
+    """Write a figure as a picture file, of the kind that its name says; a failure leaves the old file."""
+    with replacing(path) as temporary:
+        figure.savefig(temporary, dpi=DPI, format=path.suffix[1:] or "png", **options)
 
 
 def draw_confusion(counts: NDArray[np.int64], title: str, path: Path) -> None:
@@ -46,7 +53,7 @@ def draw_confusion(counts: NDArray[np.int64], title: str, path: Path) -> None:
             colour = "white" if shares[row, column] > 0.55 else INK
             axes.text(column, row, str(count), ha="center", va="center", color=colour, fontsize=9)
     figure.colorbar(picture, ax=axes, label="share of the label's faces", shrink=0.8)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def draw_reliability(models: Mapping[str, Reliability], path: Path) -> None:
@@ -73,7 +80,7 @@ def draw_reliability(models: Mapping[str, Reliability], path: Path) -> None:
     for each in (axes, below):
         tidy(each)
     figure.legend(loc="outside upper left", frameon=False)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def read_history(file: Path) -> dict[str, list[float]]:
@@ -122,7 +129,7 @@ def draw_curves(runs: Mapping[str, History], path: Path) -> None:
         for i in range(len(runs))
     ]
     figure.legend(lines, runs, loc="outside lower center", ncols=min(len(runs), 4), frameon=False)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def _draw_measure(axes: Any, name: str, runs: Mapping[str, History]) -> None:
@@ -170,7 +177,7 @@ def draw_tradeoff(curves: Mapping[str, Sequence[Point]], path: Path, emotions: S
         tidy(axes)
     marks = [Line2D([], [], **_look(number)) for number in range(len(curves))]
     figure.legend(marks, curves, loc="outside lower center", ncols=min(len(curves), 5), frameon=False)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def _draw_curve(axes: Any, points: Sequence[Point], emotion: str, number: int) -> None:
@@ -223,7 +230,7 @@ def draw_differences(models: Mapping[str, Mapping[str, Difference]], base: str, 
     panels[0].set_yticks(range(len(models)), list(models))
     panels[0].invert_yaxis()
     figure.supxlabel(f"points ahead of “{base}”, 95 % interval", fontsize=10)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 class Mark(NamedTuple):
@@ -261,7 +268,7 @@ def draw_cost(marks: Mapping[str, Mark], reference: str, path: Path) -> None:
     axes.set_ylabel("accuracy, 95 % interval")
     tidy(axes)
     figure.legend(loc="outside right upper", frameon=False, fontsize=9)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def draw_confusions(counts: Mapping[str, NDArray[np.int64]], path: Path) -> None:
@@ -290,7 +297,7 @@ def draw_confusions(counts: Mapping[str, NDArray[np.int64]], path: Path) -> None
     figure.supxlabel("answer", fontsize=10)
     figure.supylabel("label", fontsize=10)
     figure.colorbar(picture, ax=panels, label="share of the label's faces", shrink=0.6)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def draw_overlap(names: Sequence[str], found: Overlap, path: Path) -> None:
@@ -313,7 +320,7 @@ def draw_overlap(names: Sequence[str], found: Overlap, path: Path) -> None:
                 colour = "white" if share > low + 0.6 * (high - low) else INK
                 text = f"{100 * share:.0f}"
                 axes.text(column, row, text, ha="center", va="center", fontsize=9, color=colour)
-    figure.savefig(path, dpi=DPI)
+    save_figure(figure, path)
 
 
 def tidy(axes: Any) -> None:

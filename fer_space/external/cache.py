@@ -13,7 +13,7 @@ from huggingface_hub import constants
 
 from fer_space.errors import MissingDependencyError, WeightsError
 from fer_space.external.specs import ExternalSpec
-from fer_space.files import sha256_of
+from fer_space.files import sha256_of, write_text
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,8 @@ class Receipt:
             "sha256": dict(self.sha256),
             "date": self.date,
         }
-        path = receipt_path(self.spec.name)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(values, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        text = json.dumps(values, indent=2, ensure_ascii=False) + "\n"
+        write_text(receipt_path(self.spec.name), text)
 
 
 def home() -> Path:
@@ -98,24 +97,54 @@ def receipt_path(name: str) -> Path:
 
 
 def read_receipt(path: Path) -> Receipt | None:
-    """Read a receipt; one that is not there or cannot be read counts as none, and fetching writes it anew."""
+    """Read a receipt; None where there is none.
+
+    Raises:
+        WeightsError: it is damaged; fetching writes it anew.
+    """
     try:
-        values = json.loads(path.read_text(encoding="utf-8"))
+        values = json.loads(path.read_bytes())
         spec = ExternalSpec.from_values(values["spec"])
-        return Receipt(spec, values["folder"], dict(values["sha256"]), values["date"])
-    except (OSError, KeyError, TypeError, ValueError, WeightsError):
+        names = {str(name): str(sha256) for name, sha256 in values["sha256"].items()}
+        if not names or any("/" in name or "\\" in name or name.startswith(".") for name in names):
+            raise ValueError("no names of files")
+        return Receipt(spec, str(values["folder"]), names, str(values["date"]))
+    except FileNotFoundError:
+        return None
+    except (OSError, AttributeError, KeyError, TypeError, ValueError, RecursionError, WeightsError) as error:
+        raise WeightsError(
+            f"The receipt {path.name} of a fetched model is damaged: delete it, and fetch the model again."
+        ) from error
+
+
+def earlier_receipt(path: Path) -> Receipt | None:
+    """Read a receipt; one that is damaged counts as none, as where it is about to be written anew."""
+    try:
+        return read_receipt(path)
+    except WeightsError:
         return None
 
 
 def receipts() -> dict[str, Receipt]:
     """The receipts of all models whose files are here, by the models' names, in alphabetical order."""
-    found = (read_receipt(path) for path in sorted(home().glob("*.json")))
+    found = (earlier_receipt(path) for path in sorted(home().glob("*.json")))
     return {receipt.spec.name: receipt for receipt in found if receipt is not None and receipt.is_here()}
+
+
+def damaged_receipts() -> dict[str, str]:
+    """What is wrong with receipts that cannot be read, by the name of the file."""
+    problems: dict[str, str] = {}
+    for path in sorted(home().glob("*.json")):
+        try:
+            read_receipt(path)
+        except WeightsError as error:
+            problems[path.stem] = str(error)
+    return problems
 
 
 def receipt_of(spec: ExternalSpec) -> Receipt:
     """The receipt of a model; raises MissingDependencyError when the model was not fetched."""
-    receipt = read_receipt(receipt_path(spec.name))
+    receipt = earlier_receipt(receipt_path(spec.name))
     if receipt is None or not receipt.is_here():
         raise not_fetched(spec)
     return receipt

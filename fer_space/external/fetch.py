@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 from fer_space.errors import MissingDependencyError, UnknownNameError, WeightsError
-from fer_space.external.cache import Receipt, home, read_receipt, receipt_of, receipt_path, stem_of
+from fer_space.external.cache import Receipt, earlier_receipt, home, receipt_of, receipt_path, stem_of
 from fer_space.external.download import ALLOWED, Limits, download
 from fer_space.external.hub import fetch_repo
 from fer_space.external.specs import HUB, MANIFEST, ExternalSpec
@@ -28,7 +28,7 @@ def fetch(name: str, *, allowed: Sequence[str] = ALLOWED, endpoint: str | None =
     known = MANIFEST.get(name)
     if known is None and not (name.startswith(HUB) and _REPO.fullmatch(name.removeprefix(HUB))):
         raise UnknownNameError.of("model to fetch", name, [*MANIFEST, f"{HUB}OWNER/REPO"])
-    earlier = read_receipt(receipt_path(name))
+    earlier = earlier_receipt(receipt_path(name))
     spec = known or (earlier.spec if earlier else None)
     receipt = _here(spec) if spec else None
     if receipt is None:
@@ -54,7 +54,7 @@ def _here(spec: ExternalSpec) -> Receipt | None:
 def _fetch_file(spec: ExternalSpec, allowed: Sequence[str]) -> Receipt:
     """Download a file; where the manifest knows no sha256, an earlier fetch tells it."""
     file = f"{stem_of(spec.name)}.onnx"
-    earlier = read_receipt(receipt_path(spec.name))
+    earlier = earlier_receipt(receipt_path(spec.name))
     expected = spec.sha256 or (earlier.sha256.get(file, "") if earlier else "")
     limits = Limits(spec.max_bytes)
     digest = download(spec.source, home() / file, limits, sha256=expected, allowed=allowed)

@@ -10,8 +10,6 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from fer_space.errors import InputError
-
 FOLDER_VARIABLE = "FER_SPACE_OWN"
 ONNX = "onnx"  # the "architecture" of a card that describes a graph
 
@@ -31,27 +29,30 @@ class UserFiles:
     weights: Path
 
 
-def user_files() -> dict[str, UserFiles]:
+def user_files() -> tuple[dict[str, UserFiles], dict[str, str]]:
     """Find the models in the folder that FER_SPACE_OWN names.
 
     Returns:
-        By name; none where the variable is not set.
-
-    Raises:
-        InputError: the folder is not there, or holds both files for one name.
+        The models by name, none where the variable is not set; and by name of a file or of the variable, a
+        sentence that says what is wrong with it.
     """
     named = os.environ.get(FOLDER_VARIABLE)
     if not named:
-        return {}
+        return {}, {}
     folder = Path(named)
     if not folder.is_dir():
-        raise InputError(f"{FOLDER_VARIABLE} names “{folder}”, which is no folder.")
+        return {}, {FOLDER_VARIABLE: f"{FOLDER_VARIABLE} names “{folder}”, which is no folder."}
     found: dict[str, UserFiles] = {}
+    problems: dict[str, str] = {}
     for path in sorted([*folder.glob("*.onnx"), *folder.glob("*.safetensors")]):
         card = path.with_suffix(".json")
         if not card.is_file():
             continue
         if path.stem in found:
-            raise InputError(f"“{folder}” holds two files named {path.stem}: keep the one of {card.name}.")
-        found[path.stem] = UserFiles(path.stem, card, path)
-    return found
+            del found[path.stem]
+            problems[path.stem] = (
+                f"“{folder}” holds two files named {path.stem}: keep the one of {card.name}."
+            )
+        else:
+            found[path.stem] = UserFiles(path.stem, card, path)
+    return found, problems

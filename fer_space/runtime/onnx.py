@@ -29,7 +29,8 @@ def providers() -> list[str]:
 
 
 def session_options() -> Any:
-    """Make a session's options: few threads that leave the cores to others, and errors alone in the log.
+    """Make a session's options: few threads that leave the cores to others, and a silent log: what
+    goes wrong is said in a sentence.
 
     Returns:
         `onnxruntime.SessionOptions`.
@@ -42,5 +43,5 @@ def session_options() -> Any:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = min(torch.get_num_threads(), MAX_THREADS)
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    options.log_severity_level = 3
+    options.log_severity_level = 4
     return options

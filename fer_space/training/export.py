@@ -12,7 +12,7 @@ import numpy as np
 
 from fer_space.backbones.base import Backbone
 from fer_space.backbones.specs import BACKBONES
-from fer_space.card import WEIGHTS_DIR, Card, Fp16Check, paths_of, read_card, write_card
+from fer_space.card import WEIGHTS_DIR, Card, Fp16Check, check_sha256, paths_of, read_card, write_card
 from fer_space.data import open_data, without_paths
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
@@ -62,6 +62,7 @@ def export(
     if not (run / "card.json").is_file():
         raise InputError(f"{run} holds no finished run (card.json is missing).")
     card, config = read_card(run / "card.json"), read_config(run / "config.json")
+    check_sha256(card, run / "best.safetensors")
     name = name or card.name
     _check_name(name, card, folder, force)
     network = finished_network(config, card.columns, run)

@@ -13,9 +13,8 @@ from fer_space.occlusion import OCCLUSIONS
 from fer_space.occlusion.cover import Cover
 from fer_space.render.record import comparison_record, covered_record
 from fer_space.types import Face
-from fer_space.ui.events import sentence_of, uploaded_bytes
-from fer_space.ui.session import FACES, NO_MODEL, Image, Options, Runs
-from fer_space.vision.imaging import decode_image
+from fer_space.ui.events import MODELS_AT_ONCE, sentence_of, uploaded_bytes
+from fer_space.ui.session import FACES, NO_MODEL, Image, Options, Runs, Who
 
 FREE = "none"
 EXPLAINED = [FREE, PREDICTED, CONSENSUS, *EMOTIONS]
@@ -26,7 +25,8 @@ NO_IMAGE = "Choose a picture first."
 def predict_endpoint(runs: Runs, backbones: Sequence[str]) -> None:
     """Add the endpoint to the current Blocks, behind components that the page does not show."""
 
-    def predict(
+    def predict(  # noqa: D417  Gradio gives the request itself
+        request: gr.Request,
         image: Mapping[str, Any] | None,
         backbones: list[str],
         detector: str,
@@ -52,11 +52,14 @@ def predict_endpoint(runs: Runs, backbones: Sequence[str]) -> None:
             lift: whether rare emotions are boosted.
         """
         try:
-            return _record(runs, image, _options(backbones, detector, lift), occlude, explain)
+            own = runs.of(Who.of(request))
+            return _record(own, image, _options(backbones, detector, lift), occlude, explain)
         except Exception as error:
             raise gr.Error(sentence_of(error), print_exception=False) from error
 
     image = gr.Image(visible=False, type="filepath", label="image")
+    image.api_info()  # which is kept: it is described as a picture,
+    image.data_model = None  # type: ignore[assignment]  # and whatever comes reaches `predict`, which says no
     chosen = gr.CheckboxGroup(list(backbones), value=list(backbones), visible=False, label="backbones")
     detector = gr.Radio(list(DETECTORS), value=DEFAULT_DETECTOR, visible=False, label="detector")
     occlude = gr.Radio([FREE, *OCCLUSIONS], value=FREE, visible=False, label="occlude")
@@ -70,7 +73,7 @@ def predict_endpoint(runs: Runs, backbones: Sequence[str]) -> None:
         api_name="predict",
         preprocess=False,
         concurrency_id="models",
-        concurrency_limit=16,
+        concurrency_limit=MODELS_AT_ONCE,
     )
 
 
@@ -106,7 +109,7 @@ def _record(
     if explain not in EXPLAINED:
         raise UnknownNameError.of("emotion to explain", explain, EXPLAINED)
     target = "" if explain == FREE else explain
-    picture = decode_image(uploaded_bytes(image))
+    picture = runs.decode(uploaded_bytes(image))
     size_wh = (picture.shape[1], picture.shape[0])
     faces = runs.find(picture, options.detector)[:FACES]
     free = read_all(runs, picture, options, faces)

@@ -308,7 +308,8 @@ class Compare:
 
     def ask(self, request: gr.Request) -> str:
         """Say of every detector what it finds in the picture."""
-        return finds_view(finds(self._sessions.of(request), self._runs.find))
+        session = self._sessions.of(request)
+        return finds_view(finds(session, self._runs.of(session.who)))
 
     def recall(self, request: gr.Request, kept: object) -> Any:
         """Set the options of the link that led here, else those that the browser remembers."""

@@ -12,11 +12,18 @@ import gradio as gr
 from gradio.utils import get_upload_folder
 
 from fer_space.errors import FerSpaceError, ImageError, InputError
+from fer_space.sources.fetch import fetch_url
 from fer_space.ui.session import UNFORESEEN
 
+NO_FILE = "A picture comes as a file, a data URI or an address: with gradio_client, handle_file(“photo.jpg”)."
 LOST = "The picture did not arrive. Please choose it again."
 _PATH = re.compile(r"(?<!\w)(?:[A-Za-z]:)?[/\\](?:[\w.@+-]+[/\\])+[\w.@+-]*")
 _LOG = logging.getLogger(__name__)
+
+# Pieces of work that take turns: more than one visitor may have (`fer_space.ui.doors`), so that nobody waits
+# in the queue behind one visitor alone.
+MODELS_AT_ONCE = 32
+THREADS = 80  # of Gradio, most of which wait for their turn
 
 # Nothing of the page is an endpoint, and its own words say how far things are.
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -34,7 +41,7 @@ MODELS: dict[str, Any] = {
     **_PRIVATE,
     "trigger_mode": "multiple",
     "concurrency_id": "models",
-    "concurrency_limit": 16,
+    "concurrency_limit": MODELS_AT_ONCE,
 }
 
 
@@ -52,9 +59,14 @@ def sentence_of(error: Exception) -> str:
     What nobody foresaw goes to the log and not to the page, and no path of this machine goes there either.
     """
     if isinstance(error, FerSpaceError):
-        return _PATH.sub("…", str(error))
+        return visible(str(error))
     _LOG.error("An event of the page failed", exc_info=error)
     return UNFORESEEN
+
+
+def visible(sentence: str) -> str:
+    """Leave paths of this machine out of a sentence for visitors."""
+    return _PATH.sub("…", sentence)
 
 
 def per_cent(share: object) -> float:
@@ -72,21 +84,27 @@ def uploaded_bytes(payload: object) -> bytes:
     mark; the check here holds for all, so that no request can name another file of this machine.
 
     Args:
-        payload: Gradio's description of a file.
+        payload: Gradio's description of a file: one that was uploaded, a data URI, or an http(s) address,
+            which is fetched as `fer_space.sources.fetch` does, from public addresses alone.
 
     Raises:
-        InputError: the payload names a file that was not uploaded.
+        InputError: the payload names a file that was not uploaded, or what it names cannot be fetched.
         ImageError: its data URI cannot be read.
     """
+    if isinstance(payload, str):
+        raise InputError(NO_FILE)
     if not isinstance(payload, Mapping):
         raise InputError(LOST)
-    url = str(payload.get("url") or "")
+    url, path = (str(payload.get(key) or "") for key in ("url", "path"))
     if url.startswith("data:"):
         return inline_bytes(url)
+    for address in (path, url):
+        if "://" in address:
+            return fetch_url(address)
     try:
-        path = Path(str(payload.get("path") or "")).resolve()
-        if path.is_relative_to(Path(get_upload_folder()).resolve()):
-            return path.read_bytes()
+        file = Path(path).resolve()
+        if file.is_relative_to(Path(get_upload_folder()).resolve()):
+            return file.read_bytes()
     except (OSError, ValueError) as error:
         raise InputError(LOST) from error
     raise InputError(LOST)

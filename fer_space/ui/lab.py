@@ -153,12 +153,13 @@ class Lab:
             yield {self._bench.shown: html.render("first", sentence=NO_FACE_YET)}
             return
         try:
+            runs = self._runs.of(session.who)
             other = self._partner(int(partner) % len(self._examples), options)
             mixture = mix_faces(kind if kind in MIXES else "cutmix", own, other, session.seed)
             predictions = []
             for name in options.backbones:
-                with self._runs.turns.turn():
-                    row = self._runs.predict(name, [mixture.image_rgb])[0]
+                with runs.turn():
+                    row = runs.predict(name, [mixture.image_rgb])[0]
                 predictions.append(Prediction(name, by_emotion(row), 0.0, 0.0, "circumplex", 0.0))
                 yield {self._bench.shown: self._view(own, other, mixture, predictions, kind)}
         except Exception as error:

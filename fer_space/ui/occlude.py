@@ -253,9 +253,9 @@ class Occlude:
             if not strokes[..., 3].any():
                 yield self._show(session, view, note=NOTHING_PAINTED)
                 return
-            painted = lay_over(
-                picture.decode(), strokes, window_of(answer, session.selected, whole=where == WHOLE)
-            )
+            image = self._runs.of(session.who).decode(picture.data)
+            painted = lay_over(image, strokes, window_of(answer, session.selected, whole=where == WHOLE))
+            del image
         except Exception as error:
             yield self._show(session, view, note=sentence_of(error))
             return
@@ -269,10 +269,11 @@ class Occlude:
             yield self._show(session, view)
             return
         try:
-            image = picture.decode()
+            runs = self._runs.of(session.who)
+            image = runs.decode(picture.data)
             for name in answer.options.backbones:
-                with self._runs.turns.turn():
-                    found = tuple(self._runs.sensitivity(image, answer.faces[selected], backbones=[name]))
+                with runs.turn():
+                    found = tuple(runs.sensitivity(image, answer.faces[selected], backbones=[name]))
                 if session.answer is not answer:
                     return
                 kept = session.coverage.slid if session.coverage.slid_face == selected else ()
@@ -299,7 +300,7 @@ class Occlude:
         if session.cover_job == job:
             yield self._show(session, view)
             return
-        image = picture.decode()
+        image = self._runs.of(session.who).decode(picture.data)
         photo = (
             ""
             if cover.kind in CROP_ONLY
@@ -323,7 +324,7 @@ class Occlude:
             columns: list[Sequence[Reading]] = []
             total = len(answer.options.backbones)
             yield self._progress(session, view, 0, total)
-            for _, readings in self._runs.steps(image, answer.options, answer.faces, cover):
+            for _, readings in self._runs.of(session.who).steps(image, answer.options, answer.faces, cover):
                 columns.append(readings)
                 if session.cover_job is not job or session.answer is not answer:
                     return

@@ -1,6 +1,7 @@
 """The page as a whole: header, column, tabs, the endpoint for programs, and how it is served."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, nullcontext
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -23,7 +24,9 @@ from fer_space.render.texts import Look
 from fer_space.ui.api import predict_endpoint
 from fer_space.ui.board import lay_out_board
 from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
-from fer_space.ui.events import QUIET
+from fer_space.ui.doors import WAITING, Doors
+from fer_space.ui.events import QUIET, THREADS, visible
+from fer_space.ui.folders import swept
 from fer_space.ui.lab import Lab, lay_out_lab
 from fer_space.ui.occlude import Occlude, lay_out_occlude, robustness_rows, swatches_of
 from fer_space.ui.session import Answer, Options, Picture, Runs, Session, Sessions, read_picture
@@ -33,9 +36,6 @@ from fer_space.vision.imaging import MAX_BYTES
 if TYPE_CHECKING:
     from fer_space.engine import Engine
 
-# Uploads of programs are looked at every minute and deleted when they are five minutes old.
-DELETE_CACHE_S = (60, 300)
-WAITING_LINE = 64
 
 TITLE = "FER Space"
 LEAD = "What does a face show? Several expression models side by side, and where each of them looked."
@@ -73,7 +73,7 @@ def build_page(
         engine.together,
         lambda name, crops: engine.model(name).predict(crops).probabilities,
     )
-    sources = engine.registry.present()
+    sources = {name: engine.registry.source(name) for name in engine.backbones}
     cards = {name: source.card() for name, source in sources.items()}
     looks = {name: look_of(source) for name, source in sources.items()}
     drawing = Drawing(looks, CIRCUMPLEX, attentive_cells)
@@ -82,11 +82,13 @@ def build_page(
     sessions = Sessions(opening.answer)
     swatches = swatches_of(opening.answer)
     robustness = html.robustness_html(robustness_rows(cards), drawing.looks)
-    page = gr.Blocks(title=TITLE, analytics_enabled=False, delete_cache=DELETE_CACHE_S)
+    page = gr.Blocks(title=TITLE, analytics_enabled=False)
     with page:
         gr.HTML(html.render("header", models=len(cards)), apply_default_css=False)
         with gr.Row(elem_classes="fer-page"):
-            sidebar = lay_out_sidebar(opening, drawing.looks, pictures, _missing_detectors())
+            sidebar = lay_out_sidebar(
+                opening, drawing.looks, pictures, _missing_detectors(), broken_models(engine.problems)
+            )
             with gr.Column(scale=3, min_width=320, elem_classes="fer-right"):
                 status = lay_out_status(opening)
                 with gr.Tabs():
@@ -102,7 +104,7 @@ def build_page(
         predict_endpoint(runs, list(cards))
         page.load(lambda: offered(engine, looks), None, sidebar.options["backbones"], **QUIET)
         gr.HTML(html.render("footnote"), apply_default_css=False)
-    page.queue(max_size=WAITING_LINE, default_concurrency_limit=8)
+    page.queue(max_size=WAITING, default_concurrency_limit=8, api_open=True)  # `Doors` limits what is open
     return page
 
 
@@ -116,10 +118,16 @@ def offered(engine: "Engine", looks: dict[str, Look]) -> Any:
     Returns:
         An update of the choice of models.
     """
-    for name, source in engine.registry.present().items():
+    for name in engine.backbones:
         if name not in looks:
-            looks[name] = look_of(source)
-    return gr.CheckboxGroup(choices=[(looks[name].title, name) for name in engine.backbones])
+            looks[name] = look_of(engine.registry.source(name))
+    choices = [(looks[name].title, name) for name in engine.backbones]
+    return gr.CheckboxGroup(choices=choices, info=broken_models(engine.problems) or None)
+
+
+def broken_models(problems: Mapping[str, str]) -> str:
+    """Name the models that are here and cannot be used, one sentence each, for the greyed line below."""
+    return " ".join(f"Not usable: {name}. {visible(problem)}" for name, problem in problems.items())
 
 
 def open_session(runs: Runs, examples: Sequence[Example], backbones: tuple[str, ...]) -> Session:
@@ -132,8 +140,19 @@ def open_session(runs: Runs, examples: Sequence[Example], backbones: tuple[str, 
     return session
 
 
-def serving_options() -> dict[str, Any]:
-    """Return what `launch` needs so that the page looks right and records nothing."""
+def serving_options(folder: Path | None = None) -> dict[str, Any]:
+    """Return what `launch` needs so that the page looks right and records nothing.
+
+    Args:
+        folder: of this process alone, swept as long as the page is served (`fer_space.ui.folders`).
+    """
+
+    @asynccontextmanager
+    async def serve(app: Any) -> AsyncIterator[None]:
+        app.middleware_stack = Doors(app.middleware_stack)  # outside Gradio's own, which allow credentials
+        with swept(folder) if folder else nullcontext():
+            yield
+
     static = files("fer_space.ui").joinpath("static")
     style, script = (static.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
     return {
@@ -143,8 +162,9 @@ def serving_options() -> dict[str, Any]:
         "run_history": False,
         "enable_monitoring": False,
         "footer_links": ["api"],
-        "app_kwargs": {"middleware": [Middleware(Preview)]},
+        "app_kwargs": {"middleware": [Middleware(Preview)], "lifespan": serve},
         "max_file_size": MAX_BYTES,
+        "max_threads": THREADS,
         "mcp_server": find_spec("mcp") is not None,  # the endpoint as a tool for assistants
     }
 

@@ -5,13 +5,16 @@ changed, so that events of one page may overlap: each piece of work holds a tick
 newer one was issued stops between two models.
 """
 
+import gc
 import time
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from itertools import count
 from threading import Condition, RLock
 from typing import Any
+from weakref import finalize
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +28,7 @@ from fer_space.explain.sensitivity import Sensitivity
 from fer_space.occlusion.cover import Cover
 from fer_space.render.overlays import SHOWN_SIDE, data_uri
 from fer_space.types import Face, Reading
-from fer_space.vision.imaging import decode_image, shrink
+from fer_space.vision.imaging import MAX_PIXELS, decode_image, shrink
 from fer_space.vision.quality import with_doubts
 
 Image = NDArray[np.uint8]
@@ -34,6 +37,10 @@ FACES = 32  # that are read at once; the smaller ones wait for a click
 CROWD = 200  # that are looked for at all
 SLICE = 8  # faces that one model reads before somebody else has a turn
 SESSION_BYTES = 1_500_000_000  # what all pages together may remember; the one unused for longest goes first
+PICTURES_BYTES = 480_000_000  # whole pictures that are decoded at once; four of the largest
+REMEMBERED = 10_000  # addresses and pages of which it is known when they had their last turn
+_UNUSED_S = 10.0
+_JOBS = count(1)
 
 NO_PICTURE = "There is no picture yet: use your camera, upload one, drop or paste one, or try an example."
 NO_MODEL = "Choose at least one model in the settings."
@@ -72,7 +79,7 @@ class Picture:
     """One picture as it was handed in, and as it is displayed.
 
     Attributes:
-        data: its file.
+        data: its file; the whole picture is decoded anew for each piece of work, too large to be kept.
         shown: uint8 RGB (h, w, 3), no side longer than 1280 pixels.
         uri: the same as a data URI.
         size_wh: width and height of the picture in pixels.
@@ -89,10 +96,6 @@ class Picture:
         image = decode_image(data)
         shown = shrink(image, SHOWN_SIDE)
         return cls(data, shown, data_uri(shown), (image.shape[1], image.shape[0]))
-
-    def decode(self) -> Image:
-        """Decode the whole picture again, uint8 RGB (H, W, 3); it is too large to be remembered."""
-        return decode_image(self.data)
 
 
 @dataclass(frozen=True, eq=False)
@@ -162,6 +165,30 @@ class Coverage:
     slid_face: int = 0
 
 
+@dataclass(frozen=True, order=True)
+class Who:
+    """Whose work something is.
+
+    Attributes:
+        address: of the visitor, or of a proxy before many of them.
+        page: name of the visitor's page.
+        job: number of the piece of work; an older one is finished first.
+    """
+
+    address: str = ""
+    page: str = ""
+    job: int = 0
+
+    @classmethod
+    def of(cls, request: Any) -> "Who":
+        """Read it from a request of Gradio's."""
+        client = getattr(request, "client", None)
+        return cls(str(getattr(client, "host", "")), str(getattr(request, "session_hash", None) or ""))
+
+
+NOBODY = Who()
+
+
 @dataclass(eq=False)
 class Session:
     """One visitor's page.
@@ -177,6 +204,7 @@ class Session:
         job: what the newest piece of work reads, so that equal values never run twice.
         seed: of what is random in the laboratory.
         used: when it was last used, in seconds.
+        who: whose page it is.
     """
 
     answer: Answer
@@ -189,6 +217,7 @@ class Session:
     painting: object = None
     seed: int = 0
     used: float = field(default_factory=time.monotonic)
+    who: Who = NOBODY
     lock: RLock = field(default_factory=RLock)
 
     def begin(self, answer: Answer, stamp: object = None) -> bool:
@@ -275,7 +304,7 @@ class Sessions:
         with self._lock:
             session = self._sessions.setdefault(name, Session(self._opening, job=_job(self._opening)))
             self._sessions.move_to_end(name)
-            session.used = time.monotonic()
+            session.used, session.who = time.monotonic(), Who.of(request)
             self._forget(session)
             return session
 
@@ -300,33 +329,71 @@ class Sessions:
 
 
 class Turns:
-    """Lets pieces of work run models one after the other, each for a step at a time.
+    """Lets pieces of work have their share of something, each for a step at a time.
 
-    A photo of one face waits for one step of somebody else's group photo, not for all of it.
+    A photo of one face waits for one step of somebody else's group photo, not for all of it; and however much
+    one visitor asks for, another one's next step comes after one of theirs: of all who wait, the address that
+    was served longest ago is next, of its pages the same, and of a page's pieces of work the oldest.
+
+    Args:
+        capacity: how much there is; by default one at a time runs models.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, capacity: int = 1) -> None:
+        self._free = capacity
         self._changed = Condition()
-        self._line: deque[object] = deque()
+        self._line: deque[tuple[int, Who]] = deque()  # who waits, with the number of the waiting
+        self._running = 0
+        self._numbers = count(1)
+        self._served: dict[tuple[str, ...], int] = {}  # by address, and by address and page: when last
 
     @property
     def line(self) -> int:
         """How many wait or run."""
-        return len(self._line)
+        return len(self._line) + self._running
 
     @contextmanager
-    def turn(self) -> Iterator[None]:
-        """Wait until all who asked before have had their step."""
-        me = object()
-        with self._changed:
-            self._line.append(me)
-            self._changed.wait_for(lambda: self._line[0] is me)
+    def turn(self, who: Who = NOBODY) -> Iterator[None]:
+        """Wait until it is one's turn, and keep the others waiting as long as this lasts."""
+        self.enter(who)
         try:
             yield
         finally:
-            with self._changed:
-                self._line.popleft()
-                self._changed.notify_all()
+            self.leave()
+
+    def enter(self, who: Who = NOBODY, weight: int = 1, timeout: float | None = None) -> bool:
+        """Wait until it is one's turn and so much is free; returns False where that takes too long."""
+        with self._changed:
+            me = (next(self._numbers), who)
+            self._line.append(me)
+            came = self._changed.wait_for(lambda: self._free >= weight and self._next() == me, timeout)
+            self._line.remove(me)
+            if came:
+                self._free -= weight
+                self._running += 1
+                self._serve(who)
+            self._changed.notify_all()
+            return came
+
+    def leave(self, weight: int = 1, *, ended: bool = True) -> None:
+        """Give back so much; `ended` is False where a rest is kept."""
+        with self._changed:
+            self._free += weight
+            self._running -= ended
+            self._changed.notify_all()
+
+    def _next(self) -> tuple[int, Who]:
+        def rank(waiting: tuple[int, Who]) -> tuple[int, int, int, int]:
+            number, who = waiting
+            address, page = self._served.get((who.address,), 0), self._served.get((who.address, who.page), 0)
+            return address, page, who.job, number
+
+        return min(self._line, key=rank)
+
+    def _serve(self, who: Who) -> None:
+        if len(self._served) > REMEMBERED:
+            self._served.clear()
+        self._served[(who.address,)] = self._served[(who.address, who.page)] = next(self._numbers)
 
 
 @dataclass(frozen=True)
@@ -340,6 +407,8 @@ class Runs:
         together: `Engine.together`.
         predict: (name, crops) to float64 (N, 8), what one model says of face crops.
         turns: who may run now.
+        room: bytes for whole pictures that are decoded at once.
+        who: whose work this runs.
     """
 
     stream: Callable[..., Iterator[tuple[str, Sequence[Reading]]]]
@@ -348,10 +417,37 @@ class Runs:
     together: Callable[[Sequence[Face], Sequence[Sequence[Reading]]], list[Comparison]]
     predict: Callable[[str, Sequence[Image]], Distributions]
     turns: Turns = field(default_factory=Turns)
+    room: Turns = field(default_factory=lambda: Turns(PICTURES_BYTES))
+    who: Who = NOBODY
+
+    def of(self, who: Who) -> "Runs":
+        """The same for a new piece of a visitor's work."""
+        return replace(self, who=replace(who, job=next(_JOBS)))
+
+    def turn(self) -> AbstractContextManager[None]:
+        """Wait for a turn at the models."""
+        return self.turns.turn(self.who)
+
+    def decode(self, data: bytes) -> Image:
+        """Decode a whole picture once there is room for it, which is given back when nothing refers to it.
+
+        Must not be called in a turn. Raises ImageError when it cannot be read.
+        """
+        most = 3 * MAX_PIXELS
+        while not self.room.enter(self.who, most, timeout=_UNUSED_S):
+            gc.collect()  # a picture may be left in an error's traceback
+        try:
+            image = decode_image(data)
+        except BaseException:
+            self.room.leave(most)
+            raise
+        self.room.leave(most - image.nbytes, ended=False)
+        finalize(image, self.room.leave, image.nbytes)
+        return image
 
     def find(self, image: Image, detector: str) -> list[Face]:
         """Find faces, the largest first, in a turn."""
-        with self.turns.turn():
+        with self.turn():
             return self.detect(image, detector=detector, limit=CROWD)
 
     def steps(self, image: Image, options: Options, faces: Sequence[Face], cover: Cover | None = None) -> Any:
@@ -365,7 +461,7 @@ class Runs:
             boost_rare=options.boost_rare,
         )
         while True:
-            with self.turns.turn():
+            with self.turn():
                 step = next(stream, None)
             if step is None:
                 return
@@ -387,9 +483,8 @@ def read_picture(
     ticket = session.start((picture, options, placed))
     if ticket is None or picture is None:
         return
-    yield from _work(
-        session, ticket, Answer(picture, options, placed), _find_and_read(runs, session, options, placed)
-    )
+    steps = _find_and_read(runs.of(session.who), session, options, placed)
+    yield from _work(session, ticket, Answer(picture, options, placed), steps)
 
 
 def read_rest(runs: Runs, session: Session) -> Iterator[Answer]:
@@ -404,8 +499,7 @@ def read_rest(runs: Runs, session: Session) -> Iterator[Answer]:
     of = dict(zip(known.faces, known.comparisons, strict=True))
     answer = replace(known, faces=faces, comparisons=tuple(of.get(face) for face in faces), rest=())
     selected = faces.index(known.faces[session.selected])
-    steps = _read_faces(runs, answer, known.picture.decode(), known.rest)
-    yield from _work(session, ticket, known, ((answer, selected) for answer in steps))
+    yield from _work(session, ticket, known, _read_more(runs.of(session.who), answer, known.rest, selected))
 
 
 def _work(
@@ -436,7 +530,7 @@ def _find_and_read(
         yield replace(answer, problem=NO_MODEL), None
         return
     yield replace(answer, stage=_looking(runs)), None
-    image = picture.decode()
+    image = runs.decode(picture.data)
     found = [with_doubts(image, placed)] if placed is not None else runs.find(image, options.detector)
     if not found:
         yield replace(answer, problem=NO_FACE), None
@@ -446,6 +540,14 @@ def _find_and_read(
     yield replace(answer, stage=_progress(answer, found, 0, 0)), faces.index(found[0])
     for step in _read_faces(runs, answer, image, found[:FACES]):
         yield step, None
+
+
+def _read_more(
+    runs: Runs, answer: Answer, todo: Sequence[Face], selected: int
+) -> Iterator[tuple[Answer, int | None]]:
+    assert answer.picture is not None
+    for step in _read_faces(runs, answer, runs.decode(answer.picture.data), todo):
+        yield step, selected
 
 
 def _read_faces(runs: Runs, answer: Answer, image: Image, todo: Sequence[Face]) -> Iterator[Answer]:

@@ -15,7 +15,7 @@ from fer_space.render import html
 from fer_space.render.overlays import MapView, contour_overlay, data_uri, overlay
 from fer_space.render.texts import Looks, verdict_of
 from fer_space.types import Face, FaceCrop
-from fer_space.ui.session import NO_FACE, Answer, Image, Options, Picture, Session
+from fer_space.ui.session import NO_FACE, Answer, Image, Options, Picture, Runs, Session
 from fer_space.vision.alignment import maps_to_photo
 from fer_space.vision.imaging import decode_image, scaling, shrink
 
@@ -93,7 +93,11 @@ class Sidebar:
 
 
 def lay_out_sidebar(
-    opening: Session, looks: Looks, examples: Sequence[Example], missing: Mapping[str, str]
+    opening: Session,
+    looks: Looks,
+    examples: Sequence[Example],
+    missing: Mapping[str, str],
+    broken: str = "",
 ) -> Sidebar:
     """Lay the column out inside the current Blocks.
 
@@ -102,6 +106,7 @@ def lay_out_sidebar(
         looks: the models.
         examples: pictures to choose from.
         missing: by detector that cannot work here, why.
+        broken: which models cannot be used, and why.
     """
     with gr.Column(scale=1, min_width=300, elem_classes="fer-left"):
         actions = gr.HTML(
@@ -122,13 +127,13 @@ def lay_out_sidebar(
             elem_classes="fer-later",
         )
         with gr.Accordion("Settings", open=False, elem_id="fer-settings", elem_classes="fer-later"):
-            options = _options(looks, missing)
+            options = _options(looks, missing, broken)
     kept = gr.BrowserState(None, storage_key="fer-space-options", secret="fer-space")
     assert list(options) == [field.name for field in fields(Options)]
     return Sidebar(actions, photo, row, options, kept, rescue)
 
 
-def _options(looks: Looks, missing: Mapping[str, str]) -> dict[str, Any]:
+def _options(looks: Looks, missing: Mapping[str, str], broken: str) -> dict[str, Any]:
     """One control for each field of `Options`."""
     models = [(look.title, name) for name, look in looks.items()]
     detectors = [(spec.title, name) for name, spec in DETECTORS.items() if name not in missing]
@@ -137,7 +142,7 @@ def _options(looks: Looks, missing: Mapping[str, str]) -> dict[str, Any]:
     )
     methods = [(method.title, name) for name, method in METHODS.items()]
     return {
-        "backbones": gr.CheckboxGroup(models, value=list(looks), label="Models"),
+        "backbones": gr.CheckboxGroup(models, value=list(looks), label="Models", info=broken or None),
         "detector": gr.Radio(detectors, value=DEFAULT_DETECTOR, label="Face detector", info=why or None),
         "method": gr.Dropdown(methods, value=methods[0][1], label="How maps are made", filterable=False),
         "boost_rare": gr.Checkbox(label="Boost rare emotions", info=BOOST),
@@ -234,15 +239,15 @@ def _scaled(crop: FaceCrop, factor: float) -> FaceCrop:
     return replace(crop, photo_to_crop=crop.photo_to_crop @ scaling(1 / factor, 1 / factor))
 
 
-def finds(session: Session, detect: Any) -> list[tuple[str, str]]:
+def finds(session: Session, runs: Runs) -> list[tuple[str, str]]:
     """Ask every detector for faces: its title, and what it finds in words."""
     picture = session.answer.picture
     if picture is None:
         return []
-    image, lines = picture.decode(), []
+    image, lines = runs.decode(picture.data), []
     for name, spec in DETECTORS.items():
         try:
-            number = len(detect(image, name))
+            number = len(runs.find(image, name))
         except FerSpaceError:
             said = "not available here."
         except Exception:  # a detector that breaks must not hide what the others find

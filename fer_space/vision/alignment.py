@@ -6,6 +6,7 @@ landmarks the crop is a square around the box. A `CropRule` is part of each back
 """
 
 from collections.abc import Iterable
+from math import atan2, degrees
 from typing import Annotated, Any
 
 import cv2
@@ -48,6 +49,8 @@ class CropRule:
 def crop_face(image_rgb: NDArray[np.uint8], face: Face, rule: CropRule, size: int = 224) -> FaceCrop:
     """Cut one face out of a photo, upright where its landmarks are known.
 
+    A crop by the box is turned by quarters alone, so that no face stands on its head.
+
     Args:
         image_rgb: uint8 (H, W, 3) RGB, the photo.
         face: a face of that photo.
@@ -57,7 +60,8 @@ def crop_face(image_rgb: NDArray[np.uint8], face: Face, rule: CropRule, size: in
     if rule.align and face.landmarks is not None and _spread(face.landmarks) > 0.0:
         photo_to_crop = _by_landmarks(face.landmarks, rule, size)
     else:
-        photo_to_crop = _by_box(face.box_xyxy, rule, size)
+        quarters = 0 if face.landmarks is None else quarters_of(tilt_of(face.landmarks))
+        photo_to_crop = _by_box(face.box_xyxy, rule, size, quarters)
     return FaceCrop(warp(image_rgb, photo_to_crop, size), photo_to_crop)
 
 
@@ -74,6 +78,21 @@ def eyes_and_mouth(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
     if len(points) == 68:
         return np.stack([points[36:42].mean(0), points[42:48].mean(0), points[[48, 54]].mean(0)])
     return np.stack([points[0], points[1], points[3:5].mean(0)])
+
+
+def tilt_of(landmarks: NDArray[np.floating[Any]]) -> float:
+    """Return by how many degrees the eye line falls from left to right, in (-180, 180].
+
+    Args:
+        landmarks: float (68, 2) in iBUG order, or (5, 2) as in `Face`.
+    """
+    left_eye, right_eye, _ = eyes_and_mouth(landmarks)
+    return degrees(atan2(right_eye[1] - left_eye[1], right_eye[0] - left_eye[0]))
+
+
+def quarters_of(tilt: float) -> int:
+    """Return the quarter turns nearest to a tilt in degrees: 0 upright, 2 on its head, 1 and 3 on a side."""
+    return round(tilt / 90.0) % 4
 
 
 def landmarks_in_crop(face: Face, crop: FaceCrop) -> NDArray[np.float64] | None:
@@ -134,15 +153,25 @@ def _by_landmarks(landmarks: NDArray[np.float32], rule: CropRule, size: int) -> 
     return _similarity(eyes_and_mouth(landmarks), unit * size - 0.5)
 
 
-def _by_box(box_xyxy: tuple[float, float, float, float], rule: CropRule, size: int) -> NDArray[np.float64]:
+def _by_box(
+    box_xyxy: tuple[float, float, float, float], rule: CropRule, size: int, quarters: int
+) -> NDArray[np.float64]:
+    """Return the (2, 3) transform to a square around a box; `quarters` as in `quarters_of`."""
     left, top, right, bottom = box_xyxy
     side = rule.box_scale * (right - left + bottom - top) / 2.0
-    corner_x = (left + right - side) / 2.0
-    corner_y = (top + bottom - side) / 2.0 + rule.box_shift_y * side
+    cosine, sine = ((1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))[quarters]
+    # "Down" is the face's own direction: (-sine, cosine) in the photo.
+    corner_x = (left + right - side) / 2.0 - rule.box_shift_y * side * sine
+    corner_y = (top + bottom - side) / 2.0 + rule.box_shift_y * side * cosine
     scale = size / side
     # A box's edges lie between pixels: 0 is the outer edge of pixel 0, whose centre is index 0.
     shift = (scale - 1.0) / 2.0
-    return np.array([[scale, 0.0, shift - corner_x * scale], [0.0, scale, shift - corner_y * scale]])
+    level = np.array([[scale, 0.0, shift - corner_x * scale], [0.0, scale, shift - corner_y * scale]])
+    turn = np.array([[cosine, sine], [-sine, cosine]])
+    middle = np.full(2, (size - 1) / 2.0)  # of the crop, about which it turns
+    return (
+        np.column_stack([turn @ level[:, :2], turn @ (level[:, 2] - middle) + middle]) if quarters else level
+    )
 
 
 def _spread(points: NDArray[np.float32]) -> float:

@@ -18,7 +18,7 @@ from fer_space.detectors.landmarks import Landmarker
 from fer_space.detectors.pipeline import MAX_FACES, find_faces
 from fer_space.detectors.specs import DETECTORS
 from fer_space.types import Face
-from fer_space.vision.alignment import eyes_and_mouth
+from fer_space.vision.alignment import CropRule, crop_face, eyes_and_mouth, quarters_of, tilt_of
 from fer_space.vision.imaging import decode_image, resize
 
 STATM = Path("/proc/self/statm")
@@ -85,6 +85,24 @@ def test_boxes_come_back_to_the_size_of_the_photo(detector: Detector) -> None:
 def test_no_face_is_a_normal_answer(shape, detector: Detector, landmarker: Landmarker) -> None:
     noise = np.random.default_rng(1).integers(0, 256, shape, dtype=np.uint8)
     assert find_faces(noise, detector, landmarker) == []
+
+
+@pytest.mark.parametrize("photo", [astronaut, grace_hopper], ids=["astronaut", "Grace Hopper"])
+@pytest.mark.parametrize("quarters", [1, 2, 3])
+def test_photos_on_their_side_and_head(
+    quarters: int, photo, libfacedetection: Detector, landmarker: Landmarker
+) -> None:
+    """The same landmarks as in the upright photo, turned; the crop of any rule stands upright."""
+    upright = photo()
+    turned_photo = np.ascontiguousarray(np.rot90(upright, -quarters))
+    expected = find_faces(upright, libfacedetection, landmarker)[0]
+    face = find_faces(turned_photo, libfacedetection, landmarker)[0]
+    assert face.landmarks is not None
+    assert quarters_of(tilt_of(face.landmarks)) == quarters
+    for rule in (CropRule(), CropRule(align=False)):
+        one, other = crop_face(upright, expected, rule, 64), crop_face(turned_photo, face, rule, 64)
+        small = [cv2.GaussianBlur(crop.image_rgb, (0, 0), 3).astype(int) for crop in (one, other)]
+        assert np.abs(small[0] - small[1]).mean() < np.abs(small[0] - small[1][::-1]).mean() / 2
 
 
 @pytest.mark.parametrize("degrees", [-30, -15, 15, 30])

@@ -119,18 +119,24 @@ def test_good_pictures_still_come_out_right_afterwards(file_format: str, fresh: 
     np.testing.assert_array_equal(fresh().decode(data), decode(data))
 
 
-def test_photos_pay_little(fresh: Replaced) -> None:
-    """Processor time of both processes together, against decoding here; the best of several."""
-    photo = Image.fromarray(np.add.outer(np.arange(3000), np.arange(4000)).astype(np.uint8)).convert("RGB")
-    data = saved(photo, "JPEG", quality=90)
-    apart, here = [], []
-    for _ in range(9):
+@pytest.mark.parametrize(("size_hw", "rounds", "bound"), [((1200, 1600), 30, 0.015), ((3000, 4000), 5, 0.1)])
+def test_photos_pay_little(size_hw: tuple[int, int], rounds: int, bound: float, fresh: Replaced) -> None:
+    """Processor time a photo of both processes together, against decoding here; the best of several.
+
+    Of a photo of 12 million pixels 36 MB are moved.
+    """
+    rows, columns = map(np.arange, size_hw)
+    photo = Image.fromarray(np.add.outer(rows, columns).astype(np.uint8)).convert("RGB")
+    data, more = saved(photo, "JPEG", quality=90), []
+    for _ in range(8):
         started = time.thread_time()
-        decode(data)
-        here.append(time.thread_time() - started)
-        started = time.thread_time()
-        with metered(fresh()) as meter:
-            fresh.worker.decode(data)
-        apart.append(time.thread_time() - started + meter.seconds)
-    # 36 MB are moved, and the kernel counts a child's time in hundredths; on a busy machine caches are cold.
-    assert min(apart) - min(here) < 0.1
+        for _ in range(rounds):
+            decode(data)
+        here, started = time.thread_time() - started, time.thread_time()
+        with metered(fresh()) as meter:  # the kernel counts a child's time in hundredths of a second
+            for _ in range(rounds):
+                fresh.worker.decode(data)
+        more.append((time.thread_time() - started + meter.seconds - here) / rounds)
+        if more[-1] < bound:
+            break
+    assert min(more) < bound

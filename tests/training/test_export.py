@@ -8,9 +8,10 @@ from safetensors.torch import load_file, save_file
 
 from fer_space import cli
 from fer_space.backbones.base import Backbone
-from fer_space.card import BriefRates, Card, Validation
+from fer_space.card import BriefRates, Card, Validation, read_card
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError, WeightsError
+from fer_space.files import sha256_of
 from fer_space.registry import Registry
 from fer_space.training import export as module
 from fer_space.training.export import export, with_fp16_check
@@ -30,6 +31,12 @@ def validated(card: Card) -> Card:
     rates = BriefRates(n=1, accuracy=1.0, balanced_accuracy=1.0, ece=0.0)
     validation = Validation(plain=rates, before_temperature=rates, calibrated=rates)
     return card.model_copy(update={"validation": validation})
+
+
+def say_sha256(run: Path) -> None:
+    """Write into a run's card what its weights are now."""
+    told = read_card(run / "card.json").model_copy(update={"sha256": sha256_of(run / "best.safetensors")})
+    (run / "card.json").write_text(told.to_json())
 
 
 def undecided() -> Backbone:
@@ -71,6 +78,7 @@ def test_export_keeps_full_precision_where_it_matters(
     assert "answers differ" in capsys.readouterr().out
     assert load_file(tmp_path / "good" / "tiny.safetensors")["body.0.weight"].dtype == torch.float16
     save_file(undecided().state_dict(), tmp_path / "run" / "best.safetensors")
+    say_sha256(tmp_path / "run")
     card = export(tmp_path / "run", tmp_path / "bad", check=faces)
     kept = load_file(tmp_path / "bad" / "tiny.safetensors")
     assert {tensor.dtype for tensor in kept.values() if tensor.is_floating_point()} == {torch.float32}
@@ -123,6 +131,9 @@ def test_weights_that_are_no_numbers_never_ship(finished: Path, tmp_path: Path):
     tensors = load_file(finished / "best.safetensors")
     tensors["head.classifier.bias"][0] = torch.nan
     save_file(tensors, finished / "best.safetensors")
+    with pytest.raises(WeightsError, match="damaged or is not the file that its card describes"):
+        export(finished, tmp_path / "weights")
+    say_sha256(finished)
     with pytest.raises(WeightsError, match="not finite"):
         export(finished, tmp_path / "weights")
     assert not (tmp_path / "weights").exists()

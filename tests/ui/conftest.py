@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
+import gradio as gr
 import numpy as np
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
@@ -31,6 +32,7 @@ class Served:
     uploads: Path
     engine: ToyEngine
     sessions: Sessions
+    page: gr.Blocks
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -55,7 +57,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         patch.setattr(Sessions, "__init__", lambda own, *rest: (keep(own, *rest), sessions.append(own))[0])
         page = build_page(engine, examples=EXAMPLES)
         _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **serving_options())
-        yield Served(url, uploads, engine, sessions[0])
+        yield Served(url, uploads, engine, sessions[0], page)
         page.close(verbose=False)
 
 

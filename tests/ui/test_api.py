@@ -1,17 +1,17 @@
 """The endpoint `/predict` as a program meets it, through gradio_client."""
 
-import time
 from pathlib import Path
 from typing import Any
 
 import cv2
+import httpx
 import numpy as np
 import pytest
 from gradio_client import Client, handle_file
 from gradio_client.exceptions import AppError
 
 from fer_space.ui import page as page_module
-from tests.toys import MISSING, TOY_SPECS, ToyEngine
+from tests.toys import MISSING, TOY_SPECS
 from tests.ui.conftest import EXAMPLES, ROOT, Served
 
 PORTRAIT = handle_file(str(EXAMPLES / "astronaut.jpg"))
@@ -120,19 +120,6 @@ def test_predict_is_the_only_public_endpoint(client: Client) -> None:
     assert names == ["image", "backbones", "detector", "occlude", "explain", "lift"]
 
 
-def test_uploads_are_deleted_when_their_time_is_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("GRADIO_TEMP_DIR", str(tmp_path))
-    monkeypatch.setattr(page_module, "DELETE_CACHE_S", (1, 1))
-    page = page_module.build_page(ToyEngine(["toy_lite"]))
-    _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **page_module.serving_options())
-    Client(url, verbose=False).predict(PORTRAIT, api_name="/predict")
-    deadline = time.monotonic() + 20
-    while any(file.is_file() for file in tmp_path.rglob("*")) and time.monotonic() < deadline:
-        time.sleep(0.2)
-    page.close(verbose=False)
-    assert not any(file.is_file() for file in tmp_path.rglob("*"))
-
-
 @pytest.mark.skipif(
     not (ROOT / "weights" / "efficientnet_lite0.json").exists(), reason="the weights are not there"
 )
@@ -146,3 +133,37 @@ def test_real_backbone_reads_the_astronaut(tmp_path: Path, monkeypatch: pytest.M
     page.close(verbose=False)
     (face,) = record["faces"]
     assert face["backbones"]["efficientnet_lite0"]["label"] == "happiness"
+
+
+@pytest.mark.parametrize(
+    ("image", "sentence"),
+    [
+        ("photo.jpg", "handle_file"),
+        (7, "did not arrive"),
+        ([1, 2], "did not arrive"),
+        ({"path": None}, "did not arrive"),
+        ({"url": "data:image/png;base64,%%%"}, "base64"),
+        ({"url": "data:image/png;base64,AAAA"}, "damaged"),
+        (
+            {"path": "http://127.0.0.1:7860/x.png", "meta": {"_type": "gradio.FileData"}},
+            "not a public address",
+        ),
+        ({"path": "file:///etc/passwd", "meta": {"_type": "gradio.FileData"}}, "not an http or https"),
+        ({"url": "http://[::1]/x.png"}, "not a public address"),
+        ({"path": "/etc/passwd", "meta": {"_type": "gradio.FileData"}}, "not"),
+    ],
+)
+@pytest.mark.parametrize("door", ["queue", "beside"])
+def test_whatever_comes_as_a_picture_gets_a_sentence(
+    door: str, image: Any, sentence: str, served: Served, capfd: pytest.CaptureFixture[str]
+) -> None:
+    data = [image, ["toy_lite"], "libfacedetection", "none", "none", False]
+    if door == "beside":
+        answer = httpx.post(f"{served.url}gradio_api/run/predict", json={"data": data}, timeout=30)
+        said = answer.json()["error"]
+    else:
+        event = httpx.post(f"{served.url}gradio_api/call/predict", json={"data": data}, timeout=30).json()
+        stream = httpx.get(f"{served.url}gradio_api/call/predict/{event['event_id']}", timeout=30).text
+        said = stream
+    assert sentence in said
+    assert "Traceback" not in capfd.readouterr().err

@@ -279,3 +279,13 @@ def test_what_is_shown_can_be_taken_away(desk: Desk, kind: str) -> None:
 @pytest.mark.parametrize("kind", [None, 3, "exe"])
 def test_nothing_else_can_be_taken_away(desk: Desk, kind: object) -> None:
     assert desk.do.take(REQUEST, click(kind=kind)) == gr.skip()
+
+
+def test_models_that_cannot_be_used_are_named_in_grey() -> None:
+    engine = ToyEngine(TWO)
+    engine.broken = {"resnet29_faces": "/srv/secret/weights/resnet29_faces.json is cut short."}
+    config = build_page(engine).get_config_file()
+    infos = [
+        part["props"].get("info") for part in config["components"] if part["props"].get("label") == "Models"
+    ]
+    assert infos == ["Not usable: resnet29_faces. … is cut short."]
