@@ -7,7 +7,8 @@ It holds models, never anything of a request, so one engine serves all visitors 
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from threading import Lock
 
@@ -18,7 +19,7 @@ from fer_space.card import WEIGHTS_DIR, Card, Fit, read_fits
 from fer_space.comparison import Comparison, Covered, pair
 from fer_space.detectors.base import Detector
 from fer_space.detectors.landmarks import Landmarker
-from fer_space.detectors.pipeline import MAX_FACES, find_faces
+from fer_space.detectors.pipeline import MAX_FACES, MAX_OVERLAP, find_faces
 from fer_space.detectors.specs import DEFAULT_DETECTOR, detector_spec
 from fer_space.distributions import by_emotion, circumplex
 from fer_space.emotions import EMOTIONS
@@ -32,6 +33,8 @@ from fer_space.runtime.device import resolve_device
 from fer_space.types import Explanation, Face, FaceCrop, Prediction, Reading
 from fer_space.vision.alignment import CropRule, crop_face
 from fer_space.vision.imaging import as_image
+from fer_space.vision.video import Frame
+from fer_space.watch import Watched, Watcher
 
 Image = NDArray[np.uint8]
 Progress = Callable[[int, int, str], None]  # models done, models in all, name of the next one ("" at the end)
@@ -91,7 +94,12 @@ class Engine:
         self._landmarker.load()
 
     def detect(
-        self, image_rgb: Image, *, detector: str = DEFAULT_DETECTOR, limit: int = MAX_FACES
+        self,
+        image_rgb: Image,
+        *,
+        detector: str = DEFAULT_DETECTOR,
+        limit: int = MAX_FACES,
+        side: int | None = None,
     ) -> list[Face]:
         """Find faces, with landmarks where they can be fitted, the largest first.
 
@@ -99,6 +107,7 @@ class Engine:
             image_rgb: uint8 (H, W, 3) RGB.
             detector: a name in `fer_space.detectors.specs.DETECTORS`.
             limit: how many faces are kept, the largest first.
+            side: pixels to which the longer side is reduced before the detector looks, for frames of a video.
 
         Returns:
             The faces; none is a normal answer.
@@ -107,7 +116,50 @@ class Engine:
             UnknownNameError: there is no such detector.
             MissingDependencyError: the detector is opt-in and not installed.
         """
-        return find_faces(as_image(image_rgb), self._detector(detector), self._landmarker, limit)
+        return find_faces(as_image(image_rgb), self._detector(detector), self._landmarker, limit, side)
+
+    def follow(self, image_rgb: Image, faces: Sequence[Face]) -> list[Face] | None:
+        """Find the faces of the frame before in the next one by their landmarks, which is faster.
+
+        Args:
+            image_rgb: uint8 (H, W, 3) RGB, the next frame.
+            faces: what `detect` or `follow` found in the frame before.
+
+        Returns:
+            The same faces where they are now; None where one of them was lost, or two became one.
+        """
+        followed = [self._landmarker.follow(image_rgb, face) for face in faces]
+        found = [face for face in followed if face is not None]
+        met = any(one.overlap(other) > MAX_OVERLAP for one, other in combinations(found, 2))
+        return None if met or len(found) < len(faces) else found
+
+    def watch(
+        self,
+        frames: Iterable[Frame],
+        *,
+        backbones: Sequence[str] | None = None,
+        detector: str = DEFAULT_DETECTOR,
+        boost_rare: bool = False,
+    ) -> Iterator[Watched]:
+        """Read the faces of a video frame by frame, following each face from frame to frame.
+
+        Memory does not grow with the number of frames.
+
+        Args:
+            frames: for example those of `fer_space.vision.video.frames`.
+            backbones: names of models; None takes all that are here.
+            detector: finds the faces in each frame.
+            boost_rare: whether rare emotions are boosted.
+
+        Yields:
+            What was read in each frame, as soon as it was.
+
+        Raises:
+            As `compare`, and what `frames` raises.
+        """
+        watcher = Watcher(self, detector=detector)
+        for frame in frames:
+            yield watcher.look(frame, backbones=backbones, boost_rare=boost_rare)
 
     def compare(
         self,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from fer_space.detectors.base import Detector
 from fer_space.detectors.landmarks import Landmarker
 from fer_space.types import Face
-from fer_space.vision.imaging import pad, resize
+from fer_space.vision.imaging import pad, resize, shrink
 
 MAX_FACES = 32
 MIN_FACE_SIDE = 8.0  # pixels; below it there is nothing to read
@@ -24,6 +24,7 @@ def find_faces(
     detector: Detector,
     landmarker: Landmarker,
     limit: int = MAX_FACES,
+    side: int | None = None,
 ) -> list[Face]:
     """Find the faces of a photo and fit 68 landmarks to each.
 
@@ -35,11 +36,16 @@ def find_faces(
         detector: any detector.
         landmarker: fits the landmarks of faces that came without 68 of them.
         limit: how many faces are kept.
+        side: pixels to which the longer side is reduced before the detector looks, once; landmarks are
+            fitted in the whole picture all the same. None looks at the picture as it is.
 
     Returns:
         At most `limit` faces, the largest first; none is a normal answer.
     """
-    found = detector.detect(image_rgb) or _detect_padded(image_rgb, detector)
+    if side is None:
+        found = detector.detect(image_rgb) or _detect_padded(image_rgb, detector)
+    else:
+        found = _detect_small(image_rgb, detector, side)
     faces = _tidy(found, image_rgb.shape[0], image_rgb.shape[1])[:limit]
     return [_with_68(image_rgb, face, landmarker) for face in faces]
 
@@ -55,6 +61,13 @@ def _detect_padded(image_rgb: NDArray[np.uint8], detector: Detector) -> list[Fac
     return [_moved(face, -margin, factors) for face in found]
 
 
+def _detect_small(image_rgb: NDArray[np.uint8], detector: Detector, side: int) -> list[Face]:
+    """Detect in the picture reduced to `side`: for frames of a video, of which the next one comes at once."""
+    small = shrink(image_rgb, side)
+    factors = np.array([image_rgb.shape[1] / small.shape[1], image_rgb.shape[0] / small.shape[0]])
+    return [_moved(face, 0, factors) for face in detector.detect(small)]
+
+
 def _moved(face: Face, by: float, factors: NDArray[np.float64]) -> Face:
     """Shift a face by `by` pixels in both directions, then scale it by `factors` (x, y)."""
     left, top, right, bottom = ((np.array(face.box_xyxy) + by) * np.tile(factors, 2)).tolist()
@@ -67,28 +80,15 @@ def _tidy(faces: list[Face], height: int, width: int) -> list[Face]:
     kept: list[Face] = []
     sane = [face for face in faces if _is_sane(face, height, width)]
     for face in sorted(sane, key=lambda face: face.score, reverse=True):
-        if all(_overlap(face, other) <= MAX_OVERLAP for other in kept):
+        if all(face.overlap(other) <= MAX_OVERLAP for other in kept):
             kept.append(face)
-    return sorted(kept, key=_area, reverse=True)
+    return sorted(kept, key=lambda face: face.area, reverse=True)
 
 
 def _is_sane(face: Face, height: int, width: int) -> bool:
     left, top, right, bottom = face.box_xyxy
     inside = 0.0 <= (left + right) / 2.0 <= width and 0.0 <= (top + bottom) / 2.0 <= height
     return inside and min(right - left, bottom - top) >= MIN_FACE_SIDE
-
-
-def _area(face: Face) -> float:
-    left, top, right, bottom = face.box_xyxy
-    return (right - left) * (bottom - top)
-
-
-def _overlap(one: Face, other: Face) -> float:
-    """Return intersection over union of two boxes, in [0, 1]."""
-    width = min(one.box_xyxy[2], other.box_xyxy[2]) - max(one.box_xyxy[0], other.box_xyxy[0])
-    height = min(one.box_xyxy[3], other.box_xyxy[3]) - max(one.box_xyxy[1], other.box_xyxy[1])
-    shared = max(0.0, width) * max(0.0, height)
-    return shared / (_area(one) + _area(other) - shared)
 
 
 def _with_68(image_rgb: NDArray[np.uint8], face: Face, landmarker: Landmarker) -> Face:

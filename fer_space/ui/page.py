@@ -25,6 +25,7 @@ from fer_space.ui.board import lay_out_board
 from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
 from fer_space.ui.events import QUIET
 from fer_space.ui.lab import Lab, lay_out_lab
+from fer_space.ui.live import Live, lay_out_live
 from fer_space.ui.occlude import Occlude, lay_out_occlude, robustness_rows, swatches_of
 from fer_space.ui.session import Answer, Options, Picture, Runs, Session, Sessions, read_picture
 from fer_space.ui.sidebar import Example, lay_out_sidebar, load_examples
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
 # Uploads of programs are looked at every minute and deleted when they are five minutes old.
 DELETE_CACHE_S = (60, 300)
 WAITING_LINE = 64
+PARTS = ("page", "live")  # of what the browser gets, each a style sheet and a script
 
 TITLE = "FER Space"
 LEAD = "What does a face show? Several expression models side by side, and where each of them looked."
@@ -72,6 +74,7 @@ def build_page(
         sensitivity or engine.sensitivity,
         engine.together,
         lambda name, crops: engine.model(name).predict(crops).probabilities,
+        engine.follow,
     )
     sources = engine.registry.present()
     cards = {name: source.card() for name, source in sources.items()}
@@ -92,12 +95,14 @@ def build_page(
                 with gr.Tabs():
                     tab = lay_out_compare(opening, drawing, status)
                     hide = lay_out_occlude(swatches, robustness)
+                    camera = lay_out_live(drawing)
                     bench = lay_out_lab(pictures)
                     board = lay_out_board(cards, drawing.looks, results)
         reads = Compare(sidebar, tab, runs, sessions, drawing, pictures).wire(page)
         Occlude(hide, tab, runs, sessions, drawing, swatches, robustness).wire(
-            [tab.tab, bench.tab, board], reads
+            [tab.tab, camera.tab, bench.tab, board], reads
         )
+        Live(camera, sidebar, runs).wire(page)
         Lab(bench, runs, sessions, drawing, pictures).wire()
         predict_endpoint(runs, list(cards))
         page.load(lambda: offered(engine, looks), None, sidebar.options["backbones"], **QUIET)
@@ -135,7 +140,10 @@ def open_session(runs: Runs, examples: Sequence[Example], backbones: tuple[str, 
 def serving_options() -> dict[str, Any]:
     """Return what `launch` needs so that the page looks right and records nothing."""
     static = files("fer_space.ui").joinpath("static")
-    style, script = (static.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, script = (
+        "\n".join(static.joinpath(part + ending).read_text(encoding="utf-8") for part in PARTS)
+        for ending in (".css", ".js")
+    )
     return {
         "theme": _theme(),
         "head": f"<style>{html.emotion_css()}{style}</style><script>{script}</script>",

@@ -338,6 +338,7 @@ class Runs:
         sensitivity: `Engine.sensitivity`.
         together: `Engine.together`.
         predict: (name, crops) to float64 (N, 8), what one model says of face crops.
+        follow: `Engine.follow`.
         turns: who may run now.
     """
 
@@ -346,6 +347,7 @@ class Runs:
     sensitivity: Callable[..., Iterator[Sensitivity]]
     together: Callable[[Sequence[Face], Sequence[Sequence[Reading]]], list[Comparison]]
     predict: Callable[[str, Sequence[Image]], Distributions]
+    follow: Callable[..., list[Face] | None]
     turns: Turns = field(default_factory=Turns)
 
     def find(self, image: Image, detector: str) -> list[Face]:

@@ -190,6 +190,7 @@ window.fer = (() => {
   });
 
   return {
+    send,
     live: (element) => element.setAttribute('aria-live', 'polite'),
     actions: (element, trigger) => { hand = trigger; },
     examples: (element, trigger) => {
