@@ -38,6 +38,7 @@ EXTRAS: dict[str, str] = {
     "onnxruntime": "onnx",
 }
 BASE = (
+    "av",
     "cv2",
     "dlib",
     "face_recognition_models",
