@@ -1,14 +1,16 @@
-"""`fer-space predict`: read the faces in pictures, free and occluded.
+"""`fer-space predict`: read the faces in pictures, free and occluded, and in videos.
 
 fer-space predict photo.jpg --cam maps --explain consensus
 fer-space predict photo.jpg --occlude surgical --cam maps
+fer-space predict clip.mp4 --every 3 --backbones mobilenet_v2,efficientnet_lite0 --parquet clip.parquet
 """
 
 import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -20,7 +22,7 @@ from fer_space.comparison import CONSENSUS, PREDICTED, Change, Comparison, Cover
 from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
-from fer_space.errors import FerSpaceError, InputError
+from fer_space.errors import InputError, OutputError
 from fer_space.explain.gradcam import METHOD
 from fer_space.explain.library import METHODS
 from fer_space.files import replacing
@@ -28,11 +30,14 @@ from fer_space.occlusion import OCCLUSIONS
 from fer_space.occlusion.cover import Cover
 from fer_space.registry import file_name_of
 from fer_space.render.overlays import overlay
-from fer_space.render.record import comparison_record, covered_record
+from fer_space.render.record import comparison_record, covered_record, watched_record
+from fer_space.render.rows import ParquetRows, picture_rows, watched_rows
 from fer_space.sources.files import read_source
 from fer_space.types import FaceCrop, Prediction
 from fer_space.vision.alignment import maps_to_photo
 from fer_space.vision.imaging import decode_image, encode_png
+from fer_space.vision.video import Video, is_video_file
+from fer_space.watch import Watched
 
 Image = NDArray[np.uint8]
 
@@ -40,7 +45,7 @@ Image = NDArray[np.uint8]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     add = parser.add_argument
-    add("sources", nargs="+", metavar="SOURCE", help="file, folder, - or http(s) URL")
+    add("sources", nargs="+", metavar="SOURCE", help="file, folder, - or http(s) URL; a video as a file")
     add("--backbones", default="all", metavar="A,B|all", help="which backbones read")
     add("--detector", default=DEFAULT_DETECTOR, choices=DETECTORS, help="who finds the faces")
     add("--occlude", choices=OCCLUSIONS, help="occlude every face as well, and say what that changes")
@@ -53,7 +58,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --cam or --json: the emotion to explain, predicted (each one's own answer) or consensus",
     )
     add("--method", choices=METHODS, help=f"how maps are made; default: {METHOD}")
-    add("--json", action="store_true", help="one JSON object a line")
+    add("--every", type=_at_least_one, default=1, metavar="N", help="of a video, read every N-th frame")
+    add("--json", action="store_true", help="one JSON object a line: a picture, or a frame of a video")
+    add("--parquet", type=Path, metavar="FILE", help="write a table, one row a face and backbone")
     add_device(parser)
 
 
@@ -63,17 +70,22 @@ def run(args: argparse.Namespace) -> int:
     engine = Engine(device=args.device)
     names = backbone_names(args.backbones, engine.registry)
     done = failed = 0
-    for name, content in chain.from_iterable(map(read_source, args.sources)):
-        try:
-            if isinstance(content, FerSpaceError):
-                raise content
-            image_rgb = decode_image(content)
-        except FerSpaceError as error:
-            print(f"fer-space: {name}: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        _predict(engine, names, name, image_rgb, args, number=done + failed + 1)
-        done += 1
+    with _table(args.parquet) as table:
+        for name, content in chain.from_iterable(map(_read_source, args.sources)):
+            try:
+                if isinstance(content, InputError):
+                    raise content
+                if isinstance(content, Path):
+                    _watch(engine, names, content, args, table)
+                else:
+                    image_rgb = decode_image(content)
+                    _predict(engine, names, name, image_rgb, args, table, number=done + failed + 1)
+                done += 1
+            except OutputError:
+                raise
+            except InputError as error:
+                print(f"fer-space: {name}: {error}", file=sys.stderr)
+                failed += 1
     if failed:
         return 1 if done else 2
     return 0
@@ -86,8 +98,58 @@ def check(args: argparse.Namespace) -> None:
             raise InputError(f"--{option} needs --cam DIR, where the maps are drawn, or --json.")
 
 
+def _at_least_one(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def _read_source(source: str) -> Iterator[tuple[str, bytes | InputError | Path]]:
+    """What a source names: bytes of pictures, or the path of a video, which is not read at once."""
+    if is_video_file(source):
+        yield source, Path(source)
+    else:
+        yield from read_source(source)
+
+
+@contextmanager
+def _table(path: Path | None) -> Iterator[ParquetRows | None]:
+    """The table that is asked for; it appears when all is written."""
+    if path is None:
+        yield None
+        return
+    with replacing(path) as temporary, ParquetRows(temporary) as table:
+        yield table
+
+
+def _watch(
+    engine: Engine, names: Sequence[str], path: Path, args: argparse.Namespace, table: ParquetRows | None
+) -> None:
+    """Read a video frame by frame and print what was read in each."""
+    for option in ("cam", "explain", "occlude"):
+        if getattr(args, option) is not None:
+            raise InputError(f"--{option} reads pictures and no videos.")
+    source = str(path)
+    with Video(path, every=args.every) as video:
+        for watched in engine.watch(
+            video, backbones=names, detector=args.detector, boost_rare=args.boost_rare
+        ):
+            if table is not None:
+                table.write(watched_rows(source, watched))
+            record = json.dumps(watched_record(source, watched), ensure_ascii=False) if args.json else ""
+            print(record or describe_frame(source, watched), flush=True)
+    if video.damaged:
+        print(f"fer-space: {source}: {video.damaged} damaged pieces were left out", file=sys.stderr)
+
+
 def _predict(
-    engine: Engine, names: Sequence[str], source: str, image_rgb: Image, args: argparse.Namespace, number: int
+    engine: Engine,
+    names: Sequence[str],
+    source: str,
+    image_rgb: Image,
+    args: argparse.Namespace,
+    table: ParquetRows | None,
+    number: int,
 ) -> None:
     """Read one picture, print what was read and write its maps, which are only made if they are shown."""
     shown = args.cam is not None or args.explain is not None
@@ -95,6 +157,8 @@ def _predict(
     free = engine.compare(
         image_rgb, backbones=names, detector=args.detector, method=method, boost_rare=boost_rare
     )
+    if table is not None:
+        table.write(picture_rows(source, free))
     size_wh = (image_rgb.shape[1], image_rgb.shape[0])
     target, stem = args.explain or PREDICTED, f"{number:03d}-{file_stem(source)}"
     if args.cam is not None:
@@ -120,6 +184,15 @@ def describe(name: str, comparisons: Sequence[Comparison]) -> str:
         lines.append(_face(number, comparison))
         lines += map(_answer, comparison.predictions)
     return "\n".join(lines)
+
+
+def describe_frame(name: str, watched: Watched) -> str:
+    """Write one frame of a video as a line for a person."""
+    faces = []
+    for seen in watched.faces:
+        face, split = seen.comparison, "" if seen.comparison.agreement == 1.0 else " (the backbones disagree)"
+        faces.append(f"face {seen.track} {face.consensus} {face.together[face.consensus]:.1%}{split}")
+    return f"{name} at {watched.time:.2f} s: {', '.join(faces) or 'no face found'}"
 
 
 def describe_covered(name: str, covered: Sequence[Covered]) -> str:

@@ -33,15 +33,11 @@ MAX_PIXELS = 9_500_000  # a frame of 4096 x 2304
 MOST_FPS = 240  # more frames a second are not believed
 MAX_DAMAGED = 300  # frames or packets one after the other that cannot be decoded
 
-FORMATS = (
-    "mov,mp4,m4a,3gp,3g2,mj2", "matroska,webm", "avi", "mpegts", "mpeg", "mpegvideo", "flv", "asf", "ogg",
-    "mxf",
-)  # fmt: skip
+FORMATS = "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi,mpegts,mpeg,mpegvideo,flv,asf,ogg,mxf"
 CODECS = (
-    "h264", "hevc", "vp8", "vp9", "libvpx", "libvpx-vp9", "libdav1d", "av1", "mpeg4", "msmpeg4v1",
-    "msmpeg4v2", "msmpeg4", "mpeg1video", "mpeg2video", "mjpeg", "prores", "theora", "wmv1", "wmv2", "wmv3", "vc1",
-    "h263", "flv", "dvvideo", "ffv1", "dnxhd",
-)  # fmt: skip
+    "h264,hevc,vp8,vp9,libvpx,libvpx-vp9,libdav1d,av1,mpeg4,msmpeg4v1,msmpeg4v2,msmpeg4,mpeg1video,mpeg2video,"
+    "mjpeg,prores,theora,wmv1,wmv2,wmv3,vc1,h263,flv,dvvideo,ffv1,dnxhd"
+)
 
 NO_PICTURES = "The file holds no video, only other streams such as sound."
 TOO_LARGE = f"The video is too large: the limit is {MAX_PIXELS / 1e6:.1f} million pixels a frame (4K)."
@@ -69,8 +65,8 @@ def main() -> None:
 
 def _film(wanted: Wanted, answers: FileIO) -> None:
     options = {
-        "format_whitelist": ",".join(FORMATS),
-        "codec_whitelist": ",".join(CODECS),
+        "format_whitelist": FORMATS,
+        "codec_whitelist": CODECS,
         "protocol_whitelist": "none",
     }
     with av.open(FileIO(0, "rb"), options=options, io_open=_refuse) as container:
