@@ -14,7 +14,7 @@ from gradio.utils import get_upload_folder
 from fer_space.errors import FerSpaceError, ImageError, InputError
 from fer_space.ui.session import UNFORESEEN
 
-LOST = "The picture did not arrive. Please choose it again."
+LOST = "The file did not arrive. Please choose it again."
 _PATH = re.compile(r"(?<!\w)(?:[A-Za-z]:)?[/\\](?:[\w.@+-]+[/\\])+[\w.@+-]*")
 _LOG = logging.getLogger(__name__)
 
@@ -84,9 +84,21 @@ def uploaded_bytes(payload: object) -> bytes:
     if url.startswith("data:"):
         return inline_bytes(url)
     try:
+        return uploaded_path(payload).read_bytes()
+    except OSError as error:
+        raise InputError(LOST) from error
+
+
+def uploaded_path(payload: Mapping[str, Any]) -> Path:
+    """Return where an upload lies.
+
+    Raises:
+        InputError: the payload names no file that was uploaded.
+    """
+    try:
         path = Path(str(payload.get("path") or "")).resolve()
-        if path.is_relative_to(Path(get_upload_folder()).resolve()):
-            return path.read_bytes()
+        if path.is_relative_to(Path(get_upload_folder()).resolve()) and path.is_file():
+            return path
     except (OSError, ValueError) as error:
         raise InputError(LOST) from error
     raise InputError(LOST)

@@ -29,7 +29,7 @@ from fer_space.ui.live import Live, lay_out_live
 from fer_space.ui.occlude import Occlude, lay_out_occlude, robustness_rows, swatches_of
 from fer_space.ui.session import Answer, Options, Picture, Runs, Session, Sessions, read_picture
 from fer_space.ui.sidebar import Example, lay_out_sidebar, load_examples
-from fer_space.vision.imaging import MAX_BYTES
+from fer_space.ui.video import MEGABYTES, Videos, lay_out_video
 
 if TYPE_CHECKING:
     from fer_space.engine import Engine
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 # Uploads of programs are looked at every minute and deleted when they are five minutes old.
 DELETE_CACHE_S = (60, 300)
 WAITING_LINE = 64
-PARTS = ("page", "live")  # of what the browser gets, each a style sheet and a script
+PARTS = ("page", "live", "video")  # of what the browser gets, each a style sheet and a script
 
 TITLE = "FER Space"
 LEAD = "What does a face show? Several expression models side by side, and where each of them looked."
@@ -96,13 +96,15 @@ def build_page(
                     tab = lay_out_compare(opening, drawing, status)
                     hide = lay_out_occlude(swatches, robustness)
                     camera = lay_out_live(drawing)
+                    screen = lay_out_video(drawing)
                     bench = lay_out_lab(pictures)
                     board = lay_out_board(cards, drawing.looks, results)
         reads = Compare(sidebar, tab, runs, sessions, drawing, pictures).wire(page)
         Occlude(hide, tab, runs, sessions, drawing, swatches, robustness).wire(
-            [tab.tab, camera.tab, bench.tab, board], reads
+            [tab.tab, camera.tab, screen.tab, bench.tab, board], reads
         )
         Live(camera, sidebar, runs).wire(page)
+        Videos(screen, sidebar, runs, drawing).wire(page)
         Lab(bench, runs, sessions, drawing, pictures).wire()
         predict_endpoint(runs, list(cards))
         page.load(lambda: offered(engine, looks), None, sidebar.options["backbones"], **QUIET)
@@ -152,7 +154,7 @@ def serving_options() -> dict[str, Any]:
         "enable_monitoring": False,
         "footer_links": ["api"],
         "app_kwargs": {"middleware": [Middleware(Preview)]},
-        "max_file_size": MAX_BYTES,
+        "max_file_size": MEGABYTES * 1024**2,
         "mcp_server": find_spec("mcp") is not None,  # the endpoint as a tool for assistants
     }
 
