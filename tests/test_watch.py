@@ -1,12 +1,16 @@
 """Frames one after the other: when the detector looks, and what stays between frames."""
 
+import tracemalloc
+from pathlib import Path
+
 import numpy as np
 
 from fer_space.engine import Engine
 from fer_space.types import Face
-from fer_space.vision.video import Frame
+from fer_space.vision.video import Frame, frames
 from fer_space.watch import Watcher
 from tests.toys import ToyEngine
+from tests.vision.films import film
 
 NOISE = np.random.default_rng(0).integers(0, 255, (90, 120, 3), dtype=np.uint8)
 PLAIN = np.full((90, 120, 3), 128, np.uint8)
@@ -28,14 +32,14 @@ class Counting(ToyEngine):
         return None if self.lost else list(faces)
 
 
-def frames(*pictures: np.ndarray) -> list[Frame]:
+def shown(*pictures: np.ndarray) -> list[Frame]:
     return [Frame(number, 0.1 * number, picture) for number, picture in enumerate(pictures)]
 
 
 def test_the_detector_looks_at_every_so_many_frames_and_where_a_face_is_lost():
     engine = Counting()
     watcher = Watcher(engine, side=320, every=4)
-    for frame in frames(*[NOISE] * 8):
+    for frame in shown(*[NOISE] * 8):
         watcher.look(frame)
     assert engine.looks == [320, 320]
     engine.lost = True
@@ -47,7 +51,7 @@ def test_the_detector_looks_at_every_so_many_frames_and_where_a_face_is_lost():
 def test_without_faces_the_detector_looks_at_every_frame():
     engine = Counting()
     watcher = Watcher(engine, every=4)
-    seen = [watcher.look(frame) for frame in frames(*[PLAIN] * 3)]
+    seen = [watcher.look(frame) for frame in shown(*[PLAIN] * 3)]
     assert len(engine.looks) == 3
     assert [one.faces for one in seen] == [(), (), ()]
 
@@ -55,7 +59,7 @@ def test_without_faces_the_detector_looks_at_every_frame():
 def test_an_engine_watches_and_tracks_keep_their_numbers():
     engine = ToyEngine(["toy_lite", "toy_resnet"])
     wide = np.random.default_rng(1).integers(0, 255, (90, 160, 3), dtype=np.uint8)
-    watched = list(engine.watch(frames(wide, wide, PLAIN, wide), backbones=["toy_resnet"]))
+    watched = list(engine.watch(shown(wide, wide, PLAIN, wide), backbones=["toy_resnet"]))
     assert [[face.track for face in one.faces] for one in watched] == [[1, 2], [1, 2], [], [1, 2]]
     assert [one.number for one in watched] == [0, 1, 2, 3]
     assert watched[0].size_wh == (160, 90)
@@ -75,3 +79,16 @@ def test_two_faces_that_become_one_are_looked_for_again(monkeypatch):
     assert engine.follow(NOISE, [face]) == [face]
     assert engine.follow(NOISE, [face, Face((1, 0, 11, 10), 0.8)]) is None
     assert engine.follow(NOISE, [face, Face((50, 0, 60, 10), 1.0)]) is None
+
+
+def test_memory_does_not_grow_with_the_length_of_a_video(tmp_path: Path):
+    engine = ToyEngine(["toy_lite", "toy_resnet"])
+    peaks = []
+    for seconds in (2, 40):
+        path = film(tmp_path / f"{seconds}.mp4", 12 * seconds, size_wh=(160, 90))
+        tracemalloc.start()
+        watched = engine.watch(frames(path, every=3))
+        assert sum(len(one.faces) for one in watched) > 12
+        peaks.append(tracemalloc.get_traced_memory()[1])
+        tracemalloc.stop()
+    assert peaks[1] < 1.3 * peaks[0] + 200_000

@@ -144,6 +144,11 @@ class Video:
                 return
             yield frame
 
+    @property
+    def pid(self) -> int:
+        """Of the process that decodes."""
+        return self._process.pid
+
     def close(self) -> None:
         """End the decoder."""
         self._process.kill()
