@@ -17,7 +17,7 @@ from fer_space.detectors.pipeline import MAX_FACES
 from fer_space.detectors.specs import DEFAULT_DETECTOR
 from fer_space.tracks import Tracker
 from fer_space.types import Face, Reading
-from fer_space.vision.video import Frame
+from fer_space.vision.video import SIDE, Frame
 
 
 class Reader(Protocol):
@@ -80,7 +80,7 @@ class Watcher:
     Args:
         reader: finds faces and reads them.
         detector: finds the faces.
-        side: pixels to which a frame is reduced before the detector looks; None looks at all of it.
+        side: pixels to which a frame is reduced before the detector looks, and once: the next one comes soon.
         every: the detector looks at every so many frames; between, faces are followed by their landmarks.
             Where one cannot be followed it looks at once.
         limit: how many faces are read, the largest first.
@@ -91,7 +91,7 @@ class Watcher:
         reader: Reader,
         *,
         detector: str = DEFAULT_DETECTOR,
-        side: int | None = None,
+        side: int = SIDE,
         every: int = 1,
         limit: int = MAX_FACES,
     ) -> None:

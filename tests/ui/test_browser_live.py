@@ -138,7 +138,7 @@ def test_the_limit_is_said_and_kept(visit, monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(live, "SECONDS", 2)
     here = visit()
     here.open_tab("Live")
-    expect(here.page.locator("[data-live=rate]")).to_contain_text("stops by itself after 5 minutes")
+    expect(here.page.locator(".fer-live-note")).to_contain_text("stops by itself after 5 minutes")
     here.page.get_by_role("button", name="Start the camera").click()
     expect(here.alert).to_contain_text("The camera stops after")
     expect(here.page.get_by_role("button", name="Start the camera")).to_be_visible()
