@@ -6,7 +6,7 @@
   const STRIP_MS = 30000, TRAIL_MS = 4000, CENTRE = 160, RADIUS = 132, CALM_MS = 500;
   let element, trigger, camera = null, paused = false, busy = false;
   let sent = -1, answered = -1, sentAt = 0, lastFrame = 0, chosen = null, history = [], shownAt = -Infinity, spokenAt = -Infinity;
-  const sheet = document.createElement('canvas');
+  const sheets = Array.from({length: UNANSWERED + 1}, () => document.createElement('canvas'));  // frames on their way
   const part = (name) => element.querySelector(`[data-live=${name}]`);
   const still = matchMedia('(prefers-reduced-motion: reduce)');
   const capital = (word) => word[0].toUpperCase() + word.slice(1);
@@ -45,6 +45,7 @@
     element.querySelector('video').srcObject = null;
     delete element.querySelector('.fer-live').dataset.on;
     element.querySelector('.fer-film-boxes').replaceChildren();
+    element.querySelector('.fer-film canvas').hidden = true;
     trigger('close_stream', {});
     buttons();
     say(sentence);
@@ -69,6 +70,7 @@
     busy = true;
     lastFrame = now;
     const scale = Math.min(1, WIDTH / Math.max(video.videoWidth, video.videoHeight));
+    const sheet = sheets[(sent + 1) % sheets.length];
     sheet.width = Math.round(video.videoWidth * scale);
     sheet.height = Math.round(video.videoHeight * scale);
     sheet.getContext('2d').drawImage(video, 0, 0, sheet.width, sheet.height);
@@ -89,6 +91,7 @@
     const face = faces.find((one) => one.track === chosen) || null;
     history.push({now, face, ms: reading.ms});
     while (history.length && now - history[0].now > STRIP_MS) history.shift();
+    show(sheets[reading.number % sheets.length]);
     boxes(faces);
     if (still.matches && now - shownAt < CALM_MS) return;
     shownAt = now;
@@ -97,6 +100,15 @@
     strip(now);
     rate(now);
     speak(face, now);
+  };
+
+  /* The frame that was read lies under its boxes, so that they fit however slow the answer was. */
+  const show = (sheet) => {
+    const film = element.querySelector('.fer-film canvas');
+    if (!sheet.width) return;
+    if (film.width !== sheet.width || film.height !== sheet.height) [film.width, film.height] = [sheet.width, sheet.height];
+    film.getContext('2d').drawImage(sheet, 0, 0);
+    film.hidden = false;
   };
 
   const boxes = (faces) => {
@@ -116,7 +128,8 @@
       }
       const [left, top, width, height] = face.box;
       Object.assign(box.style, {left: `${100 - left - width}%`, top: `${top}%`, width: `${width}%`, height: `${height}%`});
-      box.style.setProperty('--emotion', `var(--fer-${face.label})`);
+      box.classList.toggle('fer-flush-right', 100 - left > 60);
+      box.classList.toggle('fer-below', top < 8);
       box.setAttribute('aria-pressed', String(face.track === chosen));
       box.setAttribute('aria-label', `Face ${face.track}: ${face.label}`);
       box.firstChild.textContent = `${capital(face.label)} ${face.share} %${face.agree ? '' : ' · split'}`;
