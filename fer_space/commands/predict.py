@@ -31,7 +31,7 @@ from fer_space.occlusion.cover import Cover
 from fer_space.registry import file_name_of
 from fer_space.render.overlays import overlay
 from fer_space.render.record import comparison_record, covered_record, watched_record
-from fer_space.render.rows import ParquetRows, picture_rows, watched_rows
+from fer_space.render.rows import ParquetRows, watched_rows
 from fer_space.sources.files import read_source
 from fer_space.types import FaceCrop, Prediction
 from fer_space.vision.alignment import maps_to_photo
@@ -60,7 +60,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--method", choices=METHODS, help=f"how maps are made; default: {METHOD}")
     add("--every", type=_at_least_one, default=1, metavar="N", help="of a video, read every N-th frame")
     add("--json", action="store_true", help="one JSON object a line: a picture, or a frame of a video")
-    add("--parquet", type=Path, metavar="FILE", help="write a table, one row a face and backbone")
+    add(
+        "--parquet",
+        type=Path,
+        metavar="FILE",
+        help="of videos, write a table: a row a face, backbone and frame",
+    )
     add_device(parser)
 
 
@@ -79,7 +84,7 @@ def run(args: argparse.Namespace) -> int:
                     _watch(engine, names, content, args, table)
                 else:
                     image_rgb = decode_image(content)
-                    _predict(engine, names, name, image_rgb, args, table, number=done + failed + 1)
+                    _predict(engine, names, name, image_rgb, args, number=done + failed + 1)
                 done += 1
             except OutputError:
                 raise
@@ -93,6 +98,8 @@ def run(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> None:
     """Raise InputError for options that need another one."""
+    if args.parquet is not None and not all(map(is_video_file, args.sources)):
+        raise InputError("--parquet writes what is read of videos: every source has to be one.")
     for option in ("explain", "method"):
         if getattr(args, option) is not None and args.cam is None and not args.json:
             raise InputError(f"--{option} needs --cam DIR, where the maps are drawn, or --json.")
@@ -148,7 +155,6 @@ def _predict(
     source: str,
     image_rgb: Image,
     args: argparse.Namespace,
-    table: ParquetRows | None,
     number: int,
 ) -> None:
     """Read one picture, print what was read and write its maps, which are only made if they are shown."""
@@ -157,8 +163,6 @@ def _predict(
     free = engine.compare(
         image_rgb, backbones=names, detector=args.detector, method=method, boost_rare=boost_rare
     )
-    if table is not None:
-        table.write(picture_rows(source, free))
     size_wh = (image_rgb.shape[1], image_rgb.shape[0])
     target, stem = args.explain or PREDICTED, f"{number:03d}-{file_stem(source)}"
     if args.cam is not None:

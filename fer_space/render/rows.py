@@ -1,8 +1,7 @@
-"""What was read as a table: one row a face and model in one frame, as CSV, JSON or Parquet.
+"""What was read of a video as a table: one row a face and model in one frame, as CSV, JSON or Parquet.
 
 Columns: source, time (seconds), frame, track, left, top, right, bottom (pixels), score, backbone, label, one
-for each emotion, valence, arousal, and of the face: consensus, agreement, disagreement_bits. For pictures,
-time and frame are empty, and track numbers the faces of the picture.
+for each emotion, valence, arousal, and of the face: consensus, agreement, disagreement_bits.
 """
 
 import csv
@@ -36,19 +35,7 @@ def watched_rows(source: str, watched: Watched) -> list[Row]:
         watched: what was read in the frame.
     """
     place = {"source": source, "time": round(watched.time, 4), "frame": watched.number}
-    return [
-        {**place, **row} for seen in watched.faces for row in _rows({"track": seen.track}, seen.comparison)
-    ]
-
-
-def picture_rows(source: str, comparisons: Sequence[Comparison]) -> list[Row]:
-    """Write the faces of a picture as rows of the same table."""
-    place = {"source": source, "time": None, "frame": None}
-    return [
-        {**place, **row}
-        for number, comparison in enumerate(comparisons, start=1)
-        for row in _rows({"track": number}, comparison)
-    ]
+    return [row for seen in watched.faces for row in _rows({**place, "track": seen.track}, seen.comparison)]
 
 
 def rows_csv(rows: Sequence[Row]) -> str:

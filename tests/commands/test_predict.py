@@ -172,15 +172,19 @@ def test_a_video_is_known_by_its_content_and_read_frame_by_frame(
     assert "at 0.00 s: face 1 " in capsys.readouterr().out
 
 
-def test_videos_and_pictures_are_rows_of_one_table(clip: Path, pictures: Path, tmp_path: Path):
+def test_videos_are_rows_of_one_table_and_pictures_are_refused(
+    clip: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
     table = tmp_path / "out.parquet"
-    run("predict", clip, pictures / "a.png", "--every", 12, "--parquet", table, "--device", "cpu")
+    run("predict", clip, clip, "--every", 12, "--parquet", table, "--json", "--device", "cpu")
     rows = pq.read_table(table).to_pylist()
     assert [(row["frame"], row["track"], row["backbone"]) for row in rows] == [
         (0, 1, "tiny"),
         (12, 1, "tiny"),
-        (None, 1, "tiny"),
-    ]
+    ] * 2
+    assert len(lines_of(capsys)) == 4
+    run("predict", clip, pictures, "--parquet", table, "--device", "cpu", status=2)
+    assert "--parquet writes what is read of videos" in capsys.readouterr().err
 
 
 def test_a_broken_video_is_one_line_and_the_rest_is_read(

@@ -13,7 +13,6 @@ from fer_space.render.record import watched_record
 from fer_space.render.rows import (
     COLUMNS,
     ParquetRows,
-    picture_rows,
     rows_csv,
     rows_parquet,
     watched_rows,
@@ -36,13 +35,6 @@ def test_a_row_says_when_where_who_and_what():
     assert sum(first[emotion] for emotion in EMOTIONS) == pytest.approx(1.0, abs=1e-3)
     assert second["contempt"] is None  # this model does not know it
     assert first["agreement"] == 1.0
-
-
-def test_pictures_have_rows_of_the_same_table():
-    row = picture_rows("photo.jpg", [COMPARISON])[0]
-    assert set(row) == set(COLUMNS)
-    assert row["time"] is None
-    assert row["track"] == 1
 
 
 def test_csv_and_parquet_hold_the_same():
