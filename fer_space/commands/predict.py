@@ -72,6 +72,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read every source; a bad one is reported and the rest are done."""
     check(args)
+    if args.parquet is not None and not all(map(is_video_file, args.sources)):
+        raise InputError("--parquet writes what is read of videos: every source has to be one.")
     engine = Engine(device=args.device)
     names = backbone_names(args.backbones, engine.registry)
     done = failed = 0
@@ -98,8 +100,6 @@ def run(args: argparse.Namespace) -> int:
 
 def check(args: argparse.Namespace) -> None:
     """Raise InputError for options that need another one."""
-    if args.parquet is not None and not all(map(is_video_file, args.sources)):
-        raise InputError("--parquet writes what is read of videos: every source has to be one.")
     for option in ("explain", "method"):
         if getattr(args, option) is not None and args.cam is None and not args.json:
             raise InputError(f"--{option} needs --cam DIR, where the maps are drawn, or --json.")
