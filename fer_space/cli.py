@@ -39,6 +39,7 @@ EXTRAS: dict[str, str] = {
     "onnxruntime": "onnx",
 }
 BASE = (
+    "av",
     "cv2",
     "dlib",
     "face_recognition_models",

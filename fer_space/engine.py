@@ -7,7 +7,8 @@ It holds models, never anything of a request, so one engine serves all visitors 
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import combinations
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
@@ -19,7 +20,7 @@ from fer_space.card import ENSEMBLE_FILE, WEIGHTS_DIR, Card, Fit, read_fits
 from fer_space.comparison import Comparison, Covered, pair
 from fer_space.detectors.base import Detector
 from fer_space.detectors.landmarks import Landmarker
-from fer_space.detectors.pipeline import MAX_FACES, find_faces
+from fer_space.detectors.pipeline import MAX_FACES, MAX_OVERLAP, find_faces
 from fer_space.detectors.specs import DEFAULT_DETECTOR, detector_spec
 from fer_space.distributions import by_emotion, circumplex
 from fer_space.emotions import column_of
@@ -38,6 +39,8 @@ from fer_space.vision.alignment import CropRule, crop_face
 from fer_space.vision.imaging import as_image
 from fer_space.vision.pool import warm_up
 from fer_space.vision.quality import with_doubts
+from fer_space.vision.video import Frame
+from fer_space.watch import Watched, Watcher
 
 _TRIAL = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
 
@@ -78,8 +81,8 @@ class Engine:
         self._failed: dict[str, tuple[object, str]] = {}  # state of the files, and what is wrong with them
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Pickle the choice of models and device; another process loads them itself."""
-        return type(self), (self.registry.weights_dir, self.device.type)
+        """Pickle the choice of models, device and runtime; another process loads them itself."""
+        return type(self), (self.registry.weights_dir, self.device.type, self.runtime)
 
     @property
     def backbones(self) -> tuple[str, ...]:
@@ -150,7 +153,12 @@ class Engine:
         return thread
 
     def detect(
-        self, image_rgb: Image, *, detector: str = DEFAULT_DETECTOR, limit: int = MAX_FACES
+        self,
+        image_rgb: Image,
+        *,
+        detector: str = DEFAULT_DETECTOR,
+        limit: int = MAX_FACES,
+        side: int | None = None,
     ) -> list[Face]:
         """Find faces, with landmarks where they can be fitted, the largest first.
 
@@ -158,6 +166,7 @@ class Engine:
             image_rgb: uint8 (H, W, 3) RGB.
             detector: a name in `fer_space.detectors.specs.DETECTORS`.
             limit: how many faces are kept, the largest first.
+            side: pixels to which the longer side is reduced before the detector looks, for frames of a video.
 
         Returns:
             The faces; none is a normal answer.
@@ -167,8 +176,51 @@ class Engine:
             MissingDependencyError: the detector is opt-in and not installed.
         """
         image_rgb = as_image(image_rgb)
-        found = find_faces(image_rgb, self._detector(detector), self._landmarker, limit)
+        found = find_faces(image_rgb, self._detector(detector), self._landmarker, limit, side)
         return [with_doubts(image_rgb, face) for face in found]
+
+    def follow(self, image_rgb: Image, faces: Sequence[Face]) -> list[Face] | None:
+        """Find the faces of the frame before in the next one by their landmarks, which is faster.
+
+        Args:
+            image_rgb: uint8 (H, W, 3) RGB, the next frame.
+            faces: what `detect` or `follow` found in the frame before.
+
+        Returns:
+            The same faces where they are now; None where one of them was lost, or two became one.
+        """
+        followed = [self._landmarker.follow(image_rgb, face) for face in faces]
+        found = [face for face in followed if face is not None]
+        met = any(one.overlap(other) > MAX_OVERLAP for one, other in combinations(found, 2))
+        return None if met or len(found) < len(faces) else found
+
+    def watch(
+        self,
+        frames: Iterable[Frame],
+        *,
+        backbones: Sequence[str] | None = None,
+        detector: str = DEFAULT_DETECTOR,
+        boost_rare: bool = False,
+    ) -> Iterator[Watched]:
+        """Read the faces of a video frame by frame, following each face from frame to frame.
+
+        Memory does not grow with the number of frames.
+
+        Args:
+            frames: for example those of `fer_space.vision.video.frames`.
+            backbones: names of models; None takes all that are here.
+            detector: finds the faces in each frame.
+            boost_rare: whether rare emotions are boosted.
+
+        Yields:
+            What was read in each frame, as soon as it was.
+
+        Raises:
+            As `compare`, and what `frames` raises.
+        """
+        watcher = Watcher(self, detector=detector)
+        for frame in frames:
+            yield watcher.look(frame, backbones=backbones, boost_rare=boost_rare)
 
     def compare(
         self,

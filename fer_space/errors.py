@@ -3,6 +3,7 @@
 FerSpaceError
  +- InputError             what was handed in cannot be used
  |   +- ImageError         bytes that are no picture, or a picture past the limits
+ |   +- VideoError         a file that is no video, or one past the limits
  |   +- SourceError        a file, folder or URL that cannot be read or is not allowed
  |   +- DataError          a data set that breaks its own rules
  |   +- UnknownNameError   a backbone, detector or option that does not exist
@@ -25,6 +26,10 @@ class InputError(FerSpaceError):
 
 class ImageError(InputError):
     """The bytes are no picture, or the picture is past the limits."""
+
+
+class VideoError(InputError):
+    """The file is no video, a damaged one, or one past the limits."""
 
 
 class SourceError(InputError):

@@ -44,6 +44,19 @@ class Face:
             raise ValueError(f"landmarks must be (68, 2) or (5, 2): {self.landmarks.shape}")
 
     @property
+    def area(self) -> float:
+        """Of its box, in square pixels."""
+        left, top, right, bottom = self.box_xyxy
+        return (right - left) * (bottom - top)
+
+    def overlap(self, other: "Face") -> float:
+        """Intersection over union of the boxes of two faces of one size of picture, in [0, 1]."""
+        left, top = (max(pair) for pair in zip(self.box_xyxy[:2], other.box_xyxy[:2], strict=True))
+        right, bottom = (min(pair) for pair in zip(self.box_xyxy[2:], other.box_xyxy[2:], strict=True))
+        shared = max(0.0, right - left) * max(0.0, bottom - top)
+        return shared / (self.area + other.area - shared)
+
+    @property
     def all_68(self) -> NDArray[np.float32] | None:
         """The landmarks where all 68 are known, float32 (68, 2), else None."""
         return self.landmarks if self.landmarks is not None and len(self.landmarks) == 68 else None

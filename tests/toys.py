@@ -183,7 +183,12 @@ class ToyEngine(Engine):
             yield Sensitivity(name, "happiness", worth)
 
     def detect(
-        self, image_rgb: NDArray[np.uint8], *, detector: str = "libfacedetection", limit: int = 32
+        self,
+        image_rgb: NDArray[np.uint8],
+        *,
+        detector: str = "libfacedetection",
+        limit: int = 32,
+        side: int | None = None,
     ) -> list[Face]:
         if detector == "insightface":
             raise MissingDependencyError(MISSING)
@@ -191,6 +196,9 @@ class ToyEngine(Engine):
             raise RuntimeError("an error that nobody foresaw")
         boxes = _boxes(image_rgb)[:limit]
         return [Face(box, 0.98, toy_landmarks(box) if len(boxes) == 1 else None) for box in boxes]
+
+    def follow(self, image_rgb: NDArray[np.uint8], faces: Sequence[Face]) -> None:
+        return None
 
 
 def toy_comparison(image_rgb: NDArray[np.uint8], face: Face, names: Sequence[str]) -> Comparison:

@@ -1,14 +1,16 @@
-"""`fer-space predict`: read the faces in pictures, free and occluded.
+"""`fer-space predict`: read the faces in pictures, free and occluded, and in videos.
 
 fer-space predict photo.jpg --cam maps --explain consensus
 fer-space predict photo.jpg --occlude surgical --cam maps
+fer-space predict clip.mp4 --every 3 --backbones mobilenet_v2,efficientnet_lite0 --parquet clip.parquet
 """
 
 import argparse
 import json
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
 
@@ -21,7 +23,7 @@ from fer_space.comparison import CONSENSUS, PREDICTED, Change, Comparison, Cover
 from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
-from fer_space.errors import FerSpaceError, InputError, WeightsError
+from fer_space.errors import FerSpaceError, InputError, OutputError, WeightsError
 from fer_space.explain.gradcam import METHOD
 from fer_space.explain.library import METHODS
 from fer_space.files import replacing
@@ -29,11 +31,14 @@ from fer_space.occlusion import OCCLUSIONS
 from fer_space.occlusion.cover import Cover
 from fer_space.registry import file_name_of
 from fer_space.render.overlays import overlay
-from fer_space.render.record import comparison_record, covered_record
+from fer_space.render.record import comparison_record, covered_record, watched_record
+from fer_space.render.rows import ParquetRows, watched_rows
 from fer_space.sources.files import read_source
 from fer_space.types import FaceCrop, Prediction
 from fer_space.vision.alignment import maps_to_photo
 from fer_space.vision.imaging import decode_image, encode_png
+from fer_space.vision.video import Video, is_video_file
+from fer_space.watch import Watched
 
 Image = NDArray[np.uint8]
 
@@ -41,7 +46,7 @@ Image = NDArray[np.uint8]
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     add = parser.add_argument
-    add("sources", nargs="+", metavar="SOURCE", help="file, folder, - or http(s) URL")
+    add("sources", nargs="+", metavar="SOURCE", help="file, folder, - or http(s) URL; a video as a file")
     add("--backbones", default="all", metavar="A,B|all", help="which backbones read")
     add("--detector", default=DEFAULT_DETECTOR, choices=DETECTORS, help="who finds the faces")
     add("--occlude", choices=OCCLUSIONS, help="occlude every face as well, and say what that changes")
@@ -54,15 +59,19 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --cam or --json: the emotion to explain, predicted (each one's own answer) or consensus",
     )
     add("--method", choices=METHODS, help=f"how maps are made; default: {METHOD}")
-    add("--json", action="store_true", help="one JSON object a line")
+    add("--every", type=_at_least_one, default=1, metavar="N", help="of a video, read every N-th frame")
+    add("--json", action="store_true", help="one JSON object a line: a picture, or a frame of a video")
     add(
         "--parquet",
         type=Path,
         metavar="FILE",
-        help="write a table, a row a face, and go on where one stopped",
+        help="write a table: of pictures a row a face, of videos a row a face, backbone and frame",
     )
     add(
-        "--engine", choices=("here", "ray"), default="here", help="with --parquet: on this machine, or on Ray"
+        "--engine",
+        choices=("here", "ray"),
+        default="here",
+        help="with --parquet of pictures: on this machine, or on Ray",
     )
     add("--workers", type=int, default=2, metavar="N", help="with --engine ray: processes that read")
     add_device(parser)
@@ -72,24 +81,32 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> int:
     """Read every source; a bad one is reported and the rest are done."""
     check(args)
+    films = [is_video_file(source) for source in args.sources]
+    if args.parquet is not None and any(films) and not all(films):
+        raise InputError("--parquet holds pictures or videos: read them into two tables.")
     engine = Engine(device=args.device, runtime=args.runtime)
     names = (
         usable_names(engine) if args.backbones == "all" else backbone_names(args.backbones, engine.registry)
     )
-    if args.parquet is not None:
+    if args.parquet is not None and not any(films):
         return _write_table(engine, names, args)
     done = failed = 0
-    for name, content in chain.from_iterable(map(read_source, args.sources)):
-        try:
-            if isinstance(content, FerSpaceError):
-                raise content
-            image_rgb = decode_image(content)
-        except FerSpaceError as error:
-            print(f"fer-space: {name}: {error}", file=sys.stderr)
-            failed += 1
-            continue
-        _predict(engine, names, name, image_rgb, args, number=done + failed + 1)
-        done += 1
+    with _table(args.parquet) as table:
+        for name, content in chain.from_iterable(map(_read_source, args.sources)):
+            try:
+                if isinstance(content, FerSpaceError):
+                    raise content
+                if isinstance(content, Path):
+                    _watch(engine, names, content, args, table)
+                else:
+                    image_rgb = decode_image(content)
+                    _predict(engine, names, name, image_rgb, args, number=done + failed + 1)
+                done += 1
+            except OutputError:
+                raise
+            except FerSpaceError as error:
+                print(f"fer-space: {name}: {error}", file=sys.stderr)
+                failed += 1
     if failed:
         return 1 if done else 2
     return 0
@@ -111,9 +128,7 @@ def usable_names(engine: Engine) -> list[str]:
 def check(args: argparse.Namespace) -> None:
     """Raise InputError for options that need another one, or cannot go with it."""
     if args.parquet is not None:
-        given = [
-            f"--{name}" for name in ("cam", "explain", "method", "occlude", "json") if getattr(args, name)
-        ]
+        given = [f"--{name}" for name in ("cam", "explain", "method", "occlude") if getattr(args, name)]
         if given:
             raise InputError(f"--parquet writes answers alone: leave out {', '.join(given)}.")
     elif args.engine != "here":
@@ -125,6 +140,8 @@ def check(args: argparse.Namespace) -> None:
 
 def _write_table(engine: Engine, names: Sequence[str], args: argparse.Namespace) -> int:
     """Read every source into a table; what could not be read stands in it, too."""
+    if args.json:
+        raise InputError("--parquet of pictures prints nothing: leave out --json.")
     reader = BulkReader(engine, names, detector=args.detector, boost_rare=args.boost_rare)
     if args.engine == "ray":
         from fer_space.cluster import write_with_ray
@@ -138,8 +155,57 @@ def _write_table(engine: Engine, names: Sequence[str], args: argparse.Namespace)
     return 0
 
 
+def _at_least_one(text: str) -> int:
+    if (number := int(text)) < 1:
+        raise ValueError
+    return number
+
+
+def _read_source(source: str) -> Iterator[tuple[str, bytes | InputError | Path]]:
+    """What a source names: bytes of pictures, or the path of a video, which is not read at once."""
+    if is_video_file(source):
+        yield source, Path(source)
+    else:
+        yield from read_source(source)
+
+
+@contextmanager
+def _table(path: Path | None) -> Iterator[ParquetRows | None]:
+    """The table that is asked for; it appears when all is written."""
+    if path is None:
+        yield None
+        return
+    with replacing(path) as temporary, ParquetRows(temporary) as table:
+        yield table
+
+
+def _watch(
+    engine: Engine, names: Sequence[str], path: Path, args: argparse.Namespace, table: ParquetRows | None
+) -> None:
+    """Read a video frame by frame and print what was read in each."""
+    for option in ("cam", "explain", "occlude"):
+        if getattr(args, option) is not None:
+            raise InputError(f"--{option} reads pictures and no videos.")
+    source = str(path)
+    with Video(path, every=args.every) as video:
+        for watched in engine.watch(
+            video, backbones=names, detector=args.detector, boost_rare=args.boost_rare
+        ):
+            if table is not None:
+                table.write(watched_rows(source, watched))
+            record = json.dumps(watched_record(source, watched), ensure_ascii=False) if args.json else ""
+            print(record or describe_frame(source, watched), flush=True)
+    if video.damaged:
+        print(f"fer-space: {source}: {video.damaged} damaged pieces were left out", file=sys.stderr)
+
+
 def _predict(
-    engine: Engine, names: Sequence[str], source: str, image_rgb: Image, args: argparse.Namespace, number: int
+    engine: Engine,
+    names: Sequence[str],
+    source: str,
+    image_rgb: Image,
+    args: argparse.Namespace,
+    number: int,
 ) -> None:
     """Read one picture, print what was read and write its maps, which are only made if they are shown."""
     shown = args.cam is not None or args.explain is not None
@@ -172,6 +238,15 @@ def describe(name: str, comparisons: Sequence[Comparison]) -> str:
         lines.append(_face(number, comparison))
         lines += map(_answer, comparison.predictions)
     return "\n".join(lines)
+
+
+def describe_frame(name: str, watched: Watched) -> str:
+    """Write one frame of a video as a line for a person."""
+    faces = []
+    for seen in watched.faces:
+        face, split = seen.comparison, "" if seen.comparison.agreement == 1.0 else " (the backbones disagree)"
+        faces.append(f"face {seen.track} {face.consensus} {face.together[face.consensus]:.1%}{split}")
+    return f"{name} at {watched.time:.2f} s: {', '.join(faces) or 'no face found'}"
 
 
 def describe_covered(name: str, covered: Sequence[Covered]) -> str:

@@ -38,7 +38,11 @@ LEVEL = 30.0  # degrees; a face that tilts less has good landmarks as it is
 
 
 def find_faces(
-    image_rgb: Image, detector: Detector, landmarker: Landmarker, limit: int = MAX_FACES
+    image_rgb: Image,
+    detector: Detector,
+    landmarker: Landmarker,
+    limit: int = MAX_FACES,
+    side: int | None = None,
 ) -> list[Face]:
     """Find the faces of a photo and fit 68 landmarks to each.
 
@@ -51,11 +55,16 @@ def find_faces(
         detector: any detector.
         landmarker: fits the landmarks of faces that came without 68 of them.
         limit: how many faces are kept.
+        side: pixels to which the longer side is reduced before the detector looks, once; landmarks are
+            fitted in the whole picture all the same. None looks at the picture as it is.
 
     Returns:
         At most `limit` faces, the largest first; none is a normal answer. A face that may as well stand on
         its head has no landmarks, so that it is cut out by its box.
     """
+    if side is not None:
+        seen = _tidy(_detect_small(image_rgb, detector, side), *image_rgb.shape[:2])[:limit]
+        return [_with_68(image_rgb, face, landmarker) for face in seen]
     height, width = image_rgb.shape[:2]
     found = detector.detect(image_rgb) or _detect_padded(image_rgb, detector)
     found = found or _detect_turned(image_rgb, detector)
@@ -63,10 +72,17 @@ def find_faces(
         found = found + _detect_closer(image_rgb, detector, CLOSER_PIXELS)
     found = found or _detect_closer(image_rgb, detector, CLOSEST_PIXELS)
     faces = [_surest_turn(image_rgb, face, detector) for face in _tidy(found, height, width)[:limit]]
-    return [
-        face if face.all_68 is not None or is_open else landmarker.fit(image_rgb, face)
-        for face, is_open in faces
-    ]
+    return [face if is_open else _with_68(image_rgb, face, landmarker) for face, is_open in faces]
+
+
+def _with_68(image_rgb: Image, face: Face, landmarker: Landmarker) -> Face:
+    return face if face.all_68 is not None else landmarker.fit(image_rgb, face)
+
+
+def _detect_small(image_rgb: Image, detector: Detector, side: int) -> list[Face]:
+    """Detect in the picture reduced to `side`: for frames of a video, of which the next one comes at once."""
+    small = shrink(image_rgb, side)
+    return [_through(face, _growth(small, image_rgb)) for face in detector.detect(small)]
 
 
 def _detect_padded(image_rgb: Image, detector: Detector) -> list[Face]:
@@ -232,7 +248,7 @@ def _tidy(faces: list[Face], height: int, width: int) -> list[Face]:
     for face in sorted(sane, key=lambda face: face.score, reverse=True):
         if not any(_are_one(face, other) for other in kept):
             kept.append(face)
-    return sorted(kept, key=_area, reverse=True)
+    return sorted(kept, key=lambda face: face.area, reverse=True)
 
 
 def _is_sane(face: Face, height: int, width: int) -> bool:
@@ -247,15 +263,9 @@ def _side(face: Face) -> float:
     return max(right - left, bottom - top)
 
 
-def _area(face: Face) -> float:
-    left, top, right, bottom = face.box_xyxy
-    return (right - left) * (bottom - top)
-
-
 def _are_one(one: Face, other: Face) -> bool:
     """Whether two boxes are of one face: they are about the same, or one is a part of the other."""
     width = min(one.box_xyxy[2], other.box_xyxy[2]) - max(one.box_xyxy[0], other.box_xyxy[0])
     height = min(one.box_xyxy[3], other.box_xyxy[3]) - max(one.box_xyxy[1], other.box_xyxy[1])
     shared = max(0.0, width) * max(0.0, height)
-    union = _area(one) + _area(other) - shared
-    return shared > MAX_OVERLAP * union or shared > MAX_INSIDE * min(_area(one), _area(other))
+    return one.overlap(other) > MAX_OVERLAP or shared > MAX_INSIDE * min(one.area, other.area)

@@ -12,6 +12,7 @@ from fer_space.comparison import Change, Comparison, Covered
 from fer_space.emotions import EMOTIONS
 from fer_space.render.texts import verdict_of
 from fer_space.types import Explanation, Face, Prediction, Reading
+from fer_space.watch import Watched
 
 
 def comparison_record(
@@ -28,6 +29,18 @@ def comparison_record(
     width, height = size_wh
     faces = [_face(comparison, explain) for comparison in comparisons]
     return {"source": source, "width": width, "height": height, "faces": faces}
+
+
+def watched_record(source: str, watched: Watched) -> dict[str, Any]:
+    """The object of `comparison_record` for one frame of a video: with its time and number, and tracks.
+
+    Args:
+        source: where the video came from, as the caller names it.
+        watched: what was read in the frame.
+    """
+    record = comparison_record(source, watched.size_wh, [seen.comparison for seen in watched.faces])
+    faces = [{"track": seen.track, **face} for seen, face in zip(watched.faces, record["faces"], strict=True)]
+    return {**record, "time": round(watched.time, 4), "frame": watched.number, "faces": faces}
 
 
 def covered_record(

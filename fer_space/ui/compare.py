@@ -153,8 +153,8 @@ def query_of(options: Options) -> str:
     return urlencode(values)
 
 
-def _taken(name: str, kind: str, data: bytes) -> str:
-    """A file as a link that the page presses itself; its number makes each one new."""
+def taken(name: str, kind: str, data: bytes) -> str:
+    """Write a file as a link that the page presses itself; its number makes each one new."""
     return html.render(
         "taken", name=name, uri=f"data:{kind};base64,{b64encode(data).decode()}", number=time.time_ns()
     )
@@ -341,14 +341,12 @@ class Compare:
         if shown is None or answer.picture is None:
             return gr.skip()
         if kind == "png":
-            return _taken(
-                "expression.png", "image/png", report_png(shown, self._drawing.looks, session.which)
-            )
+            return taken("expression.png", "image/png", report_png(shown, self._drawing.looks, session.which))
         if kind == "csv":
-            return _taken("expressions.csv", "text/csv", comparison_csv("photo", answer.read).encode())
+            return taken("expressions.csv", "text/csv", comparison_csv("photo", answer.read).encode())
         if kind == "json":
             record = comparison_record("photo", answer.picture.size_wh, answer.read)
-            return _taken("expressions.json", "application/json", json.dumps(record, indent=1).encode())
+            return taken("expressions.json", "application/json", json.dumps(record, indent=1).encode())
         if kind == "link" and answer.options is not None:
             return html.render("link", query=query_of(answer.options))
         return gr.skip()

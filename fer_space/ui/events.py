@@ -14,9 +14,10 @@ from gradio.utils import get_upload_folder
 from fer_space.errors import FerSpaceError, ImageError, InputError
 from fer_space.sources.fetch import fetch_url
 from fer_space.ui.session import UNFORESEEN
+from fer_space.vision.imaging import MAX_BYTES
 
 NO_FILE = "A picture comes as a file, a data URI or an address: with gradio_client, handle_file(“photo.jpg”)."
-LOST = "The picture did not arrive. Please choose it again."
+LOST = "The file did not arrive. Please choose it again."
 _PATH = re.compile(r"(?<!\w)(?:[A-Za-z]:)?[/\\](?:[\w.@+-]+[/\\])+[\w.@+-]*")
 _LOG = logging.getLogger(__name__)
 
@@ -102,9 +103,22 @@ def uploaded_bytes(payload: object) -> bytes:
         if "://" in address:
             return fetch_url(address)
     try:
-        file = Path(path).resolve()
-        if file.is_relative_to(Path(get_upload_folder()).resolve()):
-            return file.read_bytes()
+        with uploaded_path(payload).open("rb") as file:
+            return file.read(MAX_BYTES + 1)  # what is larger is refused by its length
+    except OSError as error:
+        raise InputError(LOST) from error
+
+
+def uploaded_path(payload: Mapping[str, Any]) -> Path:
+    """Return where an upload lies.
+
+    Raises:
+        InputError: the payload names no file that was uploaded.
+    """
+    try:
+        path = Path(str(payload.get("path") or "")).resolve()
+        if path.is_relative_to(Path(get_upload_folder()).resolve()) and path.is_file():
+            return path
     except (OSError, ValueError) as error:
         raise InputError(LOST) from error
     raise InputError(LOST)

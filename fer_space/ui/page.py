@@ -28,14 +28,16 @@ from fer_space.ui.doors import WAITING, Doors
 from fer_space.ui.events import QUIET, THREADS, visible
 from fer_space.ui.folders import swept
 from fer_space.ui.lab import Lab, lay_out_lab
+from fer_space.ui.live import Live, lay_out_live
 from fer_space.ui.occlude import Occlude, lay_out_occlude, robustness_rows, swatches_of
 from fer_space.ui.session import Answer, Options, Picture, Runs, Session, Sessions, read_picture
 from fer_space.ui.sidebar import Example, lay_out_sidebar, load_examples
-from fer_space.vision.imaging import MAX_BYTES
+from fer_space.ui.video import MEGABYTES, Videos, lay_out_video
 
 if TYPE_CHECKING:
     from fer_space.engine import Engine
 
+PARTS = ("page", "live", "video")  # of what the browser gets, each a style sheet and a script
 
 TITLE = "FER Space"
 LEAD = "What does a face show? Several expression models side by side, and where each of them looked."
@@ -72,6 +74,7 @@ def build_page(
         sensitivity or engine.sensitivity,
         engine.together,
         lambda name, crops: engine.model(name).predict(crops).probabilities,
+        engine.follow,
     )
     sources = {name: engine.registry.source(name) for name in engine.backbones}
     cards = {name: source.card() for name, source in sources.items()}
@@ -94,12 +97,16 @@ def build_page(
                 with gr.Tabs():
                     tab = lay_out_compare(opening, drawing, status)
                     hide = lay_out_occlude(swatches, robustness)
+                    camera = lay_out_live(drawing)
+                    screen = lay_out_video(drawing)
                     bench = lay_out_lab(pictures)
                     board = lay_out_board(cards, drawing.looks, results)
         reads = Compare(sidebar, tab, runs, sessions, drawing, pictures).wire(page)
         Occlude(hide, tab, runs, sessions, drawing, swatches, robustness).wire(
-            [tab.tab, bench.tab, board], reads
+            [tab.tab, camera.tab, screen.tab, bench.tab, board], reads
         )
+        Live(camera, sidebar, runs).wire(page)
+        Videos(screen, sidebar, runs, drawing).wire(page)
         Lab(bench, runs, sessions, drawing, pictures).wire()
         predict_endpoint(runs, list(cards))
         page.load(lambda: offered(engine, looks), None, sidebar.options["backbones"], **QUIET)
@@ -154,7 +161,10 @@ def serving_options(folder: Path | None = None) -> dict[str, Any]:
             yield
 
     static = files("fer_space.ui").joinpath("static")
-    style, script = (static.joinpath(name).read_text(encoding="utf-8") for name in ("page.css", "page.js"))
+    style, script = (
+        "\n".join(static.joinpath(part + ending).read_text(encoding="utf-8") for part in PARTS)
+        for ending in (".css", ".js")
+    )
     return {
         "theme": _theme(),
         "head": f"<style>{html.emotion_css()}{style}</style><script>{script}</script>",
@@ -163,7 +173,7 @@ def serving_options(folder: Path | None = None) -> dict[str, Any]:
         "enable_monitoring": False,
         "footer_links": ["api"],
         "app_kwargs": {"middleware": [Middleware(Preview)], "lifespan": serve},
-        "max_file_size": MAX_BYTES,
+        "max_file_size": MEGABYTES * 1024**2,
         "max_threads": THREADS,
         "mcp_server": find_spec("mcp") is not None,  # the endpoint as a tool for assistants
     }

@@ -406,6 +406,7 @@ class Runs:
         sensitivity: `Engine.sensitivity`.
         together: `Engine.together`.
         predict: (name, crops) to float64 (N, 8), what one model says of face crops.
+        follow: `Engine.follow`.
         turns: who may run now.
         room: bytes for whole pictures that are decoded at once.
         who: whose work this runs.
@@ -416,6 +417,7 @@ class Runs:
     sensitivity: Callable[..., Iterator[Sensitivity]]
     together: Callable[[Sequence[Face], Sequence[Sequence[Reading]]], list[Comparison]]
     predict: Callable[[str, Sequence[Image]], Distributions]
+    follow: Callable[..., list[Face] | None]
     turns: Turns = field(default_factory=Turns)
     room: Turns = field(default_factory=lambda: Turns(PICTURES_BYTES))
     who: Who = NOBODY

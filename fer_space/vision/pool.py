@@ -16,7 +16,7 @@ from io import FileIO
 from queue import LifoQueue
 from signal import SIGABRT, SIGSEGV
 from threading import Lock, Timer
-from typing import cast
+from typing import IO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,21 +34,34 @@ _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "L
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 
 
+def start_child(
+    module: str, *words: str, stdin: int | IO[bytes] = subprocess.PIPE
+) -> subprocess.Popen[bytes]:
+    """Start a module as a program of its own, with pipes that are not buffered.
+
+    Args:
+        module: to run, as with `python -m`.
+        words: its arguments.
+        stdin: what it reads; by default a pipe.
+    """
+    search = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)  # noqa: PTH100
+    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module, *words],
+        stdin=stdin,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,  # the decoders' own remarks
+        bufsize=0,
+        env={**kept, **_ONE_THREAD, "PYTHONPATH": search},
+        start_new_session=True,  # Ctrl-C in the terminal is for the parent alone
+    )
+
+
 class Worker:
     """One child process, used by one thread at a time."""
 
     def __init__(self) -> None:
-        search = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)  # noqa: PTH100
-        kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-        self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "fer_space.vision.worker"],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,  # the decoders' own remarks
-            bufsize=0,
-            env={**kept, **_ONE_THREAD, "PYTHONPATH": search},
-            start_new_session=True,  # Ctrl-C in the terminal is for the parent alone
-        )
+        self._process = start_child("fer_space.vision.worker")
         self._requests, self._answers = (
             cast(FileIO, self._process.stdin),
             cast(FileIO, self._process.stdout),

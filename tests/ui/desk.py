@@ -53,6 +53,7 @@ class Desk:
             engine.sensitivity,
             engine.together,
             lambda name, crops: engine.model(name).predict(crops).probabilities,
+            engine.follow,
         )
         drawing = Drawing({name: LOOKS[name] for name in names}, {}, first_cells)
         examples = load_examples(EXAMPLES)

@@ -20,7 +20,7 @@ pytestmark = [
     pytest.mark.skipif(not CHROMIUM.exists(), reason=f"Chromium is not at {CHROMIUM}"),
 ]
 ALL = len(TOY_SPECS)
-TABS = ("Compare", "Occlude", "Laboratory", "Leaderboard")
+TABS = ("Compare", "Occlude", "Live", "Video", "Laboratory", "Leaderboard")
 
 
 def _covered(here: Visit) -> Visit:

@@ -51,6 +51,7 @@ window.fer = (() => {
     const mine = next();
     say('');
     if (!file.size) { say('The file is empty.'); return; }
+    if (file.type.startsWith('video/')) { say('Videos are read in the tab “Video”.'); return; }
     try {
       const url = await asUrl(await fitting(file));
       if (mine !== stamp) return;
@@ -190,6 +191,7 @@ window.fer = (() => {
   });
 
   return {
+    send,
     live: (element) => element.setAttribute('aria-live', 'polite'),
     actions: (element, trigger) => { hand = trigger; },
     examples: (element, trigger) => {

@@ -1,0 +1,302 @@
+"""The Video tab: a clip read frame by frame, then a timeline tied to the player.
+
+The browser plays its own copy of the file. The server's copy lies in the swept folder of uploads until the
+decoder has opened it, and is deleted then; readings are kept in memory until the page closes.
+"""
+
+import json
+import time
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from pathlib import Path
+from threading import Lock
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
+from fer_space.errors import InputError
+from fer_space.render import html
+from fer_space.render.html import Drawing
+from fer_space.render.overlays import data_uri
+from fer_space.render.rows import Row, rows_csv, rows_parquet, watched_rows
+from fer_space.render.timeline import FaceSpan, timeline_html
+from fer_space.types import Face
+from fer_space.ui.compare import taken
+from fer_space.ui.events import MODELS, QUICK, QUIET, given, sentence_of, uploaded_path
+from fer_space.ui.live import fast_ones
+from fer_space.ui.session import NO_MODEL, Runs
+from fer_space.ui.sidebar import Sidebar
+from fer_space.vision.imaging import resize
+from fer_space.vision.video import Video
+from fer_space.watch import Watched, Watcher
+
+SECONDS = 60.0  # of a video that are read
+RATE = 8  # frames a second that are read
+MEGABYTES = 100
+KEPT = 8  # pages whose readings are kept; the one unused for longest goes first
+AT_ONCE = 2  # videos that are read at a time
+FACES = 8  # in a frame, the largest
+SHOWN_EVERY = 1.0  # seconds between two looks at the timeline while it grows
+_THUMB = 64
+
+CUT = f"The video is longer than {SECONDS:.0f} seconds: its beginning was read."
+DAMAGED = "Some of it could not be decoded and was left out."
+NO_FACES = "No face was found in any frame of this video."
+STOPPED = "Reading was stopped."
+OPENING = "Opening the video…"
+Shown = dict[Any, Any]
+
+
+@dataclass(frozen=True)
+class Screen:
+    """The tab's components."""
+
+    tab: gr.Tab
+    film: gr.HTML
+    progress: gr.HTML
+    timeline: gr.HTML
+    taken: gr.HTML
+    models: gr.CheckboxGroup
+
+
+def lay_out_video(drawing: Drawing) -> Screen:
+    """Lay the tab out inside the current Tabs."""
+    with gr.Tab("Video", id="video", elem_classes="fer-tab") as tab:
+        film = gr.HTML(
+            html.render("video", seconds=int(SECONDS), megabytes=MEGABYTES, rate=RATE),
+            js_on_load="fer.video(element, trigger, upload)",
+            apply_default_css=False,
+            elem_id="fer-video",
+        )
+        progress = gr.HTML("", js_on_load="fer.filming(element, watch, props)", apply_default_css=False)
+        timeline = gr.HTML("", js_on_load="fer.timeline(element, trigger, watch)", apply_default_css=False)
+        taken_file = gr.HTML("", js_on_load="fer.taken(element, watch)", apply_default_css=False)
+        with gr.Row(elem_classes="fer-controls"):
+            models = gr.CheckboxGroup(
+                [(look.title, name) for name, look in drawing.looks.items()],
+                value=fast_ones(drawing.looks),
+                label="Models",
+                info="For the next video. Each one that is added makes it slower.",
+            )
+    return Screen(tab, film, progress, timeline, taken_file, models)
+
+
+@dataclass(eq=False)
+class Reel:
+    """What was read of one page's video.
+
+    Attributes:
+        name: of the file.
+        rows: one a face, model and frame.
+        thumbs: by track, a small picture of the face as a data URI.
+        seen: by track, in how many frames the face was seen.
+        length: of the video in seconds, as far as it is known.
+        shown: the track that is shown, or 0 for the one seen longest.
+        note: what should be known, a sentence.
+        stopped: whether it shall be read no further.
+    """
+
+    name: str = "video"
+    rows: list[Row] = field(default_factory=list)
+    thumbs: dict[int, str] = field(default_factory=dict)
+    seen: dict[int, int] = field(default_factory=dict)
+    length: float = 1.0
+    shown: int = 0
+    note: str = ""
+    stopped: bool = False
+
+    def add(self, watched: Watched, image_rgb: NDArray[np.uint8]) -> None:
+        """Add what was read in one frame."""
+        self.rows += watched_rows(self.name, watched)
+        self.length = max(self.length, watched.time)
+        for face in watched.faces:
+            self.seen[face.track] = self.seen.get(face.track, 0) + 1
+            if face.track not in self.thumbs:
+                self.thumbs[face.track] = _thumb(image_rgb, face.comparison.face)
+
+    @property
+    def track(self) -> int:
+        """Of the face that is shown; 0 where there is none."""
+        longest = max(self.seen, key=self.seen.__getitem__, default=0)
+        return self.shown if self.shown in self.seen else longest
+
+    def html(self, drawing: Drawing) -> str:
+        """Show the face's timeline; "" while no face was found."""
+        if not self.rows:
+            return ""
+        faces = [
+            FaceSpan(track, count / RATE, self.thumbs[track])
+            for track, count in sorted(self.seen.items(), key=lambda item: -item[1])[:12]
+        ]
+        return timeline_html(self.rows, faces, self.track, self.length, drawing.looks, self.note)
+
+
+class Videos:
+    """The tab's events, and the readings of the pages that are open.
+
+    Args:
+        screen: the tab's components.
+        sidebar: the column, which holds the detector and the operating point.
+        runs: what runs the models.
+        drawing: what every drawing shares.
+    """
+
+    def __init__(self, screen: Screen, sidebar: Sidebar, runs: Runs, drawing: Drawing) -> None:
+        self._screen, self._sidebar, self._runs, self._drawing = screen, sidebar, runs, drawing
+        self._reels: OrderedDict[str, Reel] = OrderedDict()
+        self._lock = Lock()
+
+    def wire(self, page: gr.Blocks) -> None:
+        """Wire the events."""
+        screen, options = self._screen, self._sidebar.options
+        inputs = [screen.models, options["detector"], options["boost_rare"]]
+        reading = {**MODELS, "concurrency_id": "video", "concurrency_limit": AT_ONCE}
+        screen.film.submit(self.read, inputs, [screen.progress, screen.timeline], **reading)
+        screen.film.clear(self.stop, None, None, **QUICK)
+        screen.timeline.select(self.choose, None, screen.timeline, **QUIET)
+        screen.timeline.download(self.take, None, screen.taken, **QUICK)
+        page.unload(self.leave)
+
+    def read(
+        self,
+        request: gr.Request,
+        event: gr.EventData,
+        models: Sequence[str],
+        detector: str = DEFAULT_DETECTOR,
+        boost_rare: bool = False,
+    ) -> Iterator[Shown]:
+        """Read a video that was uploaded, showing how far it is, then its timeline."""
+        screen, reel = self._screen, self._begin(request, given(event, "name"))
+        yield {screen.progress: html.render("filming", stage=OPENING, share=0.0), screen.timeline: ""}
+        try:
+            if not models:
+                raise InputError(NO_MODEL)
+            path = uploaded_path({"path": given(event, "path")})
+            chosen = detector if detector in DETECTORS else DEFAULT_DETECTOR
+            watcher = Watcher(self._runs, detector=chosen, limit=FACES)
+            with _opened(path) as video:
+                steps = self._steps(reel, video, watcher, tuple(models), bool(boost_rare))
+                for stage, share in steps:
+                    yield {
+                        screen.progress: html.render("filming", stage=stage, share=share),
+                        screen.timeline: reel.html(self._drawing),
+                    }
+                cut, damaged = video.cut, video.damaged > 0
+            notes = [STOPPED] * reel.stopped + [CUT] * cut + [DAMAGED] * damaged
+            reel.note = " ".join(notes)
+            ended = html.render("filming", stage="", number=time.time_ns())
+            problem = html.problem_html(STOPPED if reel.stopped else NO_FACES)
+            yield {
+                screen.progress: ended if reel.rows else problem,
+                screen.timeline: reel.html(self._drawing),
+            }
+        except Exception as error:
+            yield {
+                screen.progress: html.problem_html(sentence_of(error)),
+                screen.timeline: reel.html(self._drawing),
+            }
+
+    def _steps(
+        self, reel: Reel, video: Video, watcher: Watcher, models: tuple[str, ...], boost_rare: bool
+    ) -> Iterator[tuple[str, float]]:
+        """Read frame by frame; yields from time to time how far that is, in words and as a share."""
+        total = min(video.seconds or SECONDS, SECONDS)
+        reel.length = max(total, 0.1)
+        began = told = time.monotonic()
+        for frame in video:
+            if reel.stopped:
+                return
+            with self._runs.turns.turn():
+                watched = watcher.look(frame, backbones=models, boost_rare=boost_rare)
+            reel.add(watched, frame.image_rgb)
+            if (now := time.monotonic()) - told >= SHOWN_EVERY:
+                told, share = now, min(frame.time / total, 1.0) if total else 1.0
+                yield stage_of(frame.time, total, now - began), share
+
+    def stop(self, request: gr.Request) -> None:
+        """Read the page's video no further."""
+        self._of(request).stopped = True
+
+    def choose(self, request: gr.Request, event: gr.EventData) -> str:
+        """Show another face."""
+        reel, track = self._of(request), given(event, "track")
+        if isinstance(track, int) and track in reel.seen:
+            reel.shown = track
+        return reel.html(self._drawing)
+
+    def take(self, request: gr.Request, event: gr.EventData) -> Any:
+        """Write all rows as a file that the browser keeps; nothing is written here."""
+        reel, kind = self._of(request), given(event, "kind")
+        if kind == "csv":
+            return taken("expressions.csv", "text/csv", rows_csv(reel.rows).encode())
+        if kind == "json":
+            return taken("expressions.json", "application/json", json.dumps(reel.rows).encode())
+        if kind == "parquet" and find_spec("pyarrow"):
+            return taken("expressions.parquet", "application/octet-stream", rows_parquet(reel.rows))
+        return gr.skip()
+
+    def leave(self, request: gr.Request) -> None:
+        """Forget the video of a page that was closed, and stop reading it."""
+        with self._lock:
+            reel = self._reels.pop(_name_of(request), None)
+        if reel is not None:
+            reel.stopped = True
+
+    def _begin(self, request: gr.Request, name: object) -> Reel:
+        """Start a new reading for a page; what it reads now stops."""
+        self.leave(request)
+        reel = Reel(str(name or "video")[:100])
+        with self._lock:
+            self._reels[_name_of(request)] = reel
+            while len(self._reels) > KEPT:
+                _, oldest = self._reels.popitem(last=False)
+                oldest.stopped = True
+        return reel
+
+    def _of(self, request: gr.Request) -> Reel:
+        with self._lock:
+            reel = self._reels.get(_name_of(request), Reel())
+            if _name_of(request) in self._reels:
+                self._reels.move_to_end(_name_of(request))
+            return reel
+
+
+def stage_of(done: float, total: float, elapsed: float) -> str:
+    """Say how far a reading is: "Read 12 of 43 seconds, about 20 s left".
+
+    Args:
+        done: seconds of the video that were read.
+        total: seconds that will be.
+        elapsed: seconds that it took so far.
+    """
+    left = elapsed * (total - done) / done if done > 0.0 else 0.0
+    rest = f", about {max(left, 1.0):.0f} s left" if done > 0.0 else ""
+    return f"Read {done:.0f} of {total:.0f} seconds{rest}"
+
+
+def _opened(path: Path) -> Video:
+    """Open an upload, and delete the file: the decoder holds it open."""
+    try:
+        if path.stat().st_size > MEGABYTES * 1024**2:
+            raise InputError(f"The video is too large: the limit is {MEGABYTES} MB.")
+        return Video(path, step=1.0 / RATE, seconds=SECONDS)
+    finally:
+        path.unlink(missing_ok=True)
+
+
+def _thumb(image_rgb: NDArray[np.uint8], face: Face) -> str:
+    """A small picture of a face, as a data URI."""
+    height, width = image_rgb.shape[:2]
+    left, top, right, bottom = face.box_xyxy
+    x, y = int(np.clip(left, 0, width - 2)), int(np.clip(top, 0, height - 2))
+    to_x, to_y = int(np.clip(right, x + 1, width)), int(np.clip(bottom, y + 1, height))
+    return data_uri(resize(np.ascontiguousarray(image_rgb[y:to_y, x:to_x]), (_THUMB, _THUMB)), 80)
+
+
+def _name_of(request: gr.Request) -> str:
+    return str(getattr(request, "session_hash", None) or "")
