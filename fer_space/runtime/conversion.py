@@ -1,5 +1,6 @@
 """Networks are converted by a child process, so that a page that starts has its time for visitors."""
 
+import atexit
 import os
 import shutil
 import subprocess
@@ -17,7 +18,7 @@ def converting(weights_dir: Path) -> Iterator[str]:
         weights_dir: holds the weights and cards of shipped backbones.
 
     Yields:
-        The name of each model, when it has been converted or could not be. The child ends with the iterator.
+        The name of each model, when it has been converted or could not be. The child ends with the iterator, or with this process.
     """
     command = [sys.executable, "-m", "fer_space.cli", "models", "--compile"]
     if (nice := shutil.which("nice")) is not None:
@@ -30,9 +31,11 @@ def converting(weights_dir: Path) -> Iterator[str]:
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
     ) as child:
+        atexit.register(child.terminate)  # a thread that is a daemon is not asked to leave
         try:
             assert child.stdout is not None
             for line in child.stdout:
                 yield line.partition(":")[0].strip()
         finally:
             child.terminate()
+            atexit.unregister(child.terminate)

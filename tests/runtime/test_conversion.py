@@ -1,0 +1,43 @@
+"""The child that converts ends with the process that wanted it."""
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from threading import Thread
+from fer_space.runtime import conversion
+
+class Sleeper(conversion.subprocess.Popen):
+    def __init__(self, command, **options):
+        super().__init__([sys.executable, "-c", "import time; time.sleep(60)"], **options)
+        print(self.pid, flush=True)
+
+conversion.subprocess.Popen = Sleeper
+Thread(target=lambda: list(conversion.converting(Path("."))), daemon=True).start()
+sys.stdin.readline()
+"""
+
+
+def is_running(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+
+
+def test_the_child_ends_with_the_process():
+    command = [sys.executable, "-c", SCRIPT]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        child = int(process.stdout.readline())
+        assert is_running(child)
+        process.communicate("\n", timeout=60)
+    end = time.monotonic() + 20
+    while is_running(child) and time.monotonic() < end:
+        time.sleep(0.05)
+    assert not is_running(child)
