@@ -18,7 +18,8 @@ def converting(weights_dir: Path) -> Iterator[str]:
         weights_dir: holds the weights and cards of shipped backbones.
 
     Yields:
-        The name of each model, when it has been converted or could not be. The child ends with the iterator, or with this process.
+        The name of each model, when it has been converted or could not be. The child ends
+        with the iterator, or with this process.
     """
     command = [sys.executable, "-m", "fer_space.cli", "models", "--compile"]
     if (nice := shutil.which("nice")) is not None:
