@@ -1,6 +1,7 @@
 """The Space: build the engine and the page, and serve them. `python app.py` opens it on port 7860.
 
 HOST and PORT in the environment change the address; a Space sets GRADIO_SERVER_NAME and _PORT.
+FER_SPACE_FETCH lists opt-in detectors and models that are fetched first.
 """
 
 import os
@@ -40,19 +41,25 @@ os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when the first library starts OpenMP
 
 import spaces  # noqa: E402  before torch, so that a lent GPU can be seen
+from spaces.config import Config  # noqa: E402
 
 # isort: split
+from fer_space.commands.fetch import VARIABLE, bring_all  # noqa: E402
 from fer_space.engine import Engine  # noqa: E402
 from fer_space.ui.page import build_page, serving_options  # noqa: E402
 
+for outcome in bring_all(os.environ.get(VARIABLE, "")):
+    print(outcome, flush=True)
 here = Path(__file__).resolve().parent
 engine = Engine()
 engine.preload()  # now, so that the first visitor does not wait, and because ZeroGPU wants it so
-# On ZeroGPU hardware a GPU is lent for the length of one call; everywhere else this changes nothing.
+# On ZeroGPU hardware a GPU is lent for one action at a time, and none before the page is served: until then
+# the CPU reads, with models of its own.
+lends = Config.zero_gpu
 demo = build_page(
     engine,
-    stream=spaces.GPU(duration=15)(engine.stream),
-    sensitivity=spaces.GPU(duration=15)(engine.sensitivity),
+    lend=spaces.GPU if lends else None,
+    opener=Engine(device="cpu") if lends else None,
     examples=here / "examples",
     results=here / "docs" / "results.json",
 )

@@ -7,11 +7,12 @@ newer one was issued stops between two models.
 
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
+from itertools import islice
 from threading import Condition, RLock
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +29,7 @@ from fer_space.types import Face, Reading
 from fer_space.vision.imaging import decode_image, shrink
 
 Image = NDArray[np.uint8]
+T = TypeVar("T")
 
 FACES = 32  # that are read at once; the smaller ones wait for a click
 CROWD = 200  # that are looked for at all
@@ -337,38 +339,58 @@ class Runs:
         detect: `Engine.detect`.
         sensitivity: `Engine.sensitivity`.
         together: `Engine.together`.
-        predict: (name, crops) to float64 (N, 8), what one model says of face crops.
+        answers: `Engine.answers`.
         turns: who may run now.
+        lent: whether models run on a GPU that is lent to each piece of work, whose lender knows whose turn
+            it is.
     """
 
     stream: Callable[..., Iterator[tuple[str, Sequence[Reading]]]]
     detect: Callable[..., list[Face]]
     sensitivity: Callable[..., Iterator[Sensitivity]]
     together: Callable[[Sequence[Face], Sequence[Sequence[Reading]]], list[Comparison]]
-    predict: Callable[[str, Sequence[Image]], Distributions]
+    answers: Callable[..., Iterator[tuple[str, Distributions]]]
     turns: Turns = field(default_factory=Turns)
+    lent: bool = False
 
     def find(self, image: Image, detector: str) -> list[Face]:
         """Find faces, the largest first, in a turn."""
         with self.turns.turn():
             return self.detect(image, detector=detector, limit=CROWD)
 
-    def steps(self, image: Image, options: Options, faces: Sequence[Face], cover: Cover | None = None) -> Any:
-        """Read faces model by model, each step in its turn: yields (name, readings)."""
-        stream = self.stream(
-            image,
-            faces,
-            backbones=options.backbones,
-            cover=cover,
-            method=options.method,
-            boost_rare=options.boost_rare,
+    def steps(
+        self,
+        image: Image,
+        options: Options,
+        faces: Sequence[Face],
+        covers: Sequence[Cover | None] = (None,),
+        at_once: int | None = None,
+    ) -> Generator[tuple[str, Sequence[Reading]]]:
+        """Read faces as `Engine.stream` does, each step in its turn: yields (name, readings)."""
+        return self.in_turns(
+            self.stream(
+                image,
+                faces,
+                backbones=options.backbones,
+                covers=covers,
+                at_once=at_once,
+                method=options.method,
+                boost_rare=options.boost_rare,
+            )
         )
-        while True:
-            with self.turns.turn():
-                step = next(stream, None)
-            if step is None:
-                return
-            yield step
+
+    def in_turns(self, work: Iterator[T]) -> Generator[T]:
+        """Do work step by step, each in its turn; leaving off in between ends it."""
+        try:
+            while True:
+                with nullcontext() if self.lent else self.turns.turn():
+                    step = next(work, None)
+                if step is None:
+                    return
+                yield step
+        finally:
+            if isinstance(work, Generator):
+                work.close()
 
 
 def read_picture(
@@ -451,22 +473,23 @@ def _read_faces(runs: Runs, answer: Answer, image: Image, todo: Sequence[Face]) 
     """Read some faces of an answer, the largest first, model by model."""
     assert answer.options is not None
     models = len(answer.options.backbones)
-    for start in range(0, len(todo), SLICE):
-        part = todo[start : start + SLICE]
-        columns: list[Sequence[Reading]] = []
-        for _, readings in runs.steps(image, answer.options, part):
-            columns.append(readings)
-            comparisons = list(answer.comparisons)
-            for comparison in runs.together(part, columns):
-                comparisons[answer.faces.index(comparison.face)] = comparison
-            finished = start + SLICE >= len(todo) and len(columns) == models
-            answer = replace(
-                answer,
-                comparisons=tuple(comparisons),
-                stage="" if finished else _progress(answer, todo, start, len(columns)),
-                share=(start + len(part) * len(columns) / models) / len(todo),
-            )
-            yield answer
+    with closing(runs.steps(image, answer.options, todo, at_once=SLICE)) as steps:
+        for start in range(0, len(todo), SLICE):
+            part = todo[start : start + SLICE]
+            columns: list[Sequence[Reading]] = []
+            for _, readings in islice(steps, models):
+                columns.append(readings)
+                comparisons = list(answer.comparisons)
+                for comparison in runs.together(part, columns):
+                    comparisons[answer.faces.index(comparison.face)] = comparison
+                finished = start + SLICE >= len(todo) and len(columns) == models
+                answer = replace(
+                    answer,
+                    comparisons=tuple(comparisons),
+                    stage="" if finished else _progress(answer, todo, start, len(columns)),
+                    share=(start + len(part) * len(columns) / models) / len(todo),
+                )
+                yield answer
 
 
 def _left_to_right(faces: Sequence[Face]) -> tuple[Face, ...]:
