@@ -39,8 +39,10 @@ ALLOWED: dict[str, set[str]] = {
     "data": NUMBERS | {"sources", "occlusion"},
     "evaluation": MODELS | {"comparison", "data"},
     "training": MODELS | {"data", "evaluation", "memory"},
+    "publishing": MODELS,
     "ui": ENGINE | {"render", "training"},  # training: how the laboratory mixes faces
-    "commands": ENGINE | {"render", "sources", "data", "evaluation", "training", "memory"},
+    "commands": ENGINE
+    | {"render", "sources", "data", "evaluation", "training", "memory", "publishing", "ui"},
     "cli": {"errors"},
 }
 
