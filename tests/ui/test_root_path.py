@@ -9,7 +9,7 @@ from urllib.request import urlopen
 import httpx
 import pytest
 import uvicorn
-from gradio_client import Client, handle_file
+from anyio.to_thread import run_sync
 from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import Response
@@ -18,6 +18,7 @@ from starlette.routing import Route
 from tests.test_app import free_port
 from tests.toys import TOY_SPECS, ToyEngine
 from tests.ui.conftest import EXAMPLES
+from tests.ui.desk import data_url
 
 PREFIX = "/faces"
 
@@ -32,15 +33,14 @@ def proxied(tmp_path_factory: pytest.TempPathFactory):
         patch.setenv("GRADIO_ROOT_PATH", PREFIX)
         page = build_page(ToyEngine([spec.name for spec in TOY_SPECS[:2]]), examples=EXAMPLES)
         _, inside, _ = page.launch(prevent_thread_lock=True, quiet=True, **serving_options())
-    client = httpx.AsyncClient(base_url=inside, timeout=30)
+    client = httpx.Client(base_url=inside, timeout=30)
 
     async def hand_on(request: Request) -> Response:
         path = request.url.path.removeprefix(PREFIX)
         kept = {k: v for k, v in request.headers.items() if k not in ("host", "accept-encoding")}
         kept |= {"host": request.headers["host"], "x-forwarded-proto": "http", "accept-encoding": "identity"}
-        answer = await client.request(
-            request.method, f"{path}?{request.url.query}", headers=kept, content=await request.body()
-        )
+        address, body = f"{path}?{request.url.query}", await request.body()
+        answer = await run_sync(lambda: client.request(request.method, address, headers=kept, content=body))
         return Response(
             answer.content,
             answer.status_code,
@@ -58,6 +58,7 @@ def proxied(tmp_path_factory: pytest.TempPathFactory):
     yield f"http://127.0.0.1:{port}{PREFIX}"
     server.should_exit = True
     thread.join(10)
+    client.close()
     page.close(verbose=False)
 
 
@@ -77,6 +78,8 @@ def test_the_health_check_answers(proxied: str) -> None:
 
 
 def test_programs_reach_the_endpoint(proxied: str) -> None:
-    client = Client(f"{proxied}/", verbose=False)
-    record = client.predict(handle_file(str(EXAMPLES / "astronaut.jpg")), api_name="/predict")
+    picture = {"url": data_url((EXAMPLES / "astronaut.jpg").read_bytes(), "image/jpeg")}
+    asked = {"data": [picture, ["toy_lite"], "libfacedetection", "none", "none", False]}
+    answer = httpx.post(f"{proxied}/gradio_api/run/predict", json=asked, timeout=30)
+    (record,) = answer.json()["data"]
     assert len(record["faces"]) == 1
