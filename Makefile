@@ -4,7 +4,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 KINDS := surgical kn95 cloth scarf sunglasses eye_bar hand upper
 
-.PHONY: run install test check bench fuzz evaluate tables
+.PHONY: run install test check bench fuzz evaluate tables lock ranges packages space site
 
 run: install
 	$(BIN)/python app.py
@@ -49,12 +49,43 @@ evaluate: install
 tables: install
 	$(BIN)/python -m docs.tables
 
+# the exact packages of a Space: Python 3.12 and a torch that ZeroGPU offers
+lock: .venv/tested
+	printf 'torch<2.12\ngradio==%s\n' $$(sed -n 's/^sdk_version: //p' README.md) > .venv/space.txt
+	$(BIN)/uv pip compile --quiet --python-version 3.12 --python-platform x86_64-manylinux_2_28 \
+		--constraint .venv/space.txt --custom-compile-command "make lock" \
+		--no-annotate --output-file requirements.lock requirements.txt
+
+# both ends of every range: the fast tests with the oldest packages, then with the newest; half an hour each
+ranges: .venv/tested
+	for end in lowest-direct highest; do \
+		$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/$$end || exit; \
+		$(BIN)/uv pip install --quiet --python .venv/$$end --resolution $$end -e ".[app,openvino,train,onnx]" \
+			pytest hypothesis pyyaml packaging || exit; \
+		.venv/$$end/bin/python -m pytest $(RANGES) || exit; \
+	done
+RANGES ?= tests -m "not browser" --ignore=tests/ui --ignore=tests/docs --ignore=tests/packages
+
+# dist/ gets wheel and sdist, and the wheel of the weights
+packages: .venv/tested
+	$(BIN)/python -m build --outdir dist .
+	$(BIN)/python -m build --wheel --outdir dist packages/weights
+
+# hub/ gets one folder a model and the Space, ready for upload
+space: install
+	rm -rf hub
+	$(BIN)/fer-space publish hub --space --dry-run
+
+# docs/ as a site
+site: .venv/tested
+	$(BIN)/mkdocs build --strict --quiet --site-dir .venv/site
+
 .venv/installed: requirements.txt pyproject.toml
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[train]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[app,openvino,train]"
 	touch $@
 
 .venv/tested: .venv/installed requirements-insightface.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[train,dev]" -r requirements-insightface.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[app,openvino,train,docs,dev]" -r requirements-insightface.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps "insightface>=2.1,<3"
 	touch $@

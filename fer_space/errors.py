@@ -11,6 +11,7 @@ FerSpaceError
  +- TrainingError          a run that cannot go on
  +- WeightsError           weights missing, damaged, or not those of their card
  +- MissingDependencyError an opt-in package or model is not installed
+ +- LeaseError             a machine that is lent for the work cannot be had, or was taken back
 """
 
 from collections.abc import Iterable
@@ -63,3 +64,7 @@ class WeightsError(FerSpaceError):
 
 class MissingDependencyError(FerSpaceError):
     """An opt-in package or model is not installed; the message says how to get it."""
+
+
+class LeaseError(FerSpaceError):
+    """A machine that is lent for the work cannot be had now, or was taken back too soon."""

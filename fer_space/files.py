@@ -3,10 +3,25 @@
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
 from fer_space.errors import OutputError
+
+
+def shipped(name: str) -> Path:
+    """Where weights, examples or docs lie: in a checkout or a Space, else in `fer-space-weights`.
+
+    Args:
+        name: of the file or folder, which need not exist.
+    """
+    checkout = Path(__file__).parents[1]
+    if (checkout / "app.py").is_file():
+        return checkout / name
+    package = find_spec("fer_space_weights")
+    folders = (package.submodule_search_locations if package else None) or [str(checkout)]
+    return Path(next(iter(folders))) / name
 
 
 def sha256_of(path: Path) -> str:

@@ -24,7 +24,7 @@ from fer_space.emotions import EMOTIONS, to_eight
 from fer_space.errors import WeightsError
 from fer_space.explain.gradcam import METHOD, attend
 from fer_space.explain.library import library_maps, require_method
-from fer_space.registry import Registry
+from fer_space.registry import source_of
 from fer_space.runtime.device import Runtime, resolve_device, resolve_runtime
 from fer_space.runtime.openvino import openvino_runner
 from fer_space.runtime.process import require_own_threads
@@ -303,7 +303,7 @@ def load_model(
     """Load a model by name, verified by its sha256.
 
     Args:
-        name: shipped, fetched or the user's own: see `list_models`.
+        name: shipped, fetched or the user's own, see `list_models`; or a model's folder, "folder:PATH".
         device: "auto", "cpu", "cuda" or "mps".
         runtime: "auto", "torch" or "openvino": see `fer_space.runtime.device`.
         weights_dir: holds the weights and cards of shipped backbones.
@@ -314,7 +314,7 @@ def load_model(
         WeightsError: its files are missing, damaged, or do not belong together.
         InputError: the device or the runtime is not here.
     """
-    source = Registry(weights_dir).source(name)
+    source = source_of(name, weights_dir)
     where = resolve_device(device)
     return Model(source.card(), source.build(), where, resolve_runtime(runtime, where))
 

@@ -16,9 +16,15 @@ from typing import TYPE_CHECKING, Literal
 
 from fer_space.backbones.specs import BACKBONES, BackboneSpec
 from fer_space.card import WEIGHTS_DIR, Card, check_sha256, paths_of, read_card
-from fer_space.errors import FerSpaceError, UnknownNameError, WeightsError
+from fer_space.errors import (
+    FerSpaceError,
+    MissingDependencyError,
+    UnknownNameError,
+    WeightsError,
+)
 from fer_space.external.cache import Receipt, damaged_receipts, not_fetched, receipts
-from fer_space.external.specs import MANIFEST, ExternalSpec, colour_of
+from fer_space.external.published import CARD_FILE, folder_of, pair_in
+from fer_space.external.specs import HUB, MANIFEST, ExternalSpec, colour_of
 from fer_space.external.user import FOLDER_VARIABLE, ONNX, UserFiles, user_files
 
 if TYPE_CHECKING:
@@ -85,7 +91,8 @@ class ShippedModel(ModelSource):
         """Read NAME.json."""
         if not self.is_here():
             raise WeightsError(
-                f"There are no weights for {self.name} in {self.folder}. Train it, or copy them there."
+                f"There are no weights for {self.name} in {self.folder}. Install fer-space-weights, name a"
+                " folder that holds them (FER_SPACE_WEIGHTS), or train it."
             )
         card = _cached_card(paths_of(self.name, self.folder)[1])
         if card.name != self.name:
@@ -160,18 +167,29 @@ class UserModel(ModelSource):
 
     def build(self) -> "Backbone":
         """Read the file with the weights as the card's architecture says."""
-        card, weights = self.card(), self.files_here.weights
-        if weights.suffix == ".onnx":
-            if card.architecture != ONNX:
-                raise WeightsError(f"{weights.name} needs a card whose architecture is “{ONNX}”.")
-            check_sha256(card, weights)
-            return _graph(weights, card)
-        known = {spec.target: spec for spec in BACKBONES.values()}
-        if card.architecture not in known:
-            raise WeightsError(
-                f"The card of {self.name} is for “{card.architecture}”. Known: {', '.join(known)}."
-            )
-        return _filled(known[card.architecture], card, weights)
+        return _built(self.card(), self.files_here.weights)
+
+
+@dataclass(frozen=True)
+class FolderModel(ModelSource):
+    """A model in a folder of its own (`fer_space.external.published`), here or fetched from the Hub."""
+
+    folder: Path
+    receipt: Receipt | None = None
+
+    def files(self) -> tuple[Path, Path]:
+        """The weights and the card; raises InputError where the folder does not hold one model."""
+        return pair_in(self.folder)
+
+    def card(self) -> Card:
+        """Read its card; the name is that by which it was asked for."""
+        return _cached_card(self.files()[1]).model_copy(update={"name": self.name})
+
+    def build(self) -> "Backbone":
+        """Read the weights as the card's architecture says, as they were fetched."""
+        if self.receipt is not None:
+            self.receipt.verified()
+        return _built(self.card(), self.files()[0])
 
 
 class Registry:
@@ -231,9 +249,14 @@ class Registry:
     def source(self, name: str) -> ModelSource:
         """Look up a model by name, whether its files are here or not.
 
+        Args:
+            name: of a model that is shipped, fetched or the user's own. Paths are not looked up: visitors of
+                the page name models, too.
+
         Raises:
             UnknownNameError: there is no model of that name; the message lists those that exist.
             WeightsError: it is a user model that cannot be used.
+            MissingDependencyError: a model of the Hub was not fetched.
         """
         present, problems = self._look()
         if name in present:
@@ -244,6 +267,8 @@ class Registry:
             return _external(MANIFEST[name], None)
         if name in problems:
             raise WeightsError(problems[name])
+        if name.startswith(HUB):
+            raise MissingDependencyError(f"{name} is not here: `fer-space fetch {name}` downloads it.")
         raise UnknownNameError.of("model", name, dict.fromkeys([*BACKBONES, *present, *MANIFEST]))
 
     def card(self, name: str) -> Card:
@@ -252,6 +277,21 @@ class Registry:
 
     def _shipped(self, spec: BackboneSpec) -> ShippedModel:
         return ShippedModel(spec.name, spec.title, spec.colour, spec.kind, spec, self.weights_dir)
+
+
+def source_of(name: str, weights_dir: Path = WEIGHTS_DIR) -> ModelSource:
+    """Look up a model by name or by the path of its folder.
+
+    Args:
+        name: as `Registry.source` takes it; or "folder:PATH", or a path that starts with ".", "/" or "~".
+        weights_dir: holds the weights and cards of shipped backbones.
+
+    Raises the errors of `Registry.source`.
+    """
+    folder = folder_of(name)
+    if folder is not None:
+        return FolderModel(name, folder.name, colour_of(name), "user", folder)
+    return Registry(weights_dir).source(name)
 
 
 def list_models() -> tuple[str, ...]:
@@ -283,8 +323,26 @@ def _described(receipt: Receipt) -> ExternalSpec:
     return own if own.kind == "hub" else MANIFEST.get(own.name, own)
 
 
-def _external(spec: ExternalSpec, receipt: Receipt | None) -> ExternalModel:
+def _external(spec: ExternalSpec, receipt: Receipt | None) -> ModelSource:
+    if receipt is not None and CARD_FILE in receipt.sha256:
+        folder = receipt.paths[CARD_FILE].parent
+        return FolderModel(spec.name, spec.title, spec.colour, "external", folder, receipt)
     return ExternalModel(spec.name, spec.title, spec.colour, "external", spec, receipt)
+
+
+def _built(card: Card, weights: Path) -> "Backbone":
+    """Read weights as their card's architecture says."""
+    if weights.suffix == ".onnx":
+        if card.architecture != ONNX:
+            raise WeightsError(f"{weights.name} needs a card whose architecture is “{ONNX}”.")
+        check_sha256(card, weights)
+        return _graph(weights, card)
+    known = {spec.target: spec for spec in BACKBONES.values()}
+    if card.architecture not in known:
+        raise WeightsError(
+            f"The card of {card.name} is for “{card.architecture}”. Known: {', '.join(known)}."
+        )
+    return _filled(known[card.architecture], card, weights)
 
 
 def _graph(path: Path, card: Card) -> "Backbone":

@@ -69,7 +69,9 @@ def test_no_command_shows_them_all(capsys: pytest.CaptureFixture[str]):
     assert all(name in out for name in cli.COMMANDS)
 
 
-@pytest.mark.parametrize("command", ["predict", "models", "test", "plot", "prepare", "fetch"])
+@pytest.mark.parametrize(
+    "command", ["predict", "models", "test", "plot", "prepare", "fetch", "publish", "app"]
+)
 def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]):
     with pytest.raises(SystemExit):
         cli.main([command, "--help"])
@@ -83,6 +85,7 @@ def test_every_command_has_help(command: str, capsys: pytest.CaptureFixture[str]
         ("sklearn", "pip install 'fer-space[train]'"),
         ("accelerate", "pip install 'fer-space[scale]'"),
         ("onnxruntime.capi", "pip install 'fer-space[onnx]'"),
+        ("spaces", "pip install 'fer-space[app]'"),
         ("torch", "pip install fer-space"),
     ],
 )
@@ -106,7 +109,7 @@ def test_a_typo_of_ours_is_a_bug_and_shows_as_one(monkeypatch: pytest.MonkeyPatc
 def test_extras_are_those_of_the_package():
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     offered = project["optional-dependencies"]
-    names = {"scikit-learn": "sklearn"}
+    names = {"scikit-learn": "sklearn", "grad-cam": "pytorch_grad_cam"}
     for module, extra in cli.EXTRAS.items():
         brought = [Requirement(line).name for line in offered[extra]]
         modules = {names.get(name, name.replace("-", "_")) for name in brought}

@@ -43,8 +43,21 @@ ALLOWED: dict[str, set[str]] = {
     "data": NUMBERS | {"sources", "occlusion"},
     "evaluation": MODELS | {"comparison", "data"},
     "training": MODELS | {"data", "evaluation", "memory"},
+    "publishing": MODELS,
     "ui": ENGINE | {"render", "sources", "training"},  # training: how the laboratory mixes faces
-    "commands": ENGINE | {"bulk", "cluster", "render", "sources", "data", "evaluation", "training", "memory"},
+    "commands": ENGINE
+    | {
+        "bulk",
+        "cluster",
+        "render",
+        "sources",
+        "data",
+        "evaluation",
+        "training",
+        "memory",
+        "publishing",
+        "ui",
+    },
     "cli": {"errors"},
 }
 

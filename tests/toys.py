@@ -3,7 +3,6 @@
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from types import SimpleNamespace
 
 import cv2
 import numpy as np
@@ -108,15 +107,6 @@ class _ToyModel(ShippedModel):
         )
 
 
-class ToyModel:
-    """Sees surprise in whatever it is shown."""
-
-    def predict(self, crops: Sequence[NDArray[np.uint8]]) -> SimpleNamespace:
-        row = [0.3 / 7] * len(EMOTIONS)
-        row[EMOTIONS.index("surprise")] = 0.7
-        return SimpleNamespace(probabilities=np.array([row] * len(crops)))
-
-
 class ToyEngine(Engine):
     """A plain picture has no face, a wide one two, a panorama forty, any other one; nearly all say happiness.
 
@@ -171,8 +161,14 @@ class ToyEngine(Engine):
                 [_reading(source.name, *face, hidden) for face in zip(crops, seeds, strict=True)],
             )
 
-    def model(self, name: str) -> "ToyModel":
-        return ToyModel()
+    def answers(
+        self, crops: Sequence[NDArray[np.uint8]], *, backbones: Sequence[str] | None = None
+    ) -> Iterator[tuple[str, NDArray[np.float64]]]:
+        """They see surprise in whatever they are shown."""
+        row = [0.3 / 7] * len(EMOTIONS)
+        row[EMOTIONS.index("surprise")] = 0.7
+        for name in backbones or self.backbones:
+            yield name, np.array([row] * len(crops))
 
     def sensitivity(
         self, image_rgb: NDArray[np.uint8], face: Face, *, backbones: Sequence[str] | None = None

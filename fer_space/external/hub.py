@@ -5,7 +5,7 @@ or `HF_HUB_DOWNLOAD_TIMEOUT`), its tries and its tokens; `HF_HUB_OFFLINE` keeps 
 """
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from math import prod
@@ -15,9 +15,11 @@ from typing import Any, TypeVar
 from huggingface_hub import HfApi
 from safetensors import SafetensorError, safe_open
 
-from fer_space.errors import FerSpaceError, SourceError
+from fer_space.card import read_card
+from fer_space.errors import FerSpaceError, SourceError, WeightsError
 from fer_space.external.cache import Receipt, hub_cache
 from fer_space.external.hub_config import labels_of, preprocess_of
+from fer_space.external.published import CARD_FILE, WEIGHTS_FILE
 from fer_space.external.specs import HUB, ExternalSpec, colour_of
 from fer_space.files import sha256_of
 from fer_space.vision.alignment import CropRule
@@ -47,7 +49,9 @@ def fetch_repo(repo: str, known: ExternalSpec | None, endpoint: str | None = Non
     """
     api = HfApi(endpoint=endpoint)
     info = _asked(repo, lambda: _info(api, repo, known))
-    _check_files(repo, info, known.max_bytes if known else MAX_BYTES)
+    if any(sibling.rfilename == CARD_FILE for sibling in info.siblings or ()):
+        return _fetch_published(api, repo, info)
+    _check_files(repo, info, FILES, known.max_bytes if known else MAX_BYTES)
     paths = {name: _get(api, repo, name, info.sha) for name in (CONFIG, PREPROCESSOR)}
     spec = _described(repo, info, paths)
     if known and known.labels != spec.labels:
@@ -61,6 +65,41 @@ def fetch_repo(repo: str, known: ExternalSpec | None, endpoint: str | None = Non
     return Receipt(
         spec, folder, {n: sha256_of(path) for n, path in paths.items()}, datetime.now(UTC).date().isoformat()
     )
+
+
+def _fetch_published(api: HfApi, repo: str, info: Any) -> Receipt:
+    """Fetch a model that was published from here, with its card and its calibration."""
+    names = (CARD_FILE, WEIGHTS_FILE)
+    _check_files(repo, info, names, MAX_BYTES)
+    paths = {CARD_FILE: _get(api, repo, CARD_FILE, info.sha)}
+    try:
+        card = read_card(paths[CARD_FILE])
+    except WeightsError as error:
+        raise SourceError(f"{repo} cannot be read: {error}") from error
+    paths[WEIGHTS_FILE] = weights = _get(api, repo, WEIGHTS_FILE, info.sha)
+    if sha256_of(weights) != card.sha256:
+        _delete(weights)
+        raise SourceError(f"{WEIGHTS_FILE} of {repo} is not the file of its card (sha256); it was deleted.")
+    spec = ExternalSpec(
+        name=HUB + repo,
+        title=card.name,
+        kind="hub",
+        source=repo,
+        revision=info.sha,
+        sha256=card.sha256,
+        max_bytes=MAX_BYTES,
+        licence=card.licence,
+        data=card.data,
+        labels=card.labels,
+        affect=card.affect,
+        parameters=card.parameters,
+        preprocess=card.preprocess,
+        crop=card.crop,
+        colour=colour_of(HUB + repo),
+    )
+    folder = weights.parent.relative_to(hub_cache()).as_posix()
+    sums = {name: sha256_of(path) for name, path in paths.items()}
+    return Receipt(spec, folder, sums, datetime.now(UTC).date().isoformat())
 
 
 def _completed(known: ExternalSpec, said: ExternalSpec) -> ExternalSpec:
@@ -107,13 +146,13 @@ def _asked(repo: str, ask: Callable[[], T]) -> T:
         raise SourceError(f"{repo} cannot be fetched from the Hugging Face Hub: {reason}.") from error
 
 
-def _check_files(repo: str, info: Any, max_bytes: int) -> None:
+def _check_files(repo: str, info: Any, names: Sequence[str], max_bytes: int) -> None:
     sizes = {sibling.rfilename: sibling.size for sibling in info.siblings or ()}
-    if TENSORS not in sizes:
-        raise SourceError(f"{repo} holds no {TENSORS}; other formats may run code and are not read.")
-    if missing := [name for name in FILES if name not in sizes]:
+    if names[-1] not in sizes:
+        raise SourceError(f"{repo} holds no {names[-1]}; other formats may run code and are not read.")
+    if missing := [name for name in names if name not in sizes]:
         raise SourceError(f"{repo} holds no {missing[0]}.")
-    if any(sizes[name] is None for name in FILES) or sum(sizes[name] for name in FILES) > max_bytes:
+    if any(sizes[name] is None for name in names) or sum(sizes[name] for name in names) > max_bytes:
         raise SourceError(f"{repo} is larger than the limit of {max_bytes / 1e6:g} MB.")
 
 
@@ -134,9 +173,14 @@ def _check_tensors(path: Path, repo: str, info: Any, known: ExternalSpec | None)
     stored = next(sibling.lfs for sibling in info.siblings if sibling.rfilename == TENSORS)
     promised = {known.sha256 if known else "", stored.sha256 if stored else ""} - {""}
     if promised - {sha256_of(path)}:
-        path.resolve().unlink()
-        path.unlink(missing_ok=True)
+        _delete(path)
         raise SourceError(f"{TENSORS} of {repo} is not the file that is expected (sha256); it was deleted.")
+
+
+def _delete(path: Path) -> None:
+    """Delete a file of the Hub cache, where names are links to contents."""
+    path.resolve().unlink()
+    path.unlink(missing_ok=True)
 
 
 def _json(path: Path, repo: str) -> dict[str, Any]:

@@ -102,7 +102,8 @@ def _spec(kind: str) -> Occlusion:
     return OCCLUSIONS[kind]
 
 
-def _painted(name: str, title: str, colour: Colour, covers: str, paint: Paint) -> Occlusion:
+def painted(name: str, title: str, colour: Colour, covers: str, paint: Paint) -> Occlusion:
+    """Make a kind of a painter, which is asked for a layer and for where that may lie."""
     return Occlusion(name, title, colour, covers, partial(_draw, paint), partial(_region, paint))
 
 
@@ -128,13 +129,13 @@ def _everywhere(shape_hw: tuple[int, int], landmarks: Landmarks | None) -> Regio
 
 _NOSE_TO_CHIN = "nose, mouth and chin"
 _KINDS = (
-    _painted("surgical", "Surgical mask", SURGICAL_BLUE, _NOSE_TO_CHIN, paint_surgical),
-    _painted("kn95", "KN95", (242, 241, 236), _NOSE_TO_CHIN, paint_kn95),
-    _painted("cloth", "Cloth mask", (86, 98, 122), _NOSE_TO_CHIN, paint_cloth),
-    _painted("scarf", "Scarf", (142, 52, 54), "mouth, chin and neck", paint_scarf),
-    _painted("sunglasses", "Sunglasses", (30, 29, 32), "both eyes", paint_sunglasses),
-    _painted("eye_bar", "Eye bar", (0, 0, 0), "eyes and brows", paint_eye_bar),
-    _painted("hand", "Hand-sized blob", (128, 128, 128), "mouth and one cheek", paint_hand),
+    painted("surgical", "Surgical mask", SURGICAL_BLUE, _NOSE_TO_CHIN, paint_surgical),
+    painted("kn95", "KN95", (242, 241, 236), _NOSE_TO_CHIN, paint_kn95),
+    painted("cloth", "Cloth mask", (86, 98, 122), _NOSE_TO_CHIN, paint_cloth),
+    painted("scarf", "Scarf", (142, 52, 54), "mouth, chin and neck", paint_scarf),
+    painted("sunglasses", "Sunglasses", (30, 29, 32), "both eyes", paint_sunglasses),
+    painted("eye_bar", "Eye bar", (0, 0, 0), "eyes and brows", paint_eye_bar),
+    painted("hand", "Hand-sized blob", (128, 128, 128), "mouth and one cheek", paint_hand),
     Occlusion("upper", "Upper face only", None, "all below the nose bridge", _cut, _everywhere),
 )
 OCCLUSIONS: dict[str, Occlusion] = {kind.name: kind for kind in _KINDS}

@@ -43,6 +43,25 @@ def keep_to_cores() -> None:
         torch.set_num_threads(cores())
 
 
+def _renew_turn() -> None:
+    """In a process that was forked while another thread had the turn, nobody would ever give it back."""
+    global _turn
+    _turn = RLock()
+
+
+os.register_at_fork(after_in_child=_renew_turn)
+
+
+def _new_turn() -> None:
+    """In a process that was forked while another thread had the turn, nobody would ever give it back."""
+    global _turn
+    _turn = RLock()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_new_turn)
+
+
 @contextmanager
 def turn() -> Iterator[None]:
     """Wait until nothing else computes, and compute; a thread that has the turn may ask again."""

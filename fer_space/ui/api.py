@@ -1,6 +1,7 @@
 """The public endpoint `/predict`: the page's own comparison, as JSON, for programs and assistants."""
 
 from collections.abc import Mapping, Sequence
+from itertools import islice
 from typing import Any
 
 import gradio as gr
@@ -78,13 +79,18 @@ def predict_endpoint(runs: Runs, backbones: Sequence[str]) -> None:
 
 
 def read_all(
-    runs: Runs, image: Image, options: Options, faces: Sequence[Face], cover: Cover | None = None
-) -> list[Comparison]:
-    """Read all faces of a picture to the end."""
+    runs: Runs,
+    image: Image,
+    options: Options,
+    faces: Sequence[Face],
+    covers: Sequence[Cover | None] = (None,),
+) -> list[list[Comparison]]:
+    """Read all faces of a picture to the end, once with each cover; None is the free face."""
     if not faces:
-        return []
-    columns = [readings for _, readings in runs.steps(image, options, faces, cover)]
-    return runs.together(faces, columns)
+        return [[] for _ in covers]
+    steps = runs.steps(image, options, faces, covers)
+    models = len(options.backbones)
+    return [runs.together(faces, [readings for _, readings in islice(steps, models)]) for _ in covers]
 
 
 def _options(backbones: object, detector: object, lift: object) -> Options:
@@ -112,8 +118,8 @@ def _record(
     picture = runs.decode(uploaded_bytes(image))
     size_wh = (picture.shape[1], picture.shape[0])
     faces = runs.find(picture, options.detector)[:FACES]
-    free = read_all(runs, picture, options, faces)
     if occlude == FREE:
+        (free,) = read_all(runs, picture, options, faces)
         return comparison_record("upload", size_wh, free, target)
-    hidden = read_all(runs, picture, options, faces, Cover(occlude))
+    free, hidden = read_all(runs, picture, options, faces, (None, Cover(occlude)))
     return covered_record("upload", size_wh, pair(free, hidden, occlude), target)

@@ -88,6 +88,14 @@ class Mixture:
     target: NDArray[np.float64]
 
 
+def largest_face(runs: Runs, example: Example, options: Options) -> Comparison:
+    """Read the largest face of an example."""
+    image = decode_image(example.file.read_bytes())
+    faces = runs.find(image, options.detector)
+    ((comparison,),) = read_all(runs, image, options, faces[:1])
+    return comparison
+
+
 def mix_faces(kind: str, own: Comparison, other: Comparison, seed: int) -> Mixture:
     """Mix two faces as training does, their labels being what all models say of them.
 
@@ -115,6 +123,7 @@ class Lab:
         sessions: the pages that are open.
         drawing: what every drawing shares.
         examples: pictures to mix with.
+        partners: their largest faces by number, as far as they have been read.
     """
 
     def __init__(
@@ -124,10 +133,11 @@ class Lab:
         sessions: Sessions,
         drawing: Drawing,
         examples: Sequence[Example],
+        partners: Mapping[int, Comparison] | None = None,
     ) -> None:
         self._bench, self._runs, self._sessions = bench, runs, sessions
         self._drawing, self._examples = drawing, examples
-        self._partners: dict[tuple[int, tuple[str, ...]], Comparison] = {}
+        self._partners = dict(partners or {})
 
     def wire(self) -> None:
         """Wire the events: the tab mixes when it opens and whenever something else is chosen."""
@@ -157,22 +167,20 @@ class Lab:
             other = self._partner(int(partner) % len(self._examples), options)
             mixture = mix_faces(kind if kind in MIXES else "cutmix", own, other, session.seed)
             predictions = []
-            for name in options.backbones:
-                with runs.turn():
-                    row = runs.predict(name, [mixture.image_rgb])[0]
+            answers = runs.answers([mixture.image_rgb], backbones=options.backbones)
+            for name, (row,) in runs.in_turns(answers):
                 predictions.append(Prediction(name, by_emotion(row), 0.0, 0.0, "circumplex", 0.0))
                 yield {self._bench.shown: self._view(own, other, mixture, predictions, kind)}
         except Exception as error:
             yield {self._bench.shown: html.problem_html(sentence_of(error))}
 
     def _partner(self, number: int, options: Options) -> Comparison:
-        """The largest face of an example, read once by each choice of models."""
-        key = (number, options.backbones)
-        if key not in self._partners:
-            image = decode_image(self._examples[number].file.read_bytes())
-            faces = self._runs.find(image, options.detector)
-            self._partners[key] = read_all(self._runs, image, options, faces[:1])[0]
-        return self._partners[key]
+        """The largest face of an example, read once by each model."""
+        known = self._partners.get(number)
+        if known is None or not set(options.backbones) <= {p.backbone for p in known.predictions}:
+            self._partners[number] = known = largest_face(self._runs, self._examples[number], options)
+        chosen = [r for r in known.readings if r.prediction.backbone in options.backbones]
+        return self._runs.together([known.face], [[reading] for reading in chosen])[0]
 
     def _view(
         self,

@@ -271,14 +271,13 @@ class Occlude:
         try:
             runs = self._runs.of(session.who)
             image = runs.decode(picture.data)
-            for name in answer.options.backbones:
-                with runs.turn():
-                    found = tuple(runs.sensitivity(image, answer.faces[selected], backbones=[name]))
+            slides = runs.sensitivity(image, answer.faces[selected], backbones=answer.options.backbones)
+            for found in runs.in_turns(slides):
                 if session.answer is not answer:
                     return
                 kept = session.coverage.slid if session.coverage.slid_face == selected else ()
-                known = tuple(s for s in kept if s.backbone != name)
-                session.coverage = replace(session.coverage, slid=(*known, *found), slid_face=selected)
+                known = tuple(s for s in kept if s.backbone != found.backbone)
+                session.coverage = replace(session.coverage, slid=(*known, found), slid_face=selected)
                 yield self._show(session, view)
         except Exception as error:
             yield self._show(session, view, note=sentence_of(error))
@@ -324,7 +323,8 @@ class Occlude:
             columns: list[Sequence[Reading]] = []
             total = len(answer.options.backbones)
             yield self._progress(session, view, 0, total)
-            for _, readings in self._runs.of(session.who).steps(image, answer.options, answer.faces, cover):
+            runs = self._runs.of(session.who)
+            for _, readings in runs.steps(image, answer.options, answer.faces, [cover]):
                 columns.append(readings)
                 if session.cover_job is not job or session.answer is not answer:
                     return

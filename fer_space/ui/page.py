@@ -1,6 +1,6 @@
 """The page as a whole: header, column, tabs, the endpoint for programs, and how it is served."""
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from importlib.resources import files
 from importlib.util import find_spec
@@ -13,6 +13,7 @@ from starlette.middleware import Middleware
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from fer_space.card import FERPLUS_TEST, Card
+from fer_space.comparison import Comparison
 from fer_space.detectors.specs import DETECTORS
 from fer_space.distributions import CIRCUMPLEX
 from fer_space.errors import MissingDependencyError
@@ -27,7 +28,8 @@ from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
 from fer_space.ui.doors import WAITING, Doors
 from fer_space.ui.events import QUIET, THREADS, visible
 from fer_space.ui.folders import swept
-from fer_space.ui.lab import Lab, lay_out_lab
+from fer_space.ui.lab import Lab, largest_face, lay_out_lab
+from fer_space.ui.lending import Lend, lent, seconds_to_answer, seconds_to_read, seconds_to_slide
 from fer_space.ui.live import Live, lay_out_live
 from fer_space.ui.occlude import Occlude, lay_out_occlude, robustness_rows, swatches_of
 from fer_space.ui.session import Answer, Options, Picture, Runs, Session, Sessions, read_picture
@@ -54,8 +56,8 @@ _PREVIEW = {
 def build_page(
     engine: "Engine",
     *,
-    stream: Callable[..., Any] | None = None,
-    sensitivity: Callable[..., Any] | None = None,
+    lend: Lend | None = None,
+    opener: "Engine | None" = None,
     examples: Path | None = None,
     results: Path | None = None,
 ) -> gr.Blocks:
@@ -63,25 +65,19 @@ def build_page(
 
     Args:
         engine: what reads the faces.
-        stream: stands in for `engine.stream`, for example with a GPU lent around each call.
-        sensitivity: stands in for `engine.sensitivity` alike.
+        lend: lends a GPU for each piece of work (`fer_space.ui.lending`); None where models just run.
+        opener: reads the examples before the page is served, as nothing is lent by then; None takes `engine`.
         examples: folder of example pictures with a manifest.json.
         results: docs/results.json, for the leaderboard.
     """
-    runs = Runs(
-        stream or engine.stream,
-        engine.detect,
-        sensitivity or engine.sensitivity,
-        engine.together,
-        lambda name, crops: engine.model(name).predict(crops).probabilities,
-        engine.follow,
-    )
+    runs = runs_of(engine, lend)
     sources = {name: engine.registry.source(name) for name in engine.backbones}
     cards = {name: source.card() for name, source in sources.items()}
     looks = {name: look_of(source) for name, source in sources.items()}
     drawing = Drawing(looks, CIRCUMPLEX, attentive_cells)
     pictures = load_examples(examples) if examples else ()
-    opening = open_session(runs, pictures, tuple(cards))
+    opening = open_session(runs_of(opener or engine), pictures, tuple(cards))
+    partners = {} if lend is None else read_partners(runs_of(opener or engine), pictures, tuple(cards))
     sessions = Sessions(opening.answer)
     swatches = swatches_of(opening.answer)
     robustness = html.robustness_html(robustness_rows(cards), drawing.looks)
@@ -107,12 +103,31 @@ def build_page(
         )
         Live(camera, sidebar, runs).wire(page)
         Videos(screen, sidebar, runs, drawing).wire(page)
-        Lab(bench, runs, sessions, drawing, pictures).wire()
+        Lab(bench, runs, sessions, drawing, pictures, partners).wire()
         predict_endpoint(runs, list(cards))
         page.load(lambda: offered(engine, looks), None, sidebar.options["backbones"], **QUIET)
         gr.HTML(html.render("footnote"), apply_default_css=False)
     page.queue(max_size=WAITING, default_concurrency_limit=8, api_open=True)  # `Doors` limits what is open
     return page
+
+
+def runs_of(engine: "Engine", lend: Lend | None = None) -> Runs:
+    """What runs the models of an engine, on a lent GPU where there is a lender."""
+    if lend is None:
+        stream, sensitivity, answers = engine.stream, engine.sensitivity, engine.answers
+    else:
+        stream = lent(lend, engine.stream, seconds_to_read)
+        sensitivity = lent(lend, engine.sensitivity, seconds_to_slide)
+        answers = lent(lend, engine.answers, seconds_to_answer)
+    return Runs(
+        stream,
+        engine.detect,
+        sensitivity,
+        engine.together,
+        answers,
+        engine.follow,
+        lent=lend is not None,
+    )
 
 
 def offered(engine: "Engine", looks: dict[str, Look]) -> Any:
@@ -145,6 +160,17 @@ def open_session(runs: Runs, examples: Sequence[Example], backbones: tuple[str, 
     for _ in read_picture(runs, session, Options(backbones)):
         pass
     return session
+
+
+def read_partners(
+    runs: Runs, examples: Sequence[Example], backbones: tuple[str, ...]
+) -> dict[int, Comparison]:
+    """Read the faces that the laboratory mixes with, so that a mixture takes one lease and not two."""
+    if not backbones:
+        return {}
+    return {
+        number: largest_face(runs, example, Options(backbones)) for number, example in enumerate(examples)
+    }
 
 
 def serving_options(folder: Path | None = None) -> dict[str, Any]:
@@ -233,15 +259,15 @@ def _accuracy(card: Card, *, boost_rare: bool) -> float | None:
     return None if measured is None else measured.scores.accuracy
 
 
-def _missing_detectors() -> dict[str, str]:
-    """By detector that cannot work here, why; no path and no message of a library reaches a visitor."""
-    missing = {}
+def _missing_detectors() -> list[str]:
+    """Detectors that cannot work here."""
+    missing = []
     for name, spec in DETECTORS.items():
         if spec.opt_in:
             try:
                 spec.build()
             except MissingDependencyError:
-                missing[name] = "its models are not installed on this server"
+                missing.append(name)
     return missing
 
 

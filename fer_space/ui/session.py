@@ -8,12 +8,12 @@ newer one was issued stops between two models.
 import gc
 import time
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
 from dataclasses import dataclass, field, replace
-from itertools import count
+from itertools import count, islice
 from threading import Condition, RLock
-from typing import Any
+from typing import Any, TypeVar
 from weakref import finalize
 
 import numpy as np
@@ -32,6 +32,7 @@ from fer_space.vision.imaging import MAX_PIXELS, decode_image, shrink
 from fer_space.vision.quality import with_doubts
 
 Image = NDArray[np.uint8]
+T = TypeVar("T")
 
 FACES = 32  # that are read at once; the smaller ones wait for a click
 CROWD = 200  # that are looked for at all
@@ -405,22 +406,25 @@ class Runs:
         detect: `Engine.detect`.
         sensitivity: `Engine.sensitivity`.
         together: `Engine.together`.
-        predict: (name, crops) to float64 (N, 8), what one model says of face crops.
+        answers: `Engine.answers`.
         follow: `Engine.follow`.
         turns: who may run now.
         room: bytes for whole pictures that are decoded at once.
         who: whose work this runs.
+        lent: whether models run on a GPU that is lent to each piece of work, whose lender knows whose turn
+            it is.
     """
 
     stream: Callable[..., Iterator[tuple[str, Sequence[Reading]]]]
     detect: Callable[..., list[Face]]
     sensitivity: Callable[..., Iterator[Sensitivity]]
     together: Callable[[Sequence[Face], Sequence[Sequence[Reading]]], list[Comparison]]
-    predict: Callable[[str, Sequence[Image]], Distributions]
+    answers: Callable[..., Iterator[tuple[str, Distributions]]]
     follow: Callable[..., list[Face] | None]
     turns: Turns = field(default_factory=Turns)
     room: Turns = field(default_factory=lambda: Turns(PICTURES_BYTES))
     who: Who = NOBODY
+    lent: bool = False
 
     def of(self, who: Who) -> "Runs":
         """The same for a new piece of a visitor's work."""
@@ -452,22 +456,39 @@ class Runs:
         with self.turn():
             return self.detect(image, detector=detector, limit=CROWD)
 
-    def steps(self, image: Image, options: Options, faces: Sequence[Face], cover: Cover | None = None) -> Any:
-        """Read faces model by model, each step in its turn: yields (name, readings)."""
-        stream = self.stream(
-            image,
-            faces,
-            backbones=options.backbones,
-            cover=cover,
-            method=options.method,
-            boost_rare=options.boost_rare,
+    def steps(
+        self,
+        image: Image,
+        options: Options,
+        faces: Sequence[Face],
+        covers: Sequence[Cover | None] = (None,),
+        at_once: int | None = None,
+    ) -> Generator[tuple[str, Sequence[Reading]]]:
+        """Read faces as `Engine.stream` does, each step in its turn: yields (name, readings)."""
+        return self.in_turns(
+            self.stream(
+                image,
+                faces,
+                backbones=options.backbones,
+                covers=covers,
+                at_once=at_once,
+                method=options.method,
+                boost_rare=options.boost_rare,
+            )
         )
-        while True:
-            with self.turn():
-                step = next(stream, None)
-            if step is None:
-                return
-            yield step
+
+    def in_turns(self, work: Iterator[T]) -> Generator[T]:
+        """Do work step by step, each in its turn; leaving off in between ends it."""
+        try:
+            while True:
+                with nullcontext() if self.lent else self.turn():
+                    step = next(work, None)
+                if step is None:
+                    return
+                yield step
+        finally:
+            if isinstance(work, Generator):
+                work.close()
 
 
 def read_picture(
@@ -556,22 +577,23 @@ def _read_faces(runs: Runs, answer: Answer, image: Image, todo: Sequence[Face]) 
     """Read some faces of an answer, the largest first, model by model."""
     assert answer.options is not None
     models = len(answer.options.backbones)
-    for start in range(0, len(todo), SLICE):
-        part = todo[start : start + SLICE]
-        columns: list[Sequence[Reading]] = []
-        for _, readings in runs.steps(image, answer.options, part):
-            columns.append(readings)
-            comparisons = list(answer.comparisons)
-            for comparison in runs.together(part, columns):
-                comparisons[answer.faces.index(comparison.face)] = comparison
-            finished = start + SLICE >= len(todo) and len(columns) == models
-            answer = replace(
-                answer,
-                comparisons=tuple(comparisons),
-                stage="" if finished else _progress(answer, todo, start, len(columns)),
-                share=(start + len(part) * len(columns) / models) / len(todo),
-            )
-            yield answer
+    with closing(runs.steps(image, answer.options, todo, at_once=SLICE)) as steps:
+        for start in range(0, len(todo), SLICE):
+            part = todo[start : start + SLICE]
+            columns: list[Sequence[Reading]] = []
+            for _, readings in islice(steps, models):
+                columns.append(readings)
+                comparisons = list(answer.comparisons)
+                for comparison in runs.together(part, columns):
+                    comparisons[answer.faces.index(comparison.face)] = comparison
+                finished = start + SLICE >= len(todo) and len(columns) == models
+                answer = replace(
+                    answer,
+                    comparisons=tuple(comparisons),
+                    stage="" if finished else _progress(answer, todo, start, len(columns)),
+                    share=(start + len(part) * len(columns) / models) / len(todo),
+                )
+                yield answer
 
 
 def _left_to_right(faces: Sequence[Face]) -> tuple[Face, ...]:

@@ -1,7 +1,7 @@
 """The column that all tabs share: actions, photo and faces, help without a face, examples, settings."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -96,7 +96,7 @@ def lay_out_sidebar(
     opening: Session,
     looks: Looks,
     examples: Sequence[Example],
-    missing: Mapping[str, str],
+    missing: Collection[str] = (),
     broken: str = "",
 ) -> Sidebar:
     """Lay the column out inside the current Blocks.
@@ -105,7 +105,7 @@ def lay_out_sidebar(
         opening: what a new page shows.
         looks: the models.
         examples: pictures to choose from.
-        missing: by detector that cannot work here, why.
+        missing: detectors that cannot work here; they are not offered.
         broken: which models cannot be used, and why.
     """
     with gr.Column(scale=1, min_width=300, elem_classes="fer-left"):
@@ -133,17 +133,14 @@ def lay_out_sidebar(
     return Sidebar(actions, photo, row, options, kept, rescue)
 
 
-def _options(looks: Looks, missing: Mapping[str, str], broken: str) -> dict[str, Any]:
+def _options(looks: Looks, missing: Collection[str], broken: str) -> dict[str, Any]:
     """One control for each field of `Options`."""
     models = [(look.title, name) for name, look in looks.items()]
     detectors = [(spec.title, name) for name, spec in DETECTORS.items() if name not in missing]
-    why = " ".join(
-        f"{DETECTORS[name].title} is not available here: {reason}." for name, reason in missing.items()
-    )
     methods = [(method.title, name) for name, method in METHODS.items()]
     return {
         "backbones": gr.CheckboxGroup(models, value=list(looks), label="Models", info=broken or None),
-        "detector": gr.Radio(detectors, value=DEFAULT_DETECTOR, label="Face detector", info=why or None),
+        "detector": gr.Radio(detectors, value=DEFAULT_DETECTOR, label="Face detector"),
         "method": gr.Dropdown(methods, value=methods[0][1], label="How maps are made", filterable=False),
         "boost_rare": gr.Checkbox(label="Boost rare emotions", info=BOOST),
     }

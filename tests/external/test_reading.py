@@ -130,8 +130,11 @@ def test_what_is_not_here_says_how_to_get_it(tiny_weights: tuple[Path, Card], ph
     assert engine.backbones == ("tiny",)
     with pytest.raises(MissingDependencyError, match=r"`fer-space fetch enet_b2_8` downloads it\. Licence: "):
         engine.compare(photo, faces=FACES, backbones=["enet_b2_8"])
-    with pytest.raises(UnknownNameError, match="enet_b2_8"):
+    with pytest.raises(MissingDependencyError, match="`fer-space fetch hub:nobody/nothing` downloads it"):
         engine.compare(photo, faces=FACES, backbones=["hub:nobody/nothing"])
+    for name in ("nobody", "folder:weights", str(tiny_weights[0])):  # a visitor's word is no path
+        with pytest.raises(UnknownNameError, match="enet_b2_8"):
+            engine.compare(photo, faces=FACES, backbones=[name])
 
 
 def test_a_changed_file_is_not_read(fetched: str, tiny_weights: tuple[Path, Card], photo: np.ndarray):

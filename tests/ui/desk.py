@@ -13,9 +13,10 @@ from fer_space.render.html import Drawing
 from fer_space.render.texts import Look
 from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
 from fer_space.ui.lab import Lab, lay_out_lab
+from fer_space.ui.lending import Lend
 from fer_space.ui.occlude import Occlude, lay_out_occlude, swatches_of
-from fer_space.ui.page import open_session
-from fer_space.ui.session import Runs, Session, Sessions
+from fer_space.ui.page import open_session, read_partners, runs_of
+from fer_space.ui.session import Session, Sessions
 from fer_space.ui.sidebar import lay_out_sidebar, load_examples
 from tests.toys import TOY_SPECS, ToyEngine, first_cells
 from tests.ui.conftest import EXAMPLES
@@ -45,19 +46,19 @@ def strokes_uri(
 class Desk:
     """Opens on the first example, read by the toy models of these names."""
 
-    def __init__(self, names: list[str] = TWO, limit: int = 10**9) -> None:
-        self.engine = engine = ToyEngine(names)
-        self.runs = Runs(
-            engine.stream,
-            engine.detect,
-            engine.sensitivity,
-            engine.together,
-            lambda name, crops: engine.model(name).predict(crops).probabilities,
-            engine.follow,
-        )
+    def __init__(
+        self,
+        names: list[str] = TWO,
+        limit: int = 10**9,
+        engine: ToyEngine | None = None,
+        lend: Lend | None = None,
+    ) -> None:
+        self.engine = engine = engine or ToyEngine(names)
+        self.runs = runs_of(engine, lend)
         drawing = Drawing({name: LOOKS[name] for name in names}, {}, first_cells)
         examples = load_examples(EXAMPLES)
-        opening = open_session(self.runs, examples, tuple(names))
+        opening = open_session(runs_of(engine), examples, tuple(names))
+        partners = read_partners(runs_of(engine), examples, tuple(names)) if lend else {}
         self.sessions = Sessions(opening.answer, limit)
         swatches = swatches_of(opening.answer)
         with gr.Blocks():
@@ -67,7 +68,7 @@ class Desk:
             self.bench = lay_out_lab(examples)
         self.do = Compare(self.sidebar, self.tab, self.runs, self.sessions, drawing, examples)
         self.cover = Occlude(self.hide, self.tab, self.runs, self.sessions, drawing, swatches, "")
-        self.lab = Lab(self.bench, self.runs, self.sessions, drawing, examples)
+        self.lab = Lab(self.bench, self.runs, self.sessions, drawing, examples, partners)
         parts = [*self.sidebar.controls, *self.tab.controls, *self.sidebar.rescue.sliders]
         parts += [self.hide.colour, self.hide.opacity, self.hide.where, self.sidebar.photo, self.tab.answer]
         self.values: dict[Any, Any] = {part: part.value for part in parts}

@@ -1,0 +1,1 @@
+"""Folders that can be uploaded as they are: one a model, and the Space."""
