@@ -13,7 +13,7 @@ from gradio.routes import App
 
 from fer_space.ui import doors
 from fer_space.ui.doors import MAX_JSON, OPEN, visitor_of
-from fer_space.vision.imaging import MAX_BYTES
+from fer_space.ui.video import MEGABYTES
 from tests.ui.conftest import EXAMPLES, Served
 
 PHOTO = "data:image/jpeg;base64," + b64encode((EXAMPLES / "astronaut.jpg").read_bytes()).decode()
@@ -141,15 +141,18 @@ def test_queued_events_of_the_page_do_not_run_beside_the_queue(served: Served, a
     assert httpx.post(served.url + RUN[1:], json=body, timeout=60).status_code == 404
 
 
-@pytest.mark.parametrize("path", ["run/predict", "queue/join", "call/predict", "upload"])
-def test_large_requests_are_refused_before_they_are_read(path: str, served: Served) -> None:
+@pytest.mark.parametrize(
+    ("path", "megabytes"),
+    [("run/predict", 25), ("queue/join", 25), ("call/predict", 25), ("upload", MEGABYTES)],
+)
+def test_large_requests_are_refused_before_they_are_read(path: str, megabytes: int, served: Served) -> None:
     connection = HTTPConnection(httpx.URL(served.url).netloc.decode(), timeout=20)
     connection.putrequest("POST", f"/gradio_api/{path}")
-    connection.putheader("Content-Length", str(60 * 1024 * 1024))
+    connection.putheader("Content-Length", str((2 * megabytes + 10) * 1024 * 1024))
     connection.endheaders()  # and not a byte more
     answer = connection.getresponse()
     assert answer.status == 413
-    assert "25 MB" in json.loads(answer.read())["error"]
+    assert f"{megabytes} MB" in json.loads(answer.read())["error"]
     connection.close()
 
 
@@ -159,7 +162,7 @@ def test_large_requests_without_a_length_are_refused_too(path: str, served: Serv
 
     def parts() -> Any:
         yield b'--x\r\nContent-Disposition: form-data; name="files"; filename="a"\r\n\r\n'
-        for _ in range(MAX_JSON // 1024**2 + 3):
+        for _ in range(MEGABYTES + 3 if path == "upload" else MAX_JSON // 1024**2 + 3):
             yield b" " * 1024**2
 
     try:
@@ -170,7 +173,7 @@ def test_large_requests_without_a_length_are_refused_too(path: str, served: Serv
         status = 413  # hung up on while it was still sending
     assert status == 413
     kept = [file.stat().st_size for file in served.uploads.rglob("*") if file.is_file()]
-    assert max(kept, default=0) <= MAX_BYTES
+    assert max(kept, default=0) <= MEGABYTES * 1024**2
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{", b"\xff", b"[" * 100_000], ids=range(5))

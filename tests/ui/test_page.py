@@ -288,4 +288,4 @@ def test_models_that_cannot_be_used_are_named_in_grey() -> None:
     infos = [
         part["props"].get("info") for part in config["components"] if part["props"].get("label") == "Models"
     ]
-    assert infos == ["Not usable: resnet29_faces. … is cut short."]
+    assert infos.count("Not usable: resnet29_faces. … is cut short.") == 1

@@ -14,6 +14,8 @@ from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from fer_space.runtime import process
+
 # By what the service says: status, headers, body. An idle worker is used again.
 LENT: tuple[int, dict[str, str], dict[str, Any]] = (
     200,
@@ -81,7 +83,11 @@ class Service:
 
 
 def import_spaces() -> ModuleType:
-    """Import `spaces` as on ZeroGPU, but let torch be torch, as there is no GPU to stand in for."""
+    """Import `spaces` as on ZeroGPU, but let torch be torch, as there is no GPU to stand in for.
+
+    So what is lent computes on this machine's processor after a fork, which is refused anywhere else.
+    """
+    os.register_at_fork(after_in_child=lambda: setattr(process, "_computes", None))
     assert os.environ["SPACES_ZERO_GPU"] == "true"
     assert "spaces" not in sys.modules
     hidden = {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "torch"}
