@@ -60,9 +60,8 @@ lock: .venv/tested
 ranges: .venv/tested
 	for end in lowest-direct highest; do \
 		$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/$$end || exit; \
-		$(BIN)/uv pip install --quiet --python .venv/$$end --resolution $$end -e ".[app,openvino,train,onnx]" \
-			pytest hypothesis pyyaml packaging || exit; \
-		.venv/$$end/bin/python -m pytest $(RANGES) || exit; \
+		$(BIN)/uv pip install --quiet --python .venv/$$end --resolution $$end -e ".[app,openvino,train,dev]" || exit; \
+		.venv/$$end/bin/python -m pytest -o filterwarnings= $(RANGES) || exit; \
 	done
 RANGES ?= tests -m "not browser" --ignore=tests/ui --ignore=tests/docs --ignore=tests/packages
 
