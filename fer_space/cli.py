@@ -41,12 +41,12 @@ EXTRAS: dict[str, str] = {
     "spaces": "app",
     "jinja2": "app",
     "pytorch_grad_cam": "app",
+    "av": "video",
     "openvino": "openvino",
     "accelerate": "scale",
     "onnxruntime": "onnx",
 }
 BASE = (
-    "av",
     "cv2",
     "dlib",
     "face_recognition_models",

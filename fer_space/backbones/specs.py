@@ -158,6 +158,15 @@ BACKBONES: dict[str, BackboneSpec] = {
             faces_kind="hse",
         ),
         BackboneSpec(
+            name="mobilenet_v1_faces_masked",
+            title="MobileNet-v1, mask-trained",
+            target="fer_space.backbones.mobilenet_v1:build_mobilenet_v1",
+            input_size=96,
+            colour="#4f46e5",
+            faces="fer_space.backbones.mobilenet_v1:load_hse",
+            faces_kind="hse",
+        ),
+        BackboneSpec(
             name="resnet29_faces",
             title="ResNet-29, faces",
             target="fer_space.backbones.resnet29:build_resnet29",

@@ -11,6 +11,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib.util import find_spec
 from io import FileIO
 from pathlib import Path
 from signal import SIGABRT, SIGSEGV
@@ -22,7 +23,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.errors import SourceError, VideoError
+from fer_space.errors import MissingDependencyError, SourceError, VideoError
 from fer_space.vision.pool import start_child
 from fer_space.vision.worker import receive, receive_into
 
@@ -106,6 +107,7 @@ class Video:
     Raises:
         VideoError: it is none, a damaged one, or past the limits, in one sentence; iterating raises it, too.
         SourceError: the file cannot be opened.
+        MissingDependencyError: PyAV is not installed.
     """
 
     def __init__(
@@ -117,6 +119,8 @@ class Video:
         seconds: float | None = None,
         side: int = SIDE,
     ) -> None:
+        if find_spec("av") is None:  # the child could not say so
+            raise MissingDependencyError("Videos need PyAV: pip install 'fer-space[video]', or av alone.")
         wanted = Wanted(max(1, every), step, seconds or 0.0, side)
         try:
             with Path(path).open("rb") as file:

@@ -10,7 +10,7 @@ from fer_space.cli import BASE, EXTRAS
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 WEIGHTS = tomllib.loads((ROOT / "packages" / "weights" / "pyproject.toml").read_text(encoding="utf-8"))
-SPACE = ("app", "openvino")  # the extras of a Space, beside the core
+SPACE = ("app", "openvino", "video")  # the extras of a Space, beside the core
 
 
 def test_a_space_gets_the_core_and_the_page():
