@@ -23,7 +23,7 @@ from fer_space.detectors.specs import DETECTORS
 from fer_space.engine import Engine
 from fer_space.errors import InputError
 from fer_space.evaluation import abstention, ensemble, report
-from fer_space.evaluation.cost import costs_of
+from fer_space.evaluation.cost import costs_of, one_thread
 from fer_space.evaluation.metrics import confusion
 from fer_space.evaluation.outputs import Outputs, today
 from fer_space.evaluation.plots import draw_confusion
@@ -133,9 +133,10 @@ def run(args: argparse.Namespace) -> int:
         print(text, flush=True)
     if args.summary is not None:
         report.require_comparable(several)
-        engine = Engine(device="cpu")
+        engine = Engine(device="cpu", runtime=args.runtime)
         shipped = [name for o in several if (name := o.about.model) in BACKBONES]
-        costs = costs_of({name: engine.model(name) for name in shipped if name in engine.backbones})
+        with one_thread():
+            costs = costs_of({name: _model(engine, name) for name in shipped if name in engine.backbones})
         summary = report.summarise(several, costs, _summary_command(args, several))
         report.write_summary(summary, args.summary)
         if not args.json:

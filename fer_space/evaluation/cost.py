@@ -56,7 +56,7 @@ def milliseconds(models: Mapping[str, Model]) -> dict[str, float]:
         Medians by name.
     """
     times: dict[str, list[float]] = {name: [] for name in models}
-    with _one_thread():
+    with one_thread():
         for _ in range(ROUNDS + UNMEASURED):
             for name, model in models.items():
                 face = gray_face(model)
@@ -90,7 +90,8 @@ def cost_of_all(costs: Mapping[str, Cost], members: Sequence[str]) -> Cost | Non
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
+    """Let torch, and networks that are converted or loaded meanwhile, compute on one core."""
     before = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
