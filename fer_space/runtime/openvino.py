@@ -1,6 +1,6 @@
 """Networks in OpenVINO: converted in the process, without files of ONNX, and kept for the next start.
 
-Of the runtimes for CPUs it was the fastest for every body here (docs/speed.md). Body and head become one
+It computes them in about half of torch's time (docs/speed.md). Body and head become one
 graph each, so that attention maps, which torch makes from the features, cost no second pass through the body.
 Graphs of weights with a known sha256 lie in the user's cache folder; their name holds the sha256 and the
 versions of all that made them, so a graph is never read for another network.
