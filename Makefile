@@ -60,7 +60,7 @@ lock: .venv/tested
 ranges: .venv/tested
 	for end in lowest-direct highest; do \
 		$(BIN)/uv venv --quiet --clear --python $(BIN)/python .venv/$$end || exit; \
-		$(BIN)/uv pip install --quiet --python .venv/$$end --resolution $$end -e ".[app,openvino,train,dev]" || exit; \
+		$(BIN)/uv pip install --quiet --python .venv/$$end --resolution $$end -e ".[app,openvino,video,train,dev]" || exit; \
 		.venv/$$end/bin/python -m pytest -o filterwarnings= $(RANGES) || exit; \
 	done
 RANGES ?= tests -m "not browser" --ignore=tests/ui --ignore=tests/docs --ignore=tests/packages
@@ -81,10 +81,10 @@ site: .venv/tested
 
 .venv/installed: requirements.txt pyproject.toml
 	test -x $(BIN)/pip || $(PYTHON) -m venv .venv
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[app,openvino,train]"
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[app,openvino,video,train]"
 	touch $@
 
 .venv/tested: .venv/installed requirements-insightface.txt
-	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[app,openvino,train,docs,dev]" -r requirements-insightface.txt
+	$(BIN)/pip install --quiet --disable-pip-version-check -e ".[app,openvino,video,train,docs,dev]" -r requirements-insightface.txt
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps "insightface>=2.1,<3"
 	touch $@
