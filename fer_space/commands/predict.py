@@ -143,6 +143,9 @@ def _write_table(engine: Engine, names: Sequence[str], args: argparse.Namespace)
     if args.json:
         raise InputError("--parquet of pictures prints nothing: leave out --json.")
     reader = BulkReader(engine, names, detector=args.detector, boost_rare=args.boost_rare)
+    if engine.runtime == "auto":  # many pictures repay the seconds
+        for model in reader.models:
+            model.compile()
     if args.engine == "ray":
         from fer_space.cluster import write_with_ray
 
