@@ -10,6 +10,7 @@ from fer_space.backbones.specs import BACKBONES
 from fer_space.card import read_card
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
+from fer_space.files import sha256_of
 from fer_space.model import Model
 from fer_space.registry import Registry
 from fer_space.training.affect_head import fit_affect, with_affect
@@ -87,6 +88,7 @@ def test_export_adds_the_readout(
     assert card.command.endswith("--affect folder:DIR")
     model = Model(card, Registry(tmp_path / "weights").source("tiny").build())
     assert np.abs(model.predict_reduced(FACES.pictures).affect).max() > 0.1
-    (tmp_path / "run" / "card.json").write_text(card.to_json())
+    own = card.model_copy(update={"sha256": sha256_of(tmp_path / "run" / "best.safetensors")})
+    (tmp_path / "run" / "card.json").write_text(own.to_json())
     with pytest.raises(InputError, match="itself"):
         export(tmp_path / "run", tmp_path / "other", affect=data)

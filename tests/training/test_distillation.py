@@ -72,7 +72,7 @@ def test_teachers_come_by_name_by_file_and_by_run(
 ):
     folder, card = tiny_weights
     named = Model(card, lively_tiny())
-    monkeypatch.setattr(distillation, "load_model", lambda name, device: named)
+    monkeypatch.setattr(distillation, "load_model", lambda name, **options: named)
     first, second = load_teachers(f"somebody, {folder / 'tiny.safetensors'}", CPU)
     assert first is named
     np.testing.assert_array_equal(first.logits(FACES.pictures), second.logits(FACES.pictures))
