@@ -14,7 +14,7 @@ import spaces
 from spaces.zero.torch.patching import cuda_aliases
 from fer_space.engine import Engine
 
-engine, here = Engine(), Engine(device="cpu")
+engine, here = Engine(), Engine(device="cpu", runtime="torch")
 there, own = (next(e.model("human_emotion").network.body.parameters()) for e in (engine, here))
 assert str(there.device) == "cuda:0" and str(own.device) == "cpu"
 assert (cuda_aliases[there] == own.half()).all()
