@@ -9,7 +9,7 @@ Prints JSON lines:
   one line for the page's chain and the peak memory.
 
     make bench
-    FER_PYTHON=/tmp/other/bin/python make bench
+    FER_PYTHON=other/bin/python make bench
 """
 
 import argparse
