@@ -165,7 +165,7 @@ def answer_html(
         view: what the maps show and how.
         which: which of several faces it is, "Face 2 of 7".
         chips: settings that change the answer, such as "rare emotions boosted".
-        remarks: what should be known about the picture, a sentence each.
+        remarks: what should be known about the picture, a sentence each; "" is none.
     """
     crops = [reading.crop.image_rgb for reading in comparison.readings]
     return render(
@@ -181,7 +181,7 @@ def answer_html(
         face=data_uri(crops[0]),
         which=which,
         chips=chips,
-        remarks=remarks,
+        remarks=[remark for remark in remarks if remark],
         legend=view_legend(view),
         distances=_distances(comparison),
         **_plane(comparison.predictions, drawing),

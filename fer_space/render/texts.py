@@ -1,6 +1,6 @@
 """Words and numbers for people: how a model is named, what the models say together, what a cover changes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -28,6 +28,7 @@ class Look:
         parameters: how many numbers it learned.
         accuracy: on the test faces of FERPlus, in [0, 1], or None where it was not measured.
         boosted: the same with rare emotions boosted.
+        masked: the same with a surgical mask drawn on every face.
         licence: what one may do with it.
         data: what it was trained on.
     """
@@ -37,6 +38,7 @@ class Look:
     parameters: int
     accuracy: float | None = None
     boosted: float | None = None
+    masked: float | None = None
     licence: str = ""
     data: str = ""
 
@@ -206,6 +208,24 @@ def doubtful(doubts: Sequence[str]) -> str:
     *first, last = doubts
     listed = f"{', '.join(first)} and {last}" if first else last
     return f"This face is {listed}: believe the answer less than its number says."
+
+
+def for_masks(looks: Looks, asked: Collection[str]) -> str:
+    """Write which model reads faces behind masks best, as measured; "" where none was.
+
+    Args:
+        looks: all models.
+        asked: those that read this face.
+    """
+    measured = {name: look.masked for name, look in looks.items() if look.masked is not None}
+    if not measured:
+        return ""
+    best = max(measured, key=measured.__getitem__)
+    advice = "trust it most here" if best in asked else "choose it, too"
+    return (
+        f"{looks[best].title} reads faces behind masks best ({percent_exact(measured[best])} of FERPlus with "
+        f"surgical masks drawn; the other models {percent_exact(min(measured.values()))} and up): {advice}."
+    )
 
 
 def signed(value: float) -> str:

@@ -18,7 +18,7 @@ from fer_space.render.html import Drawing
 from fer_space.render.overlays import MapView
 from fer_space.render.record import comparison_csv, comparison_record
 from fer_space.render.report import report_png
-from fer_space.render.texts import doubtful
+from fer_space.render.texts import doubtful, for_masks
 from fer_space.types import Face
 from fer_space.ui.events import MODELS, QUICK, QUIET, given, inline_bytes, per_cent, sentence_of
 from fer_space.ui.session import (
@@ -42,6 +42,7 @@ from fer_space.ui.sidebar import (
     placed_face,
     status_view,
 )
+from fer_space.vision.quality import MASKED
 
 _CELLS = 20
 _MANNERS = [("colour", "heat"), ("contours", "contours"), ("patches", "cells")]
@@ -136,7 +137,11 @@ def answer_view(session: Session, drawing: Drawing, view: MapView) -> str:
     if shown is not None:
         boosted = answer.options is not None and answer.options.boost_rare
         chips = ["rare emotions boosted"] if boosted else []
-        remarks = [text] if (text := doubtful(shown.face.doubts)) else []
+        doubts = shown.face.doubts
+        remarks = [
+            doubtful(doubts),
+            for_masks(drawing.looks, [p.backbone for p in shown.predictions]) if MASKED in doubts else "",
+        ]
         return html.answer_html(shown, drawing, view, which=session.which, chips=chips, remarks=remarks)
     if answer.picture is not None:
         return html.waiting_html(asked)

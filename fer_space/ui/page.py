@@ -247,15 +247,16 @@ def look_of(source: ModelSource) -> Look:
         title=source.title,
         colour=source.colour,
         parameters=card.parameters,
-        accuracy=_accuracy(card, boost_rare=False),
+        accuracy=_accuracy(card),
         boosted=_accuracy(card, boost_rare=True),
+        masked=_accuracy(card, occlusion="surgical"),
         licence=card.licence,
         data=card.data,
     )
 
 
-def _accuracy(card: Card, *, boost_rare: bool) -> float | None:
-    measured = card.measured(FERPLUS_TEST.model_copy(update={"boost_rare": boost_rare}))
+def _accuracy(card: Card, **otherwise: bool | str) -> float | None:
+    measured = card.measured(FERPLUS_TEST.model_copy(update=otherwise))
     return None if measured is None else measured.scores.accuracy
 
 

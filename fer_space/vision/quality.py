@@ -1,4 +1,4 @@
-"""What is measured on a face before anybody believes an answer: size, blur, light, pose, edges.
+"""What is measured on a face before anybody believes an answer: size, blur, light, pose, edges, a mask.
 
 The limits of blur and light are the first percentile of FERPlus's validation faces at 48 px: beyond them a
 face is unlike nearly all that the models learned from. Inside them neither moved the accuracy of the models
@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.types import Face
+from fer_space.vision import masked
 from fer_space.vision.alignment import CropRule, crop_face, eyes_and_mouth
 
 NATIVE = 48  # pixels a side of the faces that the models learned from
@@ -24,6 +25,7 @@ LEAST_SCORE = 0.6
 MOST_YAW = 35.0
 NOSE_DEPTH = 0.4  # how far the nose stands before the eyes, in distances between the eyes
 NOSE_TIP = {68: 30, 5: 2}  # its place among so many landmarks
+MASKED = "probably behind a mask"
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,7 @@ class Quality:
         score: the detector's confidence in [0, 1].
         yaw: about how many degrees the head is turned to a side, by the nose against the eyes; None without
             landmarks.
+        masked: how probable it is that a mask covers mouth and nose, in [0, 1].
     """
 
     side: float
@@ -48,6 +51,7 @@ class Quality:
     inside: float
     score: float
     yaw: float | None
+    masked: float = 0.0
 
     @property
     def doubts(self) -> tuple[str, ...]:
@@ -61,6 +65,7 @@ class Quality:
             (self.inside < LEAST_INSIDE, "cut off by the edge of the picture"),
             (turned, f"turned away by about {10 * round((self.yaw or 0.0) / 10)} degrees"),
             (self.score < LEAST_SCORE, f"perhaps no face (the detector is {self.score:.0%} sure)"),
+            (self.masked > 0.5, MASKED),
         )
         return tuple(words for holds, words in found if holds)
 
@@ -93,6 +98,7 @@ def quality_of(image_rgb: NDArray[np.uint8], face: Face) -> Quality:
         inside=seen / ((right - left) * (bottom - top)),
         score=face.score,
         yaw=None if face.landmarks is None else _yaw(face.landmarks),
+        masked=masked.masked_probability(crop_face(image_rgb, face, CropRule(), masked.SIDE).image_rgb),
     )
 
 

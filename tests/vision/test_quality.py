@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from fer_space.engine import Engine
+from fer_space.occlusion.kinds import occlude
 from fer_space.types import Face
 from fer_space.vision.imaging import load_image
-from fer_space.vision.quality import Quality, quality_of
+from fer_space.vision.quality import MASKED, Quality, quality_of
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 
@@ -75,3 +76,19 @@ def test_yaw_follows_the_nose(count: int):
     points[nose, 0] += 0.4 * 40  # as far as the nose stands out: 45 degrees
     side = quality_of(photo, Face((10, 10, 90, 90), 1.0, points)).yaw
     assert (front, side) == pytest.approx((0.0, 45.0), abs=0.1)
+
+
+@pytest.mark.parametrize("kind", ["surgical", "kn95", "cloth", "scarf"])
+def test_a_mask_is_seen_and_bare_faces_wear_none(kind: str, seen: tuple[np.ndarray, Face]):
+    photo, face = seen
+    assert quality_of(photo, face).masked < 0.5
+    worn = occlude(photo, kind, face.all_68)
+    assert MASKED in quality_of(worn, face).doubts
+    (again,) = Engine(device="cpu").detect(worn)  # its landmarks half guessed
+    assert MASKED in again.doubts
+
+
+@pytest.mark.parametrize("kind", ["sunglasses", "eye_bar"])
+def test_what_covers_eyes_is_no_mask(kind: str, seen: tuple[np.ndarray, Face]):
+    photo, face = seen
+    assert MASKED not in quality_of(occlude(photo, kind, face.all_68), face).doubts
