@@ -147,6 +147,7 @@ def _answers(comparison: Comparison) -> dict[str, Any]:
             "agreement": comparison.agreement,
             "disagreement_bits": comparison.disagreement,
             "rule": comparison.rule,
+            "unsure": verdict.unsure,
             "votes": votes,
         },
     }

@@ -30,7 +30,15 @@ def test_json_lines_follow_the_contract(pictures: Path, capsys: pytest.CaptureFi
     assert list(face["backbones"]["tiny"]) == keys
     assert sum(face["backbones"]["tiny"]["probabilities"].values()) == pytest.approx(1.0)
     consensus = face["consensus"]
-    assert set(consensus) == {"label", "probabilities", "rule", "votes", "agreement", "disagreement_bits"}
+    assert set(consensus) == {
+        "label",
+        "probabilities",
+        "rule",
+        "unsure",
+        "votes",
+        "agreement",
+        "disagreement_bits",
+    }
     assert consensus["rule"] == "mean"
 
 

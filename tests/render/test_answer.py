@@ -95,7 +95,15 @@ def test_ink_can_be_read_on_its_colour(spec) -> None:
         ([_says(happiness=0.93)], "Happiness, 93 % sure. One model was asked."),
         (
             [_says(happiness=0.4, surprise=0.35, fear=0.25)],
-            "Happiness, 40 %, so it is not sure. One model was asked.",
+            "The model does not know. It leans to Happiness, 40 %.",
+        ),
+        (
+            [_says(happiness=0.4, fear=0.3, anger=0.3)] * 2,
+            "The models do not know. All lean to Happiness, 40 %.",
+        ),
+        (
+            [_says(fear=0.4, anger=0.3, sadness=0.3)] * 2 + [_says(anger=0.4, fear=0.3, sadness=0.3)],
+            "The models do not know. 2 of 3 lean to Fear, 37 %.",
         ),
         ([_says(happiness=0.9)] * 2, "Happiness, 90 % sure. Both models agree."),
         ([_says(happiness=0.9)] * 4, "Happiness, 90 % sure. All four models agree."),
@@ -115,10 +123,29 @@ def test_ink_can_be_read_on_its_colour(spec) -> None:
             "Happiness 1 · Fear 1. The models are split. Together they lean to Neutral, 45 %.",
         ),
     ],
-    ids=["one", "one unsure", "two", "four", "one dissents", "a tie", "nobody's choice"],
+    ids=[
+        "one",
+        "one unsure",
+        "two unsure",
+        "most unsure",
+        "two",
+        "four",
+        "one dissents",
+        "a tie",
+        "nobody's choice",
+    ],
 )
 def test_the_verdict_says_ties_and_splits_as_such(answers: list[dict[str, float]], text: str) -> None:
     assert verdict_of(_comparison(*answers)).text.replace("\u202f", " ") == text
+
+
+@pytest.mark.parametrize(("sure", "people"), [(0.95, ""), (0.85, "seven"), (0.45, "four")])
+def test_it_says_where_people_disagree_too(sure: float, people: str) -> None:
+    answer = _says(anger=sure, **dict.fromkeys(("fear", "disgust", "sadness", "neutral"), (1 - sure) / 4))
+    said = verdict_of(_comparison(answer)).disputed
+    assert said == (
+        people and f"People disagree about faces like this, too: of ten, about {people} would say Anger."
+    )
 
 
 def test_headline_and_faces_and_matrix_follow_one_rule() -> None:

@@ -24,7 +24,9 @@ def test_the_model_that_reads_masks_best_is_named():
         "made": Look("Made for masks", "#ffffff", 1, masked=0.7),
         "unmeasured": Look("Unmeasured", "#ff0000", 1),
     }
-    assert for_masks(looks, ["plain", "made"]).startswith("Made for masks reads faces behind masks best (70.0")
+    assert for_masks(looks, ["plain", "made"]).startswith(
+        "Made for masks reads faces behind masks best (70.0"
+    )
     assert for_masks(looks, ["plain", "made"]).endswith("trust it most here.")
     assert for_masks(looks, ["plain"]).endswith("choose it, too.")
     assert for_masks({"unmeasured": looks["unmeasured"]}, ["unmeasured"]) == ""
