@@ -1,4 +1,4 @@
-"""How many people say what the models say, by the models' probability: `_TAGGERS` of fer_space/render/texts.py.
+"""How many people say what the models say, by probability: `_TAGGERS` of fer_space/render/texts.py.
 
     fer-space test --backbone all --data ferplus:DIR --split valid --out OUT
     python benchmarks/people.py OUT ferplus:DIR [--split valid] [--boost-rare]
@@ -8,6 +8,7 @@ who saw no emotion or no face.
 """
 
 import argparse
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +42,7 @@ def main() -> None:
     sure, named = mean.max(axis=1), top(mean)
     agreeing = votes[np.arange(len(votes)), named] / votes.sum(axis=1)
     print("probability  faces  mean  taggers who say the answer  right")
-    for low, high in zip(EDGES, EDGES[1:], strict=False):
+    for low, high in pairwise(EDGES):
         rows = (sure > low) & (sure <= high)
         means = [values[rows].mean() for values in (sure, agreeing, read[0].labels == named)]
         print(f"{low:.2f} to {high:.2f} {rows.sum():6d}  {means[0]:.2f}  {means[1]:.2f}  {means[2]:.2f}")
