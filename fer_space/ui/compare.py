@@ -12,7 +12,9 @@ import gradio as gr
 
 from fer_space.comparison import CONSENSUS, PREDICTED
 from fer_space.emotions import EMOTIONS
+from fer_space.errors import FerSpaceError
 from fer_space.render import html
+from fer_space.render.album import album_csv
 from fer_space.render.colours import OPACITY
 from fer_space.render.html import Drawing
 from fer_space.render.overlays import MapView
@@ -20,7 +22,8 @@ from fer_space.render.record import comparison_csv, comparison_record
 from fer_space.render.report import report_png
 from fer_space.render.texts import doubtful, for_masks
 from fer_space.types import Face
-from fer_space.ui.events import MODELS, QUICK, QUIET, given, inline_bytes, per_cent, sentence_of
+from fer_space.ui.album import read_album
+from fer_space.ui.events import MODELS, QUICK, QUIET, given, inline_bytes, named_files, per_cent, sentence_of
 from fer_space.ui.session import (
     FORGOTTEN,
     NO_FACE,
@@ -133,6 +136,8 @@ def answer_view(session: Session, drawing: Drawing, view: MapView) -> str:
     answer, shown = session.answer, session.shown
     if answer.problem:
         return html.problem_html(answer.problem, again=answer.problem == FORGOTTEN)
+    if answer.album or (answer.picture is None and answer.stage):
+        return html.render("album", album=answer.album, left_out=answer.left_out, done=not answer.stage)
     asked = len(answer.options.backbones) if answer.options else len(drawing.looks)
     if shown is not None:
         boosted = answer.options is not None and answer.options.boost_rare
@@ -202,6 +207,7 @@ class Compare:
             rescue.place.click(self.place, [*rescue.sliders, *reading], shown, **QUICK),
         )
         reads = [choice.then(self.read, reading, shown, **MODELS) for choice in choices]
+        reads.append(sidebar.actions.submit(self.album, reading, shown, **MODELS))
         for control in sidebar.controls:
             reads.append(control.input(self.read, reading, shown, **MODELS))
             control.input(lambda *values: values, sidebar.controls, sidebar.kept, **QUIET)
@@ -247,6 +253,20 @@ class Compare:
             self._pictures[index] = Picture.open(self._examples[index].file.read_bytes())
         session.begin(Answer(self._pictures[index]), given(event, "stamp"))
         return self._show(session, view)
+
+    def album(self, request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[Shown]:
+        """Read many photos into one table."""
+        session, view = self._sessions.of(request), values[len(fields(Options)) :]
+        if not session.begin(Answer(), given(event, "stamp")):
+            return
+        try:
+            files = named_files(given(event, "files"))
+        except FerSpaceError as error:
+            session.begin(Answer(problem=sentence_of(error)))
+            yield self._show(session, view)
+            return
+        options = Options(*values[: len(fields(Options))])
+        yield from self._follow(session, view, read_album(self._runs, session, options, files))
 
     def clear(self, request: gr.Request, event: gr.EventData, *view: Any) -> Shown:
         """Forget the picture."""
@@ -343,6 +363,8 @@ class Compare:
         """Write what the page shows as a file that the browser keeps; nothing is written here."""
         session, kind = self._sessions.of(request), given(event, "kind")
         answer, shown = session.answer, session.shown
+        if kind == "csv" and answer.album:
+            return taken("expressions.csv", "text/csv", album_csv(answer.album).encode())
         if shown is None or answer.picture is None:
             return gr.skip()
         if kind == "png":

@@ -124,6 +124,17 @@ def uploaded_path(payload: Mapping[str, Any]) -> Path:
     raise InputError(LOST)
 
 
+def named_files(sent: object) -> list[tuple[str, bytes]]:
+    """Return names and bytes of several files that the page sent as `{"name": …, "data": data URI}` each.
+
+    Raises:
+        InputError, ImageError: they are no such files; see `inline_bytes`.
+    """
+    if not (isinstance(sent, list) and all(isinstance(file, Mapping) for file in sent)):
+        raise InputError(LOST)
+    return [(str(file.get("name"))[:200], inline_bytes(file.get("data"))) for file in sent]
+
+
 def inline_bytes(url: object) -> bytes:
     """Return the bytes of a data URI.
 

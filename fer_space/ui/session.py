@@ -26,6 +26,7 @@ from fer_space.errors import FerSpaceError
 from fer_space.explain.gradcam import METHOD
 from fer_space.explain.sensitivity import Sensitivity
 from fer_space.occlusion.cover import Cover
+from fer_space.render.album import Entry
 from fer_space.render.overlays import SHOWN_SIDE, data_uri
 from fer_space.types import Face, Reading
 from fer_space.vision.imaging import MAX_PIXELS, decode_image, shrink
@@ -113,6 +114,8 @@ class Answer:
         stage: what is being done now, a sentence, or "" when all is done.
         share: how much of it is done, in [0, 1].
         rest: smaller faces that were found and not read, the largest first.
+        album: what was read of many photos, where there are many instead of one picture.
+        left_out: how many more of them there were.
     """
 
     picture: Picture | None = None
@@ -124,6 +127,8 @@ class Answer:
     stage: str = ""
     share: float = 0.0
     rest: tuple[Face, ...] = ()
+    album: tuple[Entry, ...] = ()
+    left_out: int = 0
 
     @property
     def done(self) -> bool:
@@ -463,6 +468,7 @@ class Runs:
         faces: Sequence[Face],
         covers: Sequence[Cover | None] = (None,),
         at_once: int | None = None,
+        maps: bool = True,
     ) -> Generator[tuple[str, Sequence[Reading]]]:
         """Read faces as `Engine.stream` does, each step in its turn: yields (name, readings)."""
         return self.in_turns(
@@ -472,7 +478,7 @@ class Runs:
                 backbones=options.backbones,
                 covers=covers,
                 at_once=at_once,
-                method=options.method,
+                method=options.method if maps else None,
                 boost_rare=options.boost_rare,
             )
         )
@@ -507,7 +513,7 @@ def read_picture(
     if ticket is None or picture is None:
         return
     steps = _find_and_read(runs.of(session.who), session, options, placed)
-    yield from _work(session, ticket, Answer(picture, options, placed), steps)
+    yield from working(session, ticket, Answer(picture, options, placed), steps)
 
 
 def read_rest(runs: Runs, session: Session) -> Iterator[Answer]:
@@ -522,13 +528,23 @@ def read_rest(runs: Runs, session: Session) -> Iterator[Answer]:
     of = dict(zip(known.faces, known.comparisons, strict=True))
     answer = replace(known, faces=faces, comparisons=tuple(of.get(face) for face in faces), rest=())
     selected = faces.index(known.faces[session.selected])
-    yield from _work(session, ticket, known, _read_more(runs.of(session.who), answer, known.rest, selected))
+    yield from working(session, ticket, known, _read_more(runs.of(session.who), answer, known.rest, selected))
 
 
-def _work(
+def working(
     session: Session, ticket: int, bare: Answer, steps: Iterator[tuple[Answer, int | None]]
 ) -> Iterator[Answer]:
-    """Put each step of some work into the session until it ends, fails, or newer work takes over."""
+    """Put each step of some work into the session until it ends, fails, or newer work takes over.
+
+    Args:
+        session: the page.
+        ticket: of this work.
+        bare: what is shown where it fails, with the reason.
+        steps: answers, and which face to select, or None.
+
+    Yields:
+        The answers that the page shows.
+    """
     try:
         for answer, selected in steps:
             if not session.put(ticket, answer, selected):

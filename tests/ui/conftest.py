@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from io import BytesIO
 from pathlib import Path
+from zipfile import ZIP_DEFLATED, ZipFile
 
 import cv2
 import gradio as gr
@@ -17,6 +19,15 @@ from tests.ui.visit import CHROMIUM, DESK, FLAGS, Visit, film
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
+
+
+def zipped(members: dict[str, bytes], method: int = ZIP_DEFLATED) -> bytes:
+    """A zip in memory."""
+    buffer = BytesIO()
+    with ZipFile(buffer, "w", method) as archive:
+        for name, data in members.items():
+            archive.writestr(name, data)
+    return buffer.getvalue()
 
 
 def panorama() -> bytes:

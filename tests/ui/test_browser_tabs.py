@@ -11,7 +11,7 @@ from playwright.sync_api import TimeoutError, expect
 
 from fer_space.render.report import report_png
 from tests.toys import TOY_SPECS
-from tests.ui.conftest import EXAMPLES, Served
+from tests.ui.conftest import EXAMPLES, Served, zipped
 from tests.ui.desk import LOOKS, Desk
 from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, Visit, fits
 
@@ -213,3 +213,28 @@ def test_a_forgotten_page_is_told_and_read_again(visit, served: Served) -> None:
     expect(here.page.locator(".fer-box")).to_have_count(2)
     expect(here.verdict).to_contain_text("of 2")
     expect(here.rows).to_have_count(ALL)
+
+
+def test_many_photos_become_a_table_to_take_away(visit) -> None:
+    here = visit()
+    pair = (EXAMPLES / "two_faces.jpg").read_bytes()
+    files = [
+        {"name": "alone.png", "mimeType": "image/png", "buffer": (EXAMPLES / "hopper.jpg").read_bytes()},
+        {
+            "name": "all.zip",
+            "mimeType": "application/zip",
+            "buffer": zipped({"pair.jpg": pair, "no.png": b"no"}),
+        },
+    ]
+    here.page.locator("#fer-file").set_input_files(files)
+    rows = here.page.locator(".fer-photos tbody tr")
+    expect(rows).to_have_count(3)
+    expect(rows.nth(1)).to_contain_text("pair.jpg")
+    expect(rows.nth(2)).to_contain_text("damaged")
+    with here.page.expect_download() as download:
+        here.page.get_by_role("button", name="Table (CSV)").click()
+    lines = Path(download.value.path()).read_text().splitlines()
+    assert {line.split(",")[0] for line in lines} == {"source", "alone.png", "pair.jpg"}
+    here.upload("pair.jpg", pair)
+    expect(rows).to_have_count(0)
+    expect(here.verdict).to_contain_text("Face")

@@ -1,9 +1,11 @@
 /* What the page does without asking the server: pictures from camera, disk, clipboard and drops; the dialog of
    a model's card; sorting. Everything a visitor hands in travels as a data URI, so it never becomes a file. */
 window.fer = (() => {
-  const LIMIT_BYTES = 24e6, LIMIT_PIXELS = 38e6;
-  let stamp = Date.now(), hand = null, last = null;
+  const LIMIT_BYTES = 24e6, LIMIT_PIXELS = 38e6, ONE_OF_MANY_PIXELS = 2e6;
+  let stamp = Date.now(), trigger = null, early = null, last = null;
   const next = () => ++stamp;
+  /* What is handed in before the page listens is kept until it does. */
+  const hand = (...what) => { if (trigger) trigger(...what); else early = what; };
   const byId = (id) => document.getElementById(id);
 
   const say = (sentence) => {
@@ -17,13 +19,13 @@ window.fer = (() => {
     reader.readAsDataURL(blob);
   });
 
-  /* A photo past the server's limits is reduced here, where the browser can read it. */
-  const fitting = async (file) => {
+  /* A photo past some limits is reduced here, where the browser can read it. */
+  const fitting = async (file, limitPixels = LIMIT_PIXELS, pixelsThen = 24e6) => {
     let bitmap = null;
     try { bitmap = await createImageBitmap(file); } catch { return file; }
     const pixels = bitmap.width * bitmap.height;
-    if (file.size <= LIMIT_BYTES && pixels <= LIMIT_PIXELS) { bitmap.close(); return file; }
-    const scale = Math.min(1, Math.sqrt(24e6 / pixels));
+    if (file.size <= LIMIT_BYTES && pixels <= limitPixels) { bitmap.close(); return file; }
+    const scale = Math.min(1, Math.sqrt(pixelsThen / pixels));
     const sheet = document.createElement('canvas');
     sheet.width = Math.round(bitmap.width * scale);
     sheet.height = Math.round(bitmap.height * scale);
@@ -60,7 +62,26 @@ window.fer = (() => {
       hand('upload', {picture: url, stamp: mine});
     } catch { say('The browser could not read that file.'); }
   };
-  const again = () => { if (last && hand) hand(last.picture ? 'upload' : 'select', {...last, stamp: next()}); };
+  /* Several photos or a zip become a table; photos are reduced, so that all of them fit into one message. */
+  const sendAll = async (files) => {
+    const mine = next();
+    say('');
+    last = null;
+    try {
+      const sent = [];
+      let bytes = 0;
+      for (const file of files) {
+        const fit = isZip(file) ? file : await fitting(file, ONE_OF_MANY_PIXELS, ONE_OF_MANY_PIXELS);
+        bytes += fit.size;
+        if (bytes > LIMIT_BYTES) { say('That is more than 24 MB at once: choose fewer photos, or a smaller zip.'); return; }
+        sent.push({name: file.name, data: await asUrl(fit)});
+      }
+      if (mine === stamp) hand('submit', {files: sent, stamp: mine});
+    } catch { say('The browser could not read one of these files.'); }
+  };
+  const isZip = (file) => /\.zip$/i.test(file.name) || file.type === 'application/zip';
+  const take = (files) => { if (files.length > 1 || isZip(files[0])) sendAll([...files]); else send(files[0]); };
+  const again = () => { if (last) hand(last.picture ? 'upload' : 'select', {...last, stamp: next()}); };
 
   const camera = async () => {
     say('');
@@ -155,7 +176,7 @@ window.fer = (() => {
 
   document.addEventListener('change', (event) => {
     if (event.target.id === 'fer-file' && event.target.files.length) {
-      send(event.target.files[0]);
+      take(event.target.files);
       event.target.value = '';
     }
     if (event.target.matches('[data-sort]')) {
@@ -186,14 +207,18 @@ window.fer = (() => {
   document.addEventListener('dragleave', (event) => { if (!event.relatedTarget) document.body.classList.remove('fer-dropping'); });
   document.addEventListener('drop', (event) => {
     document.body.classList.remove('fer-dropping');
-    const file = event.dataTransfer?.files?.[0];
-    if (file) { event.preventDefault(); send(file); }
+    const files = event.dataTransfer?.files;
+    if (files?.length) { event.preventDefault(); take(files); }
   });
 
   return {
     send,
     live: (element) => element.setAttribute('aria-live', 'polite'),
-    actions: (element, trigger) => { hand = trigger; },
+    actions: (element, listening) => {
+      trigger = listening;
+      if (early) trigger(...early);
+      early = null;
+    },
     examples: (element, trigger) => {
       element.addEventListener('click', (event) => {
         const button = event.target.closest('button[data-index]');
