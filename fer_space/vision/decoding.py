@@ -64,7 +64,7 @@ def decode(data: bytes, make: Make = _new) -> NDArray[np.uint8]:
     """Decode a picture file to upright RGB pixels.
 
     Upright by its EXIF orientation where that can be read, the first frame, on white where transparent.
-    More than 8 bits a channel and floats are scaled to 8 bits. A JPEG, JPEG 2000 or HEIC photo of more than
+    More than 8 bits a channel and floats are scaled to 8 bits. A JPEG or JPEG 2000 photo of more than
     MAX_PIXELS is scaled down in the decoder, by 2, 4 or 8, where it can be.
 
     Args:
