@@ -83,6 +83,9 @@ def test_a_proxy_may_leave_the_path_in(proxied: str, inside: str) -> None:
         assert httpx.get(inside + path, timeout=20).status_code == 200
         assert httpx.get(inside + PREFIX + path, timeout=20).status_code == 200
     assert 'content="FER Space"' in httpx.get(f"{inside}{PREFIX}/", timeout=20).text
+    without_slash = httpx.get(inside + PREFIX, timeout=20)
+    assert without_slash.is_redirect
+    assert without_slash.headers["location"].endswith(f"{PREFIX}/")
     for path in ("/gradio_api/deep_link?session_hash=H", "/gradio_api/process_recording", "/monitoring"):
         for before in (inside, inside + PREFIX, inside + 2 * PREFIX, inside + PREFIX + "/", proxied):
             for method in ("GET", "POST"):
