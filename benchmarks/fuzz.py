@@ -23,12 +23,12 @@ from base64 import b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from io import BytesIO
 from itertools import count
 from pathlib import Path
-from threading import Lock
+from threading import Event, Lock
 from typing import Any
 
 import httpx
@@ -37,11 +37,16 @@ import pillow_heif
 from PIL import Image
 
 from fer_space.errors import ImageError
+from fer_space.ui.folders import LOCK, PREFIX
 from fer_space.vision.pool import Worker
 
 ROOT = Path(__file__).parent.parent
 EXAMPLE = ROOT / "examples" / "astronaut.jpg"
-SWEEP_S = 420.0  # after which nothing of the visitors may be left on disk
+START_S = 600.0  # that a busy machine may take to load the models
+PATIENCE_S = 1800.0  # for which a client waits, on a machine with other work
+SWEEP_S = 480.0  # after which nothing of the visitors may be left on disk
+WARM = 1 / 6  # of a soak, after which its memory should stay as it is
+ALONE = httpx.Limits(max_keepalive_connections=0)
 LARGE = (b"\x00" * 4, b"\xff" * 4, b"\x7f\xff\xff\xff", b"\x00\x00\xff\xff", b"\x80\x00\x00\x00")
 
 # Damage: what a mutation does to the bytes of a picture.
@@ -140,13 +145,8 @@ def mutations(args: argparse.Namespace) -> dict[str, Any]:
             worker, children = Worker(), children + 1
             worker.wait_until_ready()
     worker.close()
-    return {
-        **outcomes,
-        "inputs": args.count,
-        "seconds_at_most": most_s,
-        "mb_at_most": most_mb,
-        "children": children,
-    }
+    figures: dict[str, Any] = {"inputs": args.count, "seed": args.seed, "children": children}
+    return _rounded(args, {**figures, **outcomes, "seconds_at_most": most_s, "mb_at_most": most_mb})
 
 
 def _status(pid: int, name: str) -> float:
@@ -162,10 +162,17 @@ def _status(pid: int, name: str) -> float:
 
 @dataclass
 class Tally:
-    """What came of the requests."""
+    """What came of the requests.
+
+    Attributes:
+        outcomes: how many ended how.
+        slowest: seconds that the slowest took.
+        ended: set when no further request is to be sent.
+    """
 
     outcomes: Counter[str] = field(default_factory=Counter)
     slowest: float = 0.0
+    ended: Event = field(default_factory=Event)
     lock: Lock = field(default_factory=Lock)
 
     def count(self, outcome: str, seconds: float) -> None:
@@ -173,6 +180,12 @@ class Tally:
         with self.lock:
             self.outcomes[outcome] += 1
             self.slowest = max(self.slowest, seconds)
+
+    @property
+    def requests(self) -> int:
+        """How many requests have ended."""
+        with self.lock:
+            return sum(self.outcomes.values())
 
 
 @contextmanager
@@ -183,22 +196,43 @@ def served(folder: Path) -> Iterator[tuple[str, "subprocess.Popen[bytes]"]]:
         port = probe.getsockname()[1]
     environment = {k: v for k, v in os.environ.items() if not k.startswith("GRADIO_")}
     environment |= {"HOST": "127.0.0.1", "PORT": str(port), "TMPDIR": str(folder)}
-    log = (folder / "log").open("wb")
+    url, deadline = f"http://127.0.0.1:{port}", time.monotonic() + START_S
     with (
-        log,
+        (folder / "log").open("wb") as log,
         subprocess.Popen([sys.executable, ROOT / "app.py"], env=environment, stdout=log, stderr=log) as app,
     ):
         try:
-            url = f"http://127.0.0.1:{port}"
-            for _ in range(600):
-                try:
-                    httpx.get(url, timeout=5)
+            while True:
+                with suppress(httpx.TransportError):
+                    httpx.get(url, timeout=60)
                     break
-                except httpx.TransportError:
-                    time.sleep(0.5)
+                if app.poll() is not None or time.monotonic() > deadline:
+                    sys.exit(f"The page does not start: {(folder / 'log').read_text()[-2000:]}")
+                time.sleep(0.5)
             yield url, app
         finally:
             app.send_signal(signal.SIGTERM)
+            try:
+                app.wait(timeout=60)
+            except subprocess.TimeoutExpired:
+                app.kill()
+
+
+def resident(pid: int) -> float:
+    """Megabytes in memory of a process and of all that it started, pages that they share counted twice."""
+    parents = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            parents[int(folder.name)] = int(fields[1])
+    family = {pid}
+    while more := {child for child, parent in parents.items() if parent in family} - family:
+        family |= more
+    total = 0.0
+    for member in family:
+        with suppress(OSError):
+            total += _status(member, "VmRSS")
+    return total
 
 
 def picture(number: int) -> tuple[bytes, tuple[int, int]]:
@@ -220,12 +254,15 @@ def beside(client: httpx.Client, url: str, data: bytes, words: list[Any]) -> Any
 
 def queued(client: httpx.Client, url: str, data: bytes, words: list[Any]) -> Any:
     """Upload a file, and ask the endpoint through the queue."""
-    (path,) = client.post(f"{url}/gradio_api/upload", files={"files": ("photo.jpg", data)}).json()
+    sent = client.post(f"{url}/gradio_api/upload", files={"files": ("photo.jpg", data)})
+    sent.raise_for_status()
+    (path,) = sent.json()
     file = {"path": path, "meta": {"_type": "gradio.FileData"}}
     event = client.post(f"{url}/gradio_api/call/predict", json={"data": [file, *words]})
     event.raise_for_status()
-    text = client.get(f"{url}/gradio_api/call/predict/{event.json()['event_id']}").text
-    last = text.strip().splitlines()[-1]
+    told = client.get(f"{url}/gradio_api/call/predict/{event.json()['event_id']}")
+    told.raise_for_status()
+    last = told.text.strip().splitlines()[-1]
     return json.loads(last.removeprefix("data: "))[0]
 
 
@@ -256,13 +293,18 @@ def ask(url: str, number: int, tally: Tally, backbone: str, expected: dict[tuple
     words = [[backbone], "libfacedetection", "none", "none", False]
     started, door = time.monotonic(), DOORS[number % len(DOORS)]
     try:
-        with httpx.Client(timeout=600) as client:
+        # A connection each: a kept one may be closed by the server at the moment in which it is used again.
+        with httpx.Client(timeout=PATIENCE_S, limits=ALONE, verify=False) as client:
             record = door(client, url, data, words)
     except httpx.HTTPStatusError as error:
         outcome = "told to wait" if error.response.status_code == 503 else "lost"
+        if outcome == "lost":
+            print(f"{door.__name__}: {error!r}: {error.response.text[:300]}", file=sys.stderr, flush=True)
+        tally.ended.wait(1.0)
     except Exception as error:
-        print(f"{door.__name__}: {error!r}", file=sys.stderr)
+        print(f"{door.__name__}: {error!r}", file=sys.stderr, flush=True)
         outcome = "lost"
+        tally.ended.wait(1.0)
     else:
         if record is None:
             outcome = "cut off"
@@ -275,56 +317,85 @@ def ask(url: str, number: int, tally: Tally, backbone: str, expected: dict[tuple
 
 
 def pressed(args: argparse.Namespace) -> dict[str, Any]:
-    """Keep many clients busy with the page, then look at what is left."""
+    """Keep many clients busy with the page, then look at what is left.
+
+    Every minute, and where it is stopped, what is known so far goes to standard error and to the file `out`.
+    """
     tally, numbers = Tally(), count()
     expected: dict[tuple[int, int], str] = {}
+    figures: dict[str, Any] = {"clients": args.clients, "backbone": args.backbone}
     with tempfile.TemporaryDirectory() as name, served(Path(name)) as (url, app):
-        for number in range(4):
+        for number in range(len(DOORS)):
             ask(url, number, Tally(), args.backbone, expected)  # warm
-        before = memory = _status(app.pid, "VmRSS")
-        ends = time.monotonic() + args.minutes * 60 if args.minutes else None
+        memory = [resident(app.pid)]
+        figures |= {"mb_at_first": memory[0], "mb_by_minute": []}
         started = time.monotonic()
+        ends, minute = started + (args.minutes or 10_000) * 60, started + 60
+        warm = started + args.minutes * 60 * WARM
 
-        def client(_: int) -> None:
-            while (number := next(numbers)) < args.requests or ends is not None:
-                if ends is not None and time.monotonic() > ends:
+        def client() -> None:
+            while not tally.ended.is_set() and time.monotonic() < ends:
+                if (number := next(numbers)) >= args.requests and not args.minutes:
                     return
                 ask(url, number, tally, args.backbone, expected)
 
         with ThreadPoolExecutor(args.clients) as threads:
-            futures = [threads.submit(client, one) for one in range(args.clients)]
-            settled = 0.0
-            while not all(future.done() for future in futures):
-                memory = max(memory, _status(app.pid, "VmRSS"))
-                if not settled and sum(tally.outcomes.values()) >= 3 * args.clients:
-                    settled = _status(app.pid, "VmRSS")  # every thread and cache is there
-                time.sleep(0.5)
+            try:
+                futures = [threads.submit(client) for _ in range(args.clients)]
+                while not all(future.done() for future in futures):
+                    memory.append(resident(app.pid))
+                    worked = tally.requests >= 3 * args.clients and time.monotonic() >= warm
+                    if worked and "mb_settled" not in figures:
+                        figures["mb_settled"] = memory[-1]  # every thread, cache and conversion is there
+                    if time.monotonic() >= minute:
+                        minute += 60
+                        figures["mb_by_minute"].append(round(memory[-1]))
+                        _report(args, figures, tally, started, memory)
+                    if app.poll() is not None:
+                        sys.exit(f"The page has died: {(Path(name) / 'log').read_text()[-2000:]}")
+                    time.sleep(1.0)
+            finally:
+                tally.ended.set()
+                _report(args, figures, tally, started, memory)
             for future in futures:
                 future.result()
-        took = time.monotonic() - started
-        after = _status(app.pid, "VmRSS")
+        memory.append(resident(app.pid))
+        figures["mb_at_the_end"] = memory[-1]
+        _report(args, figures, tally, started, memory)
         deadline = time.monotonic() + SWEEP_S
         while (left := _left(Path(name))) and time.monotonic() < deadline:
             time.sleep(5)
-    return {
-        **tally.outcomes,
-        "requests": sum(tally.outcomes.values()),
-        "clients": args.clients,
-        "backbone": args.backbone,
-        "minutes": took / 60,
+        figures["left_on_disk"] = left
+    return _rounded(args, figures)
+
+
+def _report(
+    args: argparse.Namespace, figures: dict[str, Any], tally: Tally, started: float, memory: list[float]
+) -> None:
+    """Bring figures up to now, print them and write them down."""
+    with tally.lock:
+        figures |= dict(tally.outcomes)
+    figures |= {
+        "requests": tally.requests,
+        "minutes": (time.monotonic() - started) / 60,
         "slowest_s": tally.slowest,
-        "mb_at_first": before,
-        "mb_settled": settled,
-        "mb_at_most": memory,
-        "mb_at_the_end": after,
-        "left_on_disk": left,
+        "mb_at_most": max(memory),
     }
+    line = json.dumps(_rounded(args, figures))
+    print(line, file=sys.stderr, flush=True)
+    if args.out:
+        args.out.write_text(line + "\n", encoding="utf-8")
+
+
+def _rounded(args: argparse.Namespace, figures: dict[str, Any]) -> dict[str, Any]:
+    rounded = {key: round(value, 1) if isinstance(value, float) else value for key, value in figures.items()}
+    return {"part": args.part, **rounded}
 
 
 def _left(folder: Path) -> int:
-    """Files of visitors below the page's folder."""
-    own = folder.glob("fer-space-page-*/*")
-    return sum(1 for place in own if place.is_dir() for path in place.rglob("*") if path.is_file())
+    """How many files the page has left in its folder, or beside it, besides its log and its lock."""
+    own = {folder / "log", *folder.glob(f"{PREFIX}*/{LOCK}")}
+    return sum(1 for path in folder.rglob("*") if path.is_file() and path not in own)
 
 
 def main() -> None:
@@ -342,10 +413,10 @@ def main() -> None:
         one.add_argument("--backbone", default="efficientnet_lite0")
         one.add_argument("--minutes", type=float, default=minutes)
         one.add_argument("--requests", type=int, default=requests)
+        one.add_argument("--out", type=Path, help="a file that gets the figures, each minute those so far")
     args = parser.parse_args()
-    figures = mutations(args) if args.part == "mutations" else pressed(args)
-    rounded = {key: round(value, 1) if isinstance(value, float) else value for key, value in figures.items()}
-    print(json.dumps({"part": args.part, **rounded}))
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # end as after Ctrl-C: the page is ended, too
+    print(json.dumps(mutations(args) if args.part == "mutations" else pressed(args)))
 
 
 if __name__ == "__main__":

@@ -1,13 +1,19 @@
 """Files that matter: their sha256, and writing them so that a crash leaves the old one or the new one."""
 
+import errno
 import hashlib
+import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from uuid import uuid4
 
-from fer_space.errors import OutputError
+from fer_space.errors import FerSpaceError, OutputError
+
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+_OF_RUST = re.compile(r"\(os error (\d+)\)")
 
 
 def shipped(name: str) -> Path:
@@ -63,8 +69,23 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.replace(path)
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
+    except FerSpaceError:
+        raise
+    except Exception as error:
+        if reason := _reason(error):
+            raise OutputError(f"{path} cannot be written: {reason}.") from error
+        raise
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def _reason(error: Exception) -> str:
+    """What the system said where a library hides a full disk in an error of its own, else ""."""
+    hidden = error.__context__  # torch's writer fails once more when it closes a file without its end
+    if isinstance(hidden, OSError) and hidden.errno in _NO_ROOM:
+        return os.strerror(hidden.errno)
+    found = _OF_RUST.search(str(error))
+    return os.strerror(int(found[1])) if found else ""
 
 
 def write_text(path: Path, text: str) -> None:

@@ -83,12 +83,18 @@ def count_files(folder: Path) -> int:
     return count
 
 
+def place_of(folder: Path, name: str) -> Path:
+    """Where a file lies that a table names by its path from a folder, written here or on Windows."""
+    path = folder / name
+    return path if "\\" not in name or path.exists() else folder / name.replace("\\", "/")
+
+
 def read_text(file: Path) -> str:
     """A text file in UTF-8; raises DataError when it is missing or no such text."""
     if not file.is_file():
         raise DataError(f"There is no file {file}.")
     content = file.read_bytes()
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)) or b"\0" in content[:1024]:
         raise DataError(f"{file.name} is in UTF-16: save it as UTF-8.")
     try:
         return content.decode("utf-8-sig")

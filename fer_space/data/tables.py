@@ -24,9 +24,10 @@ from pathlib import Path
 
 from fer_space.data.collection import Collection, Gathering, Row, held_out_split, valid_affect
 from fer_space.data.faceset import SPLITS, Box
-from fer_space.data.files import count_files, is_picture, parse_number, parse_table, read_text, visible
+from fer_space.data.files import count_files, parse_number, parse_table, place_of, read_text, visible
 from fer_space.emotions import EMOTIONS, SYNONYMS, canonical, column_of
 from fer_space.errors import DataError
+from fer_space.sources.pictures import is_picture_file
 
 MANIFEST = "manifest.csv"
 BOX_COLUMNS = ("left", "top", "right", "bottom")
@@ -75,7 +76,7 @@ def _add_class_folder(
     for path in visible(directory):
         if path.is_dir():
             _leave_out(found, root, path, "it lies deeper than the folders of the emotions", split)
-        elif not is_picture(path):
+        elif not is_picture_file(path):
             _leave_out(found, root, path, "it is no picture of a kind that is read here", split)
         else:
             own = held_out_split(path.name) if held_out and split == "train" else split
@@ -135,7 +136,7 @@ def _row(cells: dict[str, str], split: str, folder: Path) -> Row:
         file=cells["file"],
         split=split,
         label=label,
-        source=folder / cells["file"],
+        source=place_of(folder, cells["file"]),
         target=target,
         affect=valid_affect(*(parse_number(cells, key, math.nan) for key in ("valence", "arousal"))),
         subject=cells.get("subject", ""),

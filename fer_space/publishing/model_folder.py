@@ -16,7 +16,7 @@ from fer_space.backbones.specs import BACKBONES
 from fer_space.card import Card, check_sha256, paths_of, read_card
 from fer_space.errors import UnknownNameError
 from fer_space.external.published import CARD_FILE, WEIGHTS_FILE
-from fer_space.files import write_text
+from fer_space.files import replacing, write_text
 from fer_space.publishing.page import OWNER, page_of, repository_of
 from fer_space.tensors import load_tensors, save_tensors
 
@@ -53,7 +53,8 @@ def write_folder(name: str, weights_dir: Path, target: Path, owner: str = OWNER)
     check_sha256(card, weights)
     folder = target / name
     write_text(folder / CARD_FILE, card.to_json())
-    shutil.copyfile(weights, folder / WEIGHTS_FILE)
+    with replacing(folder / WEIGHTS_FILE) as temporary:
+        shutil.copyfile(weights, temporary)
     network = BACKBONES[name].build(len(card.labels), card.affect)
     is_timm = isinstance(network, EfficientNet)
     if is_timm:

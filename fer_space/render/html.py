@@ -27,7 +27,7 @@ Image = NDArray[np.uint8]
 Window = tuple[int, int, int, int]  # left, top, right, bottom in pixels, the last two excluded
 
 _THUMB = 96  # pixels of a face in the strip
-_SHEET = 640  # longer side of the canvas to paint on, in pixels
+SHEET = 640  # longer side of the canvas to paint on, in pixels
 _STOPS = 9
 _LEAST_SCALE = 0.5  # bits: where nothing matters, noise is not blown up
 _SUBJECTS = {PREDICTED: "each model’s own answer", CONSENSUS: "the answer of all together"}
@@ -416,7 +416,7 @@ def easel_html(photo_uri: str, size_wh: tuple[int, int], window: Window) -> str:
         window: left, top, right, bottom of what is shown, in pixels of the picture.
     """
     width, height = window[2] - window[0], window[3] - window[1]
-    scale = _SHEET / max(width, height)
+    scale = SHEET / max(width, height)
     sheet = (max(1, round(width * scale)), max(1, round(height * scale)))
     return render("easel", uri=photo_uri, frame=window_style(size_wh, window), sheet=sheet)
 

@@ -3,6 +3,7 @@
 Pictures of visitors (`fer_space.sources.fetch`) and models (`fer_space.external.download`) come through this.
 """
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ MAX_REDIRECTS = 5
 HEADERS = {"User-Agent": "fer-space", "Accept": "*/*", "Accept-Encoding": "identity"}
 
 _CHUNK = 64 * 1024
+_NUMBER = re.compile(r"^\[Errno -?\d+\]\s*")
 
 
 @dataclass(frozen=True)
@@ -121,8 +123,9 @@ def _sentences(url: str, limits: Limits, deadline: float) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    """One printable line of an exception's message."""
+    """One printable line of an exception's message, without the system's number of it."""
     line = (str(error).strip() or type(error).__name__).splitlines()[0]
+    line = _NUMBER.sub("", line) or type(error).__name__
     return "".join(letter for letter in line if letter.isprintable()).rstrip(".")
 
 

@@ -12,10 +12,11 @@ import numpy as np
 
 from fer_space.backbones.base import Backbone
 from fer_space.backbones.specs import BACKBONES
-from fer_space.card import WEIGHTS_DIR, Card, Fp16Check, check_sha256, paths_of, read_card, write_card
+from fer_space.card import WEIGHTS_DIR, Card, Fp16Check, check_sha256, paths_of, read_card
 from fer_space.data import open_data, without_paths
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
+from fer_space.files import replacing
 from fer_space.model import Model
 from fer_space.tensors import save_tensors, stored
 from fer_space.training.affect_head import fit_affect, with_affect
@@ -72,10 +73,12 @@ def export(
     # 3. Half precision, where it does no harm.
     if half and check:
         card, half = with_fp16_check(card, network, check)
-    # 4. Both files.
-    sha256 = save_tensors(network.state_dict(), paths_of(name, folder)[0], half=half)
-    card = card.model_copy(update={"name": name, "sha256": sha256})
-    write_card(card, folder)
+    # 4. Both files, or neither: weights without their own card cannot be used.
+    weights, told = paths_of(name, folder)
+    with replacing(told) as temporary_card, replacing(weights) as temporary_weights:
+        sha256 = save_tensors(network.state_dict(), temporary_weights, half=half)
+        card = card.model_copy(update={"name": name, "sha256": sha256})
+        temporary_card.write_text(card.to_json(), encoding="utf-8")
     return card
 
 

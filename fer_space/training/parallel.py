@@ -9,9 +9,12 @@ The processes are started here (`--processes`), or by `accelerate launch`, on on
 """
 
 import os
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import RLock
@@ -106,7 +109,12 @@ def run_workers(job: Callable[[Worker], None], size: int, device: torch.device) 
         # Through a file, which each process maps: shared memory is as small as 64 MB in a container.
         torch.save(job, folder / JOB)
         try:
-            spawn(_enter, args=(size, folder), nprocs=size)  # type: ignore[no-untyped-call]
+            with _interrupts(
+                "SIG_BLOCK"
+            ):  # the new ones are born with it: while they import they are not stopped
+                context = spawn(_enter, args=(size, folder), nprocs=size, join=False)  # type: ignore[no-untyped-call]
+            while not context.join():
+                pass
         except ProcessException as error:
             raise TrainingError(_loss_of(folder, error)) from error
 
@@ -119,7 +127,26 @@ def _launched(device: torch.device) -> Worker:
     return Worker(state.process_index, state.num_processes, state.device)
 
 
+@contextmanager
+def _interrupts(how: str) -> Iterator[None]:
+    """Have Ctrl-C wait, or come, as long as this lasts; where the system knows of no such thing, nothing."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # whose own start would undo this
+    before = signal.pthread_sigmask(getattr(signal, how), {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _enter(rank: int, size: int, folder: Path) -> None:
+    with _interrupts("SIG_UNBLOCK"):  # what waited comes here, where `spawn` ends a process without a word
+        _work(rank, size, folder)
+
+
+def _work(rank: int, size: int, folder: Path) -> None:
     torch.set_num_threads(1)
     tqdm.set_lock(RLock())  # its own is a semaphore of the system, which `leave` would leave behind
     job: Callable[[Worker], None] = torch.load(folder / JOB, weights_only=False, mmap=True)

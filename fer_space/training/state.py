@@ -72,8 +72,8 @@ class TrainState:
             "history": self.history,
             "best": self.best,
         }
-        with replacing(path) as temporary:
-            torch.save(values, temporary)
+        with replacing(path) as temporary, temporary.open("wb") as file:
+            torch.save(values, file)
 
     def restore(self, path: Path) -> None:
         """Continue exactly where `save` left off.

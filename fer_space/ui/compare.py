@@ -238,7 +238,8 @@ class Compare:
         """Take a picture that was uploaded, taken, dropped or pasted, and show it at once."""
         session = self._sessions.of(request)
         try:
-            answer = Answer(Picture.open(inline_bytes(given(event, "picture"))))
+            data = inline_bytes(given(event, "picture"))
+            answer = Answer(Picture.open(data, self._runs.of(session.who).decode))
         except Exception as error:
             answer = Answer(problem=sentence_of(error))
         session.begin(answer, given(event, "stamp"))

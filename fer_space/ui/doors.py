@@ -27,7 +27,7 @@ API = "/gradio_api"
 
 # By method, the paths that something here uses.
 _READ = (
-    r"/|/config/?|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon(/\d+)?|/theme\.css|/(assets|static|svelte)/.*",
+    r"/?|/config/?|/favicon\.ico|/robots\.txt|/manifest\.json|/pwa_icon(/\d+)?|/theme\.css|/(assets|static|svelte)/.*",
     r"/gradio_api/(info|openapi\.json|app_id|startup-events|theme\.css|queue/(data|status)|upload_progress)/?",
     r"/gradio_api/heartbeat/[\w-]+|/gradio_api/call/(v2/)?predict/[\w-]+|/gradio_api/mcp(/.*)?",
     r"/gradio_api/file=/.*",  # previews of one's own uploads; addresses are not fetched
@@ -84,7 +84,7 @@ class Doors:
             await self._app(scope, receive, send)
             return
         answer = _with_headers(send)
-        path, method = str(scope["path"]), str(scope["method"])
+        path, method = path_of(scope), str(scope["method"])
         door = OPEN.get(method)
         file = int(_blocks(scope).max_file_size or MAX_BYTES) if path == f"{API}/upload" else MAX_BYTES
         limit = file + FORM if path == f"{API}/upload" else MAX_JSON
@@ -166,10 +166,21 @@ class Doors:
     def _may_run(self, scope: Scope, values: Mapping[str, Any]) -> bool:
         """Whether a request beside the queue asks for what may run there: the endpoint, or a redrawing."""
         index = values.get("fn_index")
-        if index is None or "/queue/" in scope["path"]:
+        if index is None or "/queue/" in path_of(scope):
             return True
         function = _blocks(scope).fns.get(index) if isinstance(index, int) else None
         return function is not None and not function.queue
+
+
+def path_of(scope: Scope) -> str:
+    """Return the path by which Starlette chooses a route: without the page's own, where a proxy left that in.
+
+    Example:
+        >>> path_of({"path": "/faces/config", "root_path": "/faces"})
+        '/config'
+    """
+    path, own = str(scope["path"]), str(scope.get("root_path") or "")
+    return path[len(own) :] if own and f"{path}/".startswith(f"{own}/") else path
 
 
 def visitor_of(scope: Scope) -> str:

@@ -18,7 +18,7 @@ from fer_space.vision.imaging import MAX_BYTES
 
 NO_FILE = "A picture comes as a file, a data URI or an address: with gradio_client, handle_file(“photo.jpg”)."
 LOST = "The file did not arrive. Please choose it again."
-_PATH = re.compile(r"(?<!\w)(?:[A-Za-z]:)?[/\\](?:[\w.@+-]+[/\\])+[\w.@+-]*")
+_ADDRESS_OR_PATH = re.compile(r"(https?://\S+)|(?<!\w)(?:[A-Za-z]:)?[/\\](?:[\w.@+-]+[/\\])+[\w.@+-]*")
 _LOG = logging.getLogger(__name__)
 
 # Pieces of work that take turns: more than one visitor may have (`fer_space.ui.doors`), so that nobody waits
@@ -66,8 +66,13 @@ def sentence_of(error: Exception) -> str:
 
 
 def visible(sentence: str) -> str:
-    """Leave paths of this machine out of a sentence for visitors."""
-    return _PATH.sub("…", sentence)
+    """Leave paths of this machine out of a sentence for visitors; addresses stay.
+
+    Example:
+        >>> visible("/home/me/a.png cannot be written, https://example.org/a/b.png can.")
+        '… cannot be written, https://example.org/a/b.png can.'
+    """
+    return _ADDRESS_OR_PATH.sub(lambda found: found[1] or "…", sentence)
 
 
 def per_cent(share: object) -> float:

@@ -29,7 +29,7 @@ from fer_space.tracks import Smoother
 from fer_space.ui.events import given, inline_bytes, sentence_of
 from fer_space.ui.session import NO_MODEL, Runs
 from fer_space.ui.sidebar import Sidebar
-from fer_space.vision.imaging import decode_image, shrink
+from fer_space.vision.imaging import shrink
 from fer_space.vision.video import Frame
 from fer_space.watch import Watched, Watcher
 
@@ -178,7 +178,7 @@ class Live:
                 started = self._clock()
                 if not models:
                     raise InputError(NO_MODEL)
-                frame = Frame(0, visitor.used - visitor.began, _picture(given(event, "frame")))
+                frame = Frame(0, visitor.used - visitor.began, self._picture(given(event, "frame")))
                 with self._runs.turns.turn():
                     watched = visitor.watcher.look(
                         frame, backbones=tuple(models), boost_rare=bool(boost_rare)
@@ -195,6 +195,12 @@ class Live:
         """Forget the camera of a page that was closed."""
         with self._lock:
             self._visitors.pop(_name_of(request), None)
+
+    def _picture(self, uri: object) -> NDArray[np.uint8]:
+        """Decode a frame that came as a data URI, in a child process as every picture of strangers."""
+        if isinstance(uri, str) and len(uri) > FRAME_BYTES:
+            raise InputError(TOO_LARGE)
+        return shrink(self._runs.decode(inline_bytes(uri)), FRAME_SIDE)
 
     def _visitor(self, request: gr.Request, detector: str, fresh: bool) -> Visitor | None:
         """The camera of a request; None where all places are taken. The first frame starts a new one."""
@@ -277,13 +283,6 @@ def _box(comparison: Comparison, size_wh: tuple[int, int]) -> list[float]:
         round(100 * part, 2)
         for part in (left / width, top / height, (right - left) / width, (bottom - top) / height)
     ]
-
-
-def _picture(uri: object) -> NDArray[np.uint8]:
-    """Decode a frame that came as a data URI, in a child process as every picture of strangers."""
-    if isinstance(uri, str) and len(uri) > FRAME_BYTES:
-        raise InputError(TOO_LARGE)
-    return shrink(decode_image(inline_bytes(uri)), FRAME_SIDE)
 
 
 def _name_of(request: gr.Request) -> str:

@@ -5,6 +5,7 @@ Its results are computed when it is open, never before.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from io import BytesIO
 from typing import Any
 
@@ -15,6 +16,7 @@ from PIL import Image as Pillow
 
 from fer_space.card import Card
 from fer_space.comparison import Comparison, Covered, pair
+from fer_space.errors import ImageError
 from fer_space.occlusion import CROP_ONLY, OCCLUSIONS
 from fer_space.occlusion.cover import Cover
 from fer_space.render import html
@@ -47,6 +49,7 @@ _AVERAGE = (
     "and may not fit."
 )
 _AROUND = 0.45  # of a face's longer side, shown on every side of it while it is painted
+_STROKES_BYTES = 2_000_000  # more than a full sheet has, without any compression
 _SWATCH = 84  # pixels of a small picture of a cover
 Shown = dict[Any, Any]
 
@@ -253,9 +256,10 @@ class Occlude:
             if not strokes[..., 3].any():
                 yield self._show(session, view, note=NOTHING_PAINTED)
                 return
-            image = self._runs.of(session.who).decode(picture.data)
-            painted = lay_over(image, strokes, window_of(answer, session.selected, whole=where == WHOLE))
-            del image
+            window = window_of(answer, session.selected, whole=where == WHOLE)
+            painted = self._runs.of(session.who).decode(
+                picture.data, partial(lay_over, strokes_rgba=strokes, window=window), beside=2
+            )
         except Exception as error:
             yield self._show(session, view, note=sentence_of(error))
             return
@@ -299,12 +303,14 @@ class Occlude:
         if session.cover_job == job:
             yield self._show(session, view)
             return
-        image = self._runs.of(session.who).decode(picture.data)
-        photo = (
-            ""
-            if cover.kind in CROP_ONLY
-            else data_uri(shrink(cover.on_photo(image, answer.faces), SHOWN_SIDE))
-        )
+        photo = ""
+
+        def draw(image: Image) -> None:
+            nonlocal photo
+            photo = data_uri(shrink(cover.on_photo(image, answer.faces), SHOWN_SIDE))
+
+        drawn = cover.kind not in CROP_ONLY
+        image = self._runs.of(session.who).decode(picture.data, draw if drawn else None, beside=2 * drawn)
         yield from self._read(session, image, cover, photo, job, view)
 
     def _read(
@@ -391,27 +397,22 @@ def window_of(answer: Answer, selected: int, *, whole: bool = False) -> Window:
     return first_x, first_y, int(last_x), int(last_y)
 
 
-def lay_over(image_rgb: Image, strokes_rgba: NDArray[np.uint8], window: Window) -> Image:
-    """Lay strokes over a part of a picture.
+def lay_over(image_rgb: Image, strokes_rgba: NDArray[np.uint8], window: Window) -> None:
+    """Lay strokes over a part of a picture, in place.
 
     Args:
-        image_rgb: uint8 (H, W, 3), not changed.
+        image_rgb: uint8 (H, W, 3).
         strokes_rgba: uint8 (h, w, 4) of any size.
         window: the part of the picture that they cover.
-
-    Returns:
-        A new picture, uint8 (H, W, 3).
     """
     left, top, right, bottom = window
     size_hw = bottom - top, right - left
     alpha = resize(np.ascontiguousarray(strokes_rgba[..., 3]), size_hw)
     colours = resize(np.ascontiguousarray(strokes_rgba[..., :3]), size_hw)
-    painted = image_rgb.copy()
-    under = painted[top:bottom, left:right]
+    under = image_rgb[top:bottom, left:right]
     for row in np.flatnonzero(alpha.any(axis=1)):  # row by row: a large photo has no room for copies in float
         share = alpha[row, :, None].astype(np.float32) / 255.0
         under[row] = (under[row] * (1 - share) + colours[row] * share).round().astype(np.uint8)
-    return painted
 
 
 def _strokes(strokes: object) -> NDArray[np.uint8]:
@@ -419,11 +420,12 @@ def _strokes(strokes: object) -> NDArray[np.uint8]:
 
     Raises:
         InputError: it is no data URI.
-        ImageError: its picture cannot be read, see `decode_image`.
+        ImageError: its picture cannot be read, see `decode_image`, or is larger than the easel's sheet.
     """
     data = inline_bytes(strokes)
-    decode_image(data)  # says no to whatever is damaged or too large
-    with Pillow.open(BytesIO(data)) as layer:
+    if len(data) > _STROKES_BYTES or max(decode_image(data).shape) > html.SHEET:
+        raise ImageError(f"What was painted is too large: a sheet has {html.SHEET} pixels a side.")
+    with Pillow.open(BytesIO(data)) as layer:  # a child process has decoded it: it costs little
         return np.array(layer.convert("RGBA"), dtype=np.uint8)
 
 

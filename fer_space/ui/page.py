@@ -25,7 +25,7 @@ from fer_space.render.texts import Look
 from fer_space.ui.api import predict_endpoint
 from fer_space.ui.board import lay_out_board
 from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
-from fer_space.ui.doors import WAITING, Doors
+from fer_space.ui.doors import WAITING, Doors, path_of
 from fer_space.ui.events import QUIET, THREADS, visible
 from fer_space.ui.folders import swept
 from fer_space.ui.lab import Lab, largest_face, lay_out_lab
@@ -217,7 +217,7 @@ class Preview:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve a request; only the page itself is changed."""
-        if scope["type"] != "http" or scope["path"] != "/":
+        if scope["type"] != "http" or path_of(scope) != "/":
             await self._app(scope, receive, send)
             return
         start: Message = {}

@@ -93,9 +93,9 @@ class Picture:
     size_wh: tuple[int, int]
 
     @classmethod
-    def open(cls, data: bytes) -> "Picture":
-        """Decode a picture. Raises ImageError when it cannot be read."""
-        image = decode_image(data)
+    def open(cls, data: bytes, decode: Callable[[bytes], Image] = decode_image) -> "Picture":
+        """Decode a picture, for visitors by `Runs.decode`. Raises ImageError when it cannot be read."""
+        image = decode(data)
         shown = shrink(image, SHOWN_SIDE)
         return cls(data, shown, data_uri(shown), (image.shape[1], image.shape[0]))
 
@@ -143,11 +143,9 @@ class Answer:
     @property
     def size(self) -> int:
         """About how many bytes it keeps in memory."""
-        crops = (r.crop.image_rgb.nbytes for c in self.read for r in c.readings)
-        maps = (e.heatmap.nbytes for c in self.read for r in c.readings for e in r.explanations.values())
         picture = self.picture
         own = len(picture.data) + picture.shown.nbytes + len(picture.uri) if picture else 0
-        return own + sum(crops) + sum(maps)
+        return own + sum(_size(reading) for comparison in self.read for reading in comparison.readings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,6 +167,12 @@ class Coverage:
     photo_uri: str = ""
     slid: tuple[Sensitivity, ...] = ()
     slid_face: int = 0
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it keeps in memory, without the answer."""
+        readings = (reading for covered in self.covered for reading in covered.after.readings)
+        return len(self.photo_uri) + sum(map(_size, readings))
 
 
 @dataclass(frozen=True, order=True)
@@ -325,13 +329,19 @@ class Sessions:
         return len(self._sessions)
 
     def _forget(self, current: Session) -> None:
-        kept = sum(s.answer.size for s in self._sessions.values() if s.answer is not self._opening)
+        kept = sum(map(self._size, self._sessions.values()))
         for session in self._sessions.values():
             if kept <= self.limit:
                 return
-            if session is not current and session.answer is not self._opening:
-                kept -= session.answer.size
-                session.begin(Answer(problem=FORGOTTEN))
+            if session is not current and (size := self._size(session)):
+                kept -= size
+                opens = session.answer is self._opening
+                session.begin(self._opening if opens else Answer(problem=FORGOTTEN))
+
+    def _size(self, session: Session) -> int:
+        """About how many bytes a page keeps in memory; what all pages share is not its own."""
+        own = 0 if session.answer is self._opening else session.answer.size
+        return own + session.coverage.size
 
 
 class Turns:
@@ -439,16 +449,23 @@ class Runs:
         """Wait for a turn at the models."""
         return self.turns.turn(self.who)
 
-    def decode(self, data: bytes) -> Image:
+    def decode(self, data: bytes, first: Callable[[Image], None] | None = None, beside: int = 0) -> Image:
         """Decode a whole picture once there is room for it, which is given back when nothing refers to it.
 
         Must not be called in a turn. Raises ImageError when it cannot be read.
+
+        Args:
+            data: its file.
+            first: what is done with it, or to it, before it is returned.
+            beside: for how many more pictures of its size that needs room meanwhile.
         """
-        most = 3 * MAX_PIXELS
+        most = (1 + beside) * 3 * MAX_PIXELS
         while not self.room.enter(self.who, most, timeout=_UNUSED_S):
             gc.collect()  # a picture may be left in an error's traceback
         try:
             image = decode_image(data)
+            if first:
+                first(image)
         except BaseException:
             self.room.leave(most)
             raise
@@ -610,6 +627,12 @@ def _read_faces(runs: Runs, answer: Answer, image: Image, todo: Sequence[Face]) 
                     share=(start + len(part) * len(columns) / models) / len(todo),
                 )
                 yield answer
+
+
+def _size(reading: Reading) -> int:
+    """About how many bytes a reading keeps in memory."""
+    maps = (explanation.heatmap.nbytes for explanation in reading.explanations.values())
+    return reading.crop.image_rgb.nbytes + sum(maps)
 
 
 def _left_to_right(faces: Sequence[Face]) -> tuple[Face, ...]:

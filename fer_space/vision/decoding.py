@@ -4,6 +4,7 @@ Pillow reads nearly everything; OpenCV reads what Pillow refuses or would take t
 strangers are not decoded here but in a child process that may spend little: see `fer_space.vision.pool`.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from typing import Final
@@ -52,16 +53,23 @@ _TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 
 register_heif_opener()
 
+Make = Callable[[tuple[int, int, int]], NDArray[np.uint8]]
 
-def decode(data: bytes) -> NDArray[np.uint8]:
+
+def _new(shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    return np.empty(shape, dtype=np.uint8)
+
+
+def decode(data: bytes, make: Make = _new) -> NDArray[np.uint8]:
     """Decode a picture file to upright RGB pixels.
 
     Upright by its EXIF orientation where that can be read, the first frame, on white where transparent.
-    More than 8 bits a channel and floats are scaled to 8 bits. A JPEG, JPEG 2000 or HEIC photo of more than
+    More than 8 bits a channel and floats are scaled to 8 bits. A JPEG or JPEG 2000 photo of more than
     MAX_PIXELS is scaled down in the decoder, by 2, 4 or 8, where it can be.
 
     Args:
         data: the whole file.
+        make: gives the array for the pixels, by its shape; it is called once.
 
     Returns:
         uint8 (H, W, 3) RGB, writeable; H and W are at least 1.
@@ -72,7 +80,7 @@ def decode(data: bytes) -> NDArray[np.uint8]:
     """
     check_bytes(data)
     try:
-        return _to_array(_upright(_pixels(data)))
+        return _to_array(_upright(_pixels(data)), make)
     except ImageError:
         raise
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -221,7 +229,7 @@ def _upright(pixels: Image.Image) -> Image.Image:
     return pixels
 
 
-def _to_array(picture: Image.Image) -> NDArray[np.uint8]:
+def _to_array(picture: Image.Image, make: Make = _new) -> NDArray[np.uint8]:
     """Convert a picture of any mode to uint8 (H, W, 3), strip by strip.
 
     That takes a third of the time of one piece, and no memory for a second copy.
@@ -229,7 +237,7 @@ def _to_array(picture: Image.Image) -> NDArray[np.uint8]:
     if picture.mode.startswith("I") or picture.mode == "F":
         picture = Image.fromarray(_to_8_bits(np.asarray(picture)))  # scaled by all of its values
     width, height = picture.size
-    array = np.empty((height, width, 3), dtype=np.uint8)
+    array = make((height, width, 3))
     for top in range(0, height, _STRIP):
         strip = picture.crop((0, top, width, min(top + _STRIP, height)))
         array[top : top + _STRIP] = np.asarray(_rgb(strip))

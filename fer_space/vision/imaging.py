@@ -47,8 +47,8 @@ def load_image(source: Any) -> NDArray[np.uint8]:
         image_rgb = load_image("photo.heic")
 
     Args:
-        source: the path of a picture file (str or os.PathLike), its bytes, a `PIL.Image.Image`, or an array
-            that `as_image` takes. A str is a path, never a URL.
+        source: the path of a picture file (str or os.PathLike), its bytes, or what `as_image` takes. A str is
+            a path, never a URL.
 
     Returns:
         uint8 (H, W, 3) RGB, upright. A photo of more than MAX_PIXELS is scaled down where its format can.
@@ -65,8 +65,6 @@ def load_image(source: Any) -> NDArray[np.uint8]:
         return decode_image(read_file(Path(source)))
     if isinstance(source, bytes | bytearray | memoryview):
         return decode_image(bytes(source))
-    if isinstance(source, Image.Image):
-        return from_pil(source)
     return as_image(source)
 
 
@@ -74,10 +72,12 @@ def as_image(array: Any) -> NDArray[np.uint8]:
     """Check an array and turn it into RGB pixels, or refuse it.
 
     Taken is what can only mean one thing: uint8 with values 0 to 255, or floats from 0 to 1; RGB (H, W, 3),
-    gray (H, W) or (H, W, 1), or RGBA (H, W, 4), which is put on white. Tensors are taken as uint8 alone.
+    gray (H, W) or (H, W, 1), or RGBA (H, W, 4), which is put on white. Tensors are taken as uint8 alone, and
+    Pillow pictures of any mode.
 
     Args:
-        array: a numpy array, or something that turns into one, such as a torch tensor on the CPU.
+        array: a numpy array, or something that turns into one, such as a torch tensor on the CPU, or a
+            `PIL.Image.Image`.
 
     Returns:
         uint8 (H, W, 3) RGB in C order; `array` itself where it is that already.
@@ -85,6 +85,8 @@ def as_image(array: Any) -> NDArray[np.uint8]:
     Raises:
         ImageError: it is anything else; one sentence says what came and what is wanted.
     """
+    if isinstance(array, Image.Image):
+        return from_pil(array)
     values = _as_array(array)
     shape, came = values.shape, f"this is {values.dtype} {values.shape}"
     if values.size == 0:
@@ -111,6 +113,8 @@ def _as_array(array: Any) -> NDArray[Any]:
     kind = f"{type(array).__module__}.{type(array).__qualname__}".removeprefix("builtins.")
     if not hasattr(array, "__array__"):
         hint = " (cv2.imread answers None where it cannot read a file)" if array is None else ""
+        if isinstance(array, str | bytes | os.PathLike):
+            hint = " (fer_space.load_image reads files)"
         raise ImageError(f"This is no picture but {kind}{hint}: {_WANTED}.")
     try:
         values = np.asarray(array)

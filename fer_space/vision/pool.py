@@ -2,15 +2,16 @@
 
 A hostile picture of a few kilobytes can keep a decoder busy for minutes or fill all memory, and a Python
 thread cannot be stopped. A child process can: see `fer_space.vision.worker` for what each may spend. They are
-started as programs of their own, never by fork, and talk over pipes: this works beside any threads, on any
-platform, and without shared memory. A child that dies is replaced at the next picture.
+started as programs of their own, never by fork, and talk over pipes: this works beside any threads and on any
+platform. Pixels come by memory of both where the system has it (`fer_space.vision.store`). A child that dies
+is replaced at the next picture.
 """
 
 import atexit
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from io import FileIO
 from queue import LifoQueue
@@ -23,6 +24,7 @@ from numpy.typing import NDArray
 
 from fer_space.errors import ImageError
 from fer_space.vision.decoding import MAX_PIXELS, TOO_COSTLY, UNREADABLE, check_bytes
+from fer_space.vision.store import Store
 from fer_space.vision.worker import HEAD, LENGTH, READY, receive, receive_into, send
 
 WORKERS = 2
@@ -35,7 +37,10 @@ _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM
 
 
 def start_child(
-    module: str, *words: str, stdin: int | IO[bytes] = subprocess.PIPE
+    module: str,
+    *words: str,
+    stdin: int | IO[bytes] = subprocess.PIPE,
+    descriptors: Sequence[int] = (),
 ) -> subprocess.Popen[bytes]:
     """Start a module as a program of its own, with pipes that are not buffered.
 
@@ -43,6 +48,7 @@ def start_child(
         module: to run, as with `python -m`.
         words: its arguments.
         stdin: what it reads; by default a pipe.
+        descriptors: of open files that it gets, by the same numbers.
     """
     search = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)  # noqa: PTH100
     kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
@@ -54,6 +60,7 @@ def start_child(
         bufsize=0,
         env={**kept, **_ONE_THREAD, "PYTHONPATH": search},
         start_new_session=True,  # Ctrl-C in the terminal is for the parent alone
+        pass_fds=descriptors,
     )
 
 
@@ -61,7 +68,13 @@ class Worker:
     """One child process, used by one thread at a time."""
 
     def __init__(self) -> None:
-        self._process = start_child("fer_space.vision.worker")
+        self._store = Store.create(3 * MAX_PIXELS)
+        shared = [self._store.descriptor] if self._store else []
+        try:
+            self._process = start_child("fer_space.vision.worker", *map(str, shared), descriptors=shared)
+        except OSError:
+            self._close_store()
+            raise
         self._requests, self._answers = (
             cast(FileIO, self._process.stdin),
             cast(FileIO, self._process.stdout),
@@ -99,7 +112,10 @@ class Worker:
             if height * width > MAX_PIXELS:
                 raise EOFError  # no answer that `decode` gives
             pixels = np.empty((height, width, 3), dtype=np.uint8)
-            receive_into(self._answers, pixels.reshape(-1).data)
+            if self._store:
+                self._store.take(pixels)
+            else:
+                receive_into(self._answers, pixels.reshape(-1).data)
         except (EOFError, OSError) as error:
             self._process.kill()  # unless it is dead already
             crashed = -self._process.wait() in (SIGSEGV, SIGABRT)
@@ -117,12 +133,19 @@ class Worker:
             self._process.kill()
             self._process.wait()
         self._answers.close()
+        self._close_store()
 
     def abandon(self) -> None:
         """Let go of another process's worker, in a child made by fork."""
         self._requests.close()
         self._answers.close()
+        self._close_store()
         self._process.returncode = 0  # it is not ours to wait for
+
+    def _close_store(self) -> None:
+        store, self._store = self._store, None
+        if store:
+            store.close()
 
 
 class Pool:

@@ -5,22 +5,28 @@ until the input ends. For each picture it may take SECONDS of processor time, af
 and MEMORY bytes more than it has at rest, after which its decoders get no more. It writes no file, and no
 core dump that would hold somebody's photo.
 
-A request is its length and the file. An answer is `Head`, then H x W x 3 bytes of pixels or a sentence.
+A request is its length and the file. An answer is `HEAD`, then a sentence or H x W x 3 bytes of pixels; these
+lie in the `Store` whose descriptor is the argument, where there is one.
 """
 
+import mmap
 import os
 import signal
 import struct
 import sys
 import warnings
+from functools import partial
 from io import FileIO
 from pathlib import Path
 
+import numpy as np
 import pillow_heif
+from numpy.typing import NDArray
 from PIL import AvifImagePlugin, Image
 
 from fer_space.errors import ImageError
 from fer_space.vision.decoding import TOO_COSTLY, decode
+from fer_space.vision.store import Store
 
 SECONDS = 2.4
 MEMORY = 440 * 1024 * 1024
@@ -58,6 +64,7 @@ def main() -> None:
     """Decode what comes in until the input ends."""
     requests, answers = FileIO(os.dup(0), "rb"), FileIO(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # a decoder that prints must not end up in an answer
+    store = Store(int(sys.argv[1])) if len(sys.argv) > 1 else None
     _settle()
     send(answers, READY)
     while True:
@@ -67,19 +74,33 @@ def main() -> None:
         except EOFError:
             return
         allow(SECONDS, MEMORY)
-        head, body = _answer(data)
+        head, body = _answer(data, store)
         allow(0.0, 0)
         send(answers, head, body)
         del data, body  # a large picture is not kept until the next one comes
 
 
-def _answer(data: bytes) -> tuple[bytes, memoryview]:
+def _answer(data: bytes, store: Store | None) -> tuple[bytes, memoryview]:
     try:
-        pixels = decode(data)
-        return HEAD.pack(*pixels.shape[:2]), pixels.reshape(-1).data
+        pixels = decode(data, partial(_within, store)) if store else decode(data)
+        return HEAD.pack(*pixels.shape[:2]), memoryview(b"") if store else pixels.reshape(-1).data
     except (ImageError, MemoryError) as error:
         sentence = str(error if isinstance(error, ImageError) else TOO_COSTLY).encode()
         return HEAD.pack(0, len(sentence)), memoryview(sentence)
+
+
+def _within(store: Store, shape: tuple[int, int, int]) -> NDArray[np.uint8]:
+    """Give the pixels' place in the store, and count it as memory that this picture takes."""
+    pixels = store.array(shape)
+    if sys.platform == "linux":
+        import resource
+
+        limit, most = resource.getrlimit(resource.RLIMIT_AS)
+        if limit != resource.RLIM_INFINITY:
+            if _size() + pixels.nbytes > limit:
+                raise MemoryError
+            resource.setrlimit(resource.RLIMIT_AS, (limit - pixels.nbytes, most))
+    return pixels
 
 
 def _settle() -> None:
@@ -103,9 +124,13 @@ def allow(seconds: float, memory: int) -> None:
     if sys.platform == "linux":
         import resource
 
-        pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-        limit = pages * resource.getpagesize() + memory if memory else resource.RLIM_INFINITY
+        limit = _size() + memory if memory else resource.RLIM_INFINITY
         resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+
+
+def _size() -> int:
+    """How many bytes this process has, on Linux."""
+    return int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0]) * mmap.PAGESIZE
 
 
 if __name__ == "__main__":

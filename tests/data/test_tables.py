@@ -66,15 +66,32 @@ def test_a_tilde_is_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         (b"file;label\na.png;happy\n", "semicolons between its columns"),
         (b"file\tlabel\na.png\thappy\n", "tabs between its columns"),
         ("file,label\na.png,happy\n".encode("utf-16"), "UTF-16: save it as UTF-8"),
+        ("file,label\na.png,happy\n".encode("utf-16-be"), "UTF-16: save it as UTF-8"),
         (b'file,label,valence,arousal\na.png,happy,"0,3","0,1"\n', "write a point before the decimals"),
     ],
-    ids=["semicolons", "tabs", "UTF-16", "decimal commas"],
+    ids=["semicolons", "tabs", "UTF-16", "UTF-16 without its mark", "decimal commas"],
 )
 def test_a_csv_of_another_habit_is_named(tmp_path: Path, content: bytes, words: str):
     picture(tmp_path / "a.png")
     (tmp_path / "set.csv").write_bytes(content)
     with pytest.raises(DataError, match=words):
         read_csv(tmp_path / "set.csv", "train")
+
+
+def test_a_csv_from_windows_finds_its_pictures(tmp_path: Path):
+    picture(tmp_path / "faces" / "happy" / "a.png")
+    (tmp_path / "set.csv").write_text("file,label\r\nfaces\\happy\\a.png,happy\r\n")
+    assert len(read_csv(tmp_path / "set.csv", "train")) == 1
+
+
+def test_a_folder_takes_pictures_without_an_ending(tmp_path: Path):
+    """The rule of `fer_space.sources.pictures`, as everywhere."""
+    picture(tmp_path / "happy" / "a.png")
+    (tmp_path / "happy" / "a.png").rename(tmp_path / "happy" / "a")
+    (tmp_path / "happy" / "b").write_text("no picture")
+    faces = read_folder(tmp_path, "train")
+    assert faces.files == ("happy/a",)
+    assert [bad.file for bad in faces.dropped] == ["happy/b"]
 
 
 def test_folder_without_emotions_says_so(tmp_path: Path):

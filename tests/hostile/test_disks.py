@@ -1,6 +1,8 @@
 """A place that cannot be written to, or is full: one line that names the file, status 2, nothing partial."""
 
 import errno
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -70,3 +72,65 @@ def test_a_full_disk(
     assert str(places["out"]) in sentence
     assert "No space left on device" in sentence
     assert not [path for path in places["out"].rglob("*") if path.is_file()]
+
+
+WRITING = """
+import resource, sys, torch
+from pathlib import Path
+from fer_space.errors import OutputError
+from fer_space.files import replacing, write_text
+from fer_space.tensors import save_tensors
+
+folder = Path(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))  # as a disk that is full by then
+tensors = {"weight": torch.zeros(300, 300)}
+
+def checkpoint(path):
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        torch.save(tensors, file)
+
+for write in (
+    checkpoint,
+    lambda path: save_tensors(tensors, path, half=False),
+    lambda path: write_text(path, "a" * 5000),
+):
+    try:
+        write(folder / "file")
+    except OutputError as error:
+        assert str(error) == f"{folder / 'file'} cannot be written: File too large.", str(error)
+    else:
+        raise AssertionError("written")
+    assert (folder / "file").read_text() == "as it was"
+    assert len(list(folder.iterdir())) == 1
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on the size of files is Linux's")
+def test_a_disk_that_is_full_in_the_middle(tmp_path: Path) -> None:
+    """Each library says it in an error of its own: what comes is one sentence, and the old file stays."""
+    (tmp_path / "file").write_text("as it was")
+    subprocess.run([sys.executable, "-c", WRITING, tmp_path], check=True, timeout=120)
+
+
+def test_an_export_that_fails_leaves_the_old_model(
+    places: dict[str, Path],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The weights fit on the disk and the card does not: both stay as they were."""
+    run, folder = tmp_path / "out", tmp_path / "models"
+    assert cli.main(WAYS["train"].format(**places).split()) == 0
+    assert cli.main(f"export {run} {folder} --name mine".split()) == 0
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    write = Path.write_text
+
+    def full(path: Path, text: str, *rest: object, **more: object) -> int:
+        if path.parent == folder:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        return write(path, text, *rest, **more)
+
+    monkeypatch.setattr(Path, "write_text", full)
+    capsys.readouterr()
+    said(f"export {run} {folder} --name mine --full --force", capsys)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == before

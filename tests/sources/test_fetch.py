@@ -298,10 +298,11 @@ def test_next_address_is_tried(site: str) -> None:
     "failure",
     [
         OSError("name not known"),
+        OSError(-2, "name not known"),
         UnicodeError("name not known"),
         ValueError("name not known\nand \x1b[31mmore"),
     ],
-    ids=["unknown", "no name", "no address"],
+    ids=["unknown", "with a number", "no name", "no address"],
 )
 def test_a_resolver_that_raises(failure: Exception) -> None:
     def fails(host: str, port: int) -> list[fetching.Address]:

@@ -1,5 +1,6 @@
 """Whole runs: from pictures on the disk, in several processes, by the command line and by accelerate."""
 
+import contextlib
 import json
 import os
 import signal
@@ -129,3 +130,51 @@ class Doomed:
 def test_a_lost_process_ends_the_run_in_a_sentence(sentence: str, words: str):
     with pytest.raises(TrainingError, match=words):
         run_workers(Doomed(sentence), 2, torch.device("cpu"))
+
+
+TINY = """
+import sys
+from fer_space import cli
+from fer_space.backbones.specs import BACKBONES
+from tests.networks import TINY
+BACKBONES["tiny"] = TINY
+if __name__ == "__main__":
+    sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize("moment", ["config.json", "history.csv"], ids=["starting", "training"])
+def test_ctrl_c_stops_all_processes_without_a_word_and_leaves_nothing_half_written(
+    moment: str, tmp_path: Path
+):
+    """As in a terminal: the parent and its processes all get the signal, wherever they are."""
+    write_folder(tmp_path / "faces")
+    program, run = tmp_path / "program.py", tmp_path / "run"
+    program.write_text(TINY)
+    words = "train --backbone tiny --init none --epochs 4000 --batch-size 8 --size 12 --native-size 12"
+    words += f" --device cpu --data folder:{tmp_path / 'faces'} --out {run} --processes 2"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, program, *words.split()],
+        env=environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        try:
+            deadline = time.monotonic() + 240
+            while not (run / moment).exists() and time.monotonic() < deadline:
+                time.sleep(0.05)
+            os.killpg(process.pid, signal.SIGINT)
+            _, said = process.communicate(timeout=240)
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+    assert process.returncode == 130
+    assert said.rstrip().endswith("fer-space: stopped")
+    assert "Traceback" not in said
+    assert (run / moment).exists()
+    assert not list(run.glob(".*"))
+    assert {path.name for path in tmp_path.iterdir()} == {"faces", "program.py", "run"}

@@ -2,7 +2,7 @@
 
 import json
 from base64 import b64encode
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from http.client import HTTPConnection
 from typing import Any
@@ -10,9 +10,10 @@ from typing import Any
 import httpx
 import pytest
 from gradio.routes import App
+from starlette._utils import get_route_path
 
 from fer_space.ui import doors
-from fer_space.ui.doors import MAX_JSON, OPEN, visitor_of
+from fer_space.ui.doors import MAX_JSON, OPEN, path_of, visitor_of
 from fer_space.ui.video import MEGABYTES
 from tests.ui.conftest import EXAMPLES, Served
 
@@ -98,6 +99,42 @@ def test_what_is_used_is_open(method: str, path: str) -> None:
 def test_what_nothing_uses_is_closed(path: str, served: Served) -> None:
     for method in ("GET", "POST", "PUT"):
         assert httpx.request(method, served.url + filled(path), timeout=20).status_code == 404
+
+
+SPELLINGS: dict[str, Callable[[str], str]] = {
+    "slash": lambda path: path + "/",
+    "two slashes": lambda path: "/" + path,
+    "two slashes inside": lambda path: path.replace("api/", "api//"),
+    "%2f": lambda path: "/" + path[1:].replace("/", "%2f"),
+    "upper case": str.upper,
+    "below an open one": lambda path: "/assets/.." + path,
+    "dots in code": lambda path: "/gradio_api/mcp/%2e%2e/.." + path,
+    "more": lambda path: path + ";x",
+    "line feed": lambda path: path + "%0a",
+    "zero": lambda path: path + "%00",
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_closed_routes_are_closed_however_they_are_spelled(spelling: str, served: Served) -> None:
+    """Sent as they are: a client that tidied paths up would hide what a stranger can send."""
+    connection = HTTPConnection(httpx.URL(served.url).netloc.decode(), timeout=20)
+    for path in CLOSED:
+        connection.request("GET", SPELLINGS[spelling](filled(path)))
+        answer = connection.getresponse()
+        answer.read()
+        assert answer.status in (403, 404), path
+    connection.close()
+
+
+@pytest.mark.parametrize("own", ["", "/faces", "/assets", "/static", "/gradio_api/mcp"])
+def test_the_path_of_the_page_opens_nothing(own: str) -> None:
+    """A page under a path that looks like an open route: what counts is what Starlette routes by."""
+    for path in CLOSED:
+        for sent in (own + filled(path), filled(path)):
+            scope = {"type": "http", "path": sent, "root_path": own}
+            assert path_of(scope) == get_route_path(scope)
+            assert not is_open("GET", path_of(scope))
 
 
 @pytest.mark.parametrize(

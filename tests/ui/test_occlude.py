@@ -1,10 +1,13 @@
 """The Occlude tab's events with the toy engine: no server, no browser."""
 
+import gc
+
 import cv2
 import numpy as np
 import pytest
 
 from fer_space.occlusion import OCCLUSIONS
+from fer_space.render.html import SHEET
 from fer_space.ui.occlude import (
     FACE,
     NOTHING_PAINTED,
@@ -16,6 +19,7 @@ from fer_space.ui.occlude import (
     window_of,
 )
 from fer_space.ui.session import UNFORESEEN
+from fer_space.vision.imaging import MAX_PIXELS
 from tests.toys import TOY_SPECS, ToyEngine, toy_measurement
 from tests.ui.desk import REQUEST, Desk, click, data_url, strokes_uri
 
@@ -124,8 +128,23 @@ def test_what_was_painted_is_read_and_stays(desk: Desk) -> None:
         ("data:image/png;base64,AAAA", "picture"),
         ("data:image/png;base64,***", "base64"),
         (data_url(cv2.imencode(".png", np.zeros((1, 30_001), np.uint8))[1].tobytes()), "too long"),
+        (strokes_uri((1, SHEET + 1), NOWHERE, DARK), "too large"),
+        (
+            data_url(cv2.imencode(".png", np.zeros((9, 9), np.uint8))[1].tobytes() + bytes(2_000_000)),
+            "too large",
+        ),
     ],
-    ids=["nothing", "nonsense", "number", "server file", "no picture", "no base64", "too long"],
+    ids=[
+        "nothing",
+        "nonsense",
+        "number",
+        "server file",
+        "no picture",
+        "no base64",
+        "too long",
+        "large",
+        "heavy",
+    ],
 )
 def test_strokes_that_cannot_be_used_are_a_sentence_and_results_stay(
     desk: Desk, strokes: object, sentence: str
@@ -143,10 +162,26 @@ def test_strokes_lie_in_their_window_only() -> None:
     image = np.full((40, 60, 3), 200, np.uint8)
     strokes = np.zeros((8, 8, 4), np.uint8)
     strokes[:, :4] = (10, 20, 30, 255)
-    painted = lay_over(image, strokes, (20, 10, 36, 26))
-    assert painted[12, 21].tolist() == [10, 20, 30]
-    painted[10:26, 20:30] = 200
-    assert (painted == image).all()
+    lay_over(image, strokes, (20, 10, 36, 26))
+    assert image[12, 21].tolist() == [10, 20, 30]
+    image[10:26, 20:30] = 200
+    assert (image == 200).all()
+
+
+def test_what_is_decoded_for_the_tab_waits_for_room(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Painting and covering count the copies that they make, and give all of it back."""
+    asked, room = [], desk.runs.room
+    enter, free = room.enter, room._free
+    monkeypatch.setattr(
+        room, "enter", lambda who, weight, timeout: asked.append(weight) or enter(who, weight, timeout)
+    )
+    desk.follow()
+    _paint(desk)
+    assert asked == [9 * MAX_PIXELS] * 2
+    _put(desk, "upper")  # cuts the crops and draws on no photo
+    assert asked[2:] == [3 * MAX_PIXELS]
+    gc.collect()
+    assert room._free == free
 
 
 def test_the_window_holds_the_face_and_stays_in_the_picture(desk: Desk) -> None:

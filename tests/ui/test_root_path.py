@@ -24,15 +24,22 @@ PREFIX = "/faces"
 
 
 @pytest.fixture(scope="module")
-def proxied(tmp_path_factory: pytest.TempPathFactory):
-    """The page under PREFIX of another server, which knows nothing else."""
+def inside(tmp_path_factory: pytest.TempPathFactory):
+    """The page, told that it is seen under PREFIX."""
     from fer_space.ui.page import build_page, serving_options
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(tmp_path_factory.mktemp("uploads")))
         patch.setenv("GRADIO_ROOT_PATH", PREFIX)
         page = build_page(ToyEngine([spec.name for spec in TOY_SPECS[:2]]), examples=EXAMPLES)
-        _, inside, _ = page.launch(prevent_thread_lock=True, quiet=True, **serving_options())
+        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **serving_options())
+    yield url.rstrip("/")
+    page.close(verbose=False)
+
+
+@pytest.fixture(scope="module")
+def proxied(inside: str):
+    """The page under PREFIX of another server, which knows nothing else."""
     client = httpx.Client(base_url=inside, timeout=30)
 
     async def hand_on(request: Request) -> Response:
@@ -59,7 +66,6 @@ def proxied(tmp_path_factory: pytest.TempPathFactory):
     server.should_exit = True
     thread.join(10)
     client.close()
-    page.close(verbose=False)
 
 
 def test_the_page_names_its_own_files_under_the_path(proxied: str) -> None:
@@ -69,6 +75,21 @@ def test_the_page_names_its_own_files_under_the_path(proxied: str) -> None:
     assert root == proxied
     for link in re.findall(r'(?:src|href)="(\.?/[^"]+\.(?:js|css))"', text)[:5]:
         assert urlopen(f"{proxied}/{link.removeprefix('./').lstrip('/')}").status == 200
+
+
+def test_a_proxy_may_leave_the_path_in(proxied: str, inside: str) -> None:
+    """Requests reach the page with the prefix or without it, and closed routes through neither."""
+    for path in ("/", "/config", "/gradio_api/info"):
+        assert httpx.get(inside + path, timeout=20).status_code == 200
+        assert httpx.get(inside + PREFIX + path, timeout=20).status_code == 200
+    assert 'content="FER Space"' in httpx.get(f"{inside}{PREFIX}/", timeout=20).text
+    without_slash = httpx.get(inside + PREFIX, timeout=20)
+    assert without_slash.is_redirect
+    assert without_slash.headers["location"].endswith(f"{PREFIX}/")
+    for path in ("/gradio_api/deep_link?session_hash=H", "/gradio_api/process_recording", "/monitoring"):
+        for before in (inside, inside + PREFIX, inside + 2 * PREFIX, inside + PREFIX + "/", proxied):
+            for method in ("GET", "POST"):
+                assert httpx.request(method, before + path, timeout=20).status_code == 404
 
 
 def test_the_health_check_answers(proxied: str) -> None:

@@ -141,6 +141,21 @@ def test_a_small_picture_takes_little_room(runs: Runs) -> None:
     assert len(kept) == 50
 
 
+def test_what_is_made_of_a_picture_has_room_meanwhile(runs: Runs) -> None:
+    seen = []
+    kept = runs.decode(picture(10), lambda image: seen.append((image.shape, runs.room._free)), beside=1)
+    assert seen == [((1, 10, 3), 0)]
+    assert runs.room._free == 6000 - kept.nbytes
+    del kept
+
+    def fail(image: np.ndarray) -> None:
+        raise ValueError("on purpose")
+
+    with pytest.raises(ValueError, match="on purpose"):
+        runs.decode(picture(10), fail, beside=1)
+    assert runs.room._free == 6000
+
+
 def test_a_damaged_picture_takes_none(runs: Runs) -> None:
     with pytest.raises(ImageError):
         runs.decode(b"no picture")

@@ -40,11 +40,14 @@ TAKEN = {
     "half floats": ((PHOTO > 99).astype(np.float16), (PHOTO > 99) * np.uint8(255)),
     "float gray": (GRAY / 255.0, np.dstack([GRAY] * 3)),
     "a tensor": (torch.from_numpy(PHOTO.copy()), PHOTO),
+    "a Pillow picture": (Image.fromarray(PHOTO), PHOTO),
+    "a Pillow picture with alpha": (Image.fromarray(CLEAR), np.full_like(PHOTO, 255)),
     "three rows": (PHOTO[:3], PHOTO[:3]),
 }
 
 REFUSED = {
     "nothing": (None, "no picture but NoneType"),
+    "a path": ("photo.jpg", r"no picture but str \(fer_space.load_image reads files\)"),
     "a list": ([[0, 0, 0]], "no picture but list"),
     "uint16": (PHOTO.astype(np.uint16), r"uint16 \(40, 60, 3\)"),
     "int64": (PHOTO.astype(np.int64), r"int64 \(40, 60, 3\)"),

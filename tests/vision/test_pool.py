@@ -19,6 +19,7 @@ from fer_space.errors import ImageError
 from fer_space.vision import pool as pools
 from fer_space.vision.imaging import decode_image, encode_png
 from fer_space.vision.pool import Pool, Worker
+from fer_space.vision.store import KEPT, Store
 
 on_posix = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 
@@ -49,9 +50,49 @@ def test_one_picture_after_the_other_needs_one_process(pool: Pool) -> None:
     assert len(pool._workers) == 1
 
 
-def test_large_pictures_come_whole(pool: Pool) -> None:
-    image = np.random.default_rng(1).integers(0, 256, (1500, 2000, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(pool.decode(encode_png(image)), image)
+@pytest.fixture(params=["shared memory", "pipe"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """How pixels come from a child: as it is here, and where the system gives no shared memory."""
+    if request.param == "pipe":
+        monkeypatch.setattr(Store, "create", lambda size: None)
+    elif sys.platform != "linux":
+        pytest.skip("only Linux has it")
+    return str(request.param)
+
+
+def test_pictures_of_every_size_come_whole(way: str, pool: Pool) -> None:
+    """One after the other in the same memory: small, large, larger than what is kept, and damaged."""
+    for height, width in ((9, 7), (1500, 2000), (3600, 4000), (1, 30), (1500, 1999)):
+        image = np.add.outer(np.arange(height), np.arange(width)).astype(np.uint8)
+        image = np.dstack([image, image[::-1], image[:, ::-1]])
+        data = encode_png(image)
+        with pytest.raises(ImageError):
+            pool.decode(data[: len(data) // 2])
+        found = pool.decode(data)
+        np.testing.assert_array_equal(found, image)
+        found += 1  # it is the caller's own
+    assert len(pool._workers) == 1
+    assert (pool._workers[0]._store is None) == (way == "pipe")
+
+
+def test_pictures_are_not_changed_by_later_ones(way: str, pool: Pool) -> None:
+    first = pool.decode(encode_png(plain(1)))
+    pool.decode(encode_png(plain(2)))
+    np.testing.assert_array_equal(first, plain(1))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux has shared memory without a name")
+def test_shared_memory_is_given_back() -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    own = Pool(1)
+    own.decode(encode_png(np.zeros((3800, 4000, 3), np.uint8)))
+    (worker,) = own._workers
+    assert worker._store is not None
+    assert os.fstat(worker._store.descriptor).st_blocks * 512 <= KEPT
+    with pytest.raises(OSError, match="not permitted"):  # as a child could that was taken over
+        os.ftruncate(worker._store.descriptor, 0)
+    own.close()
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
 
 
 @on_posix
