@@ -7,7 +7,7 @@
 
 Every one of the 327 sequences is scored once, by its last frame, by a network that saw nobody of its fold: a
 hash of the person's name makes the folds. The base never saw CK+, and its own figure stands in the first row.
-From it each fold starts: one short pass over the CK+ faces of the other four folds, each shown twice,
+From it each fold starts: one short pass over the CK+ faces of the other four folds, each shown three times,
 and over as many FERPlus training faces as keep the network from forgetting those. No epoch is chosen: the
 averaged weights after the last step count, without bias or temperature. Finished folds are kept in --out, so
 that a second call continues.
@@ -41,7 +41,7 @@ from fer_space.training.recipe import Recipe
 from fer_space.training.trainer import BEST, Task, open_run, train
 
 FOLDS = 5
-SHOWN = 2  # times a face of CK+ in an epoch
+SHOWN = 3  # times a face of CK+ in an epoch
 OTHERS = 1000  # faces of FERPlus in an epoch
 HEAD = ("measured on CK+48, one frame a sequence", "faces", "accuracy", "balanced")
 

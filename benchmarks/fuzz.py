@@ -253,7 +253,7 @@ DOORS: tuple[Callable[[httpx.Client, str, bytes, list[Any]], Any], ...] = (
 def ask(url: str, number: int, tally: Tally, backbone: str, expected: dict[tuple[int, int], str]) -> None:
     """Send one request and check that its answer is that of its picture."""
     data, size = picture(number)
-    words = [[backbone], "libfacedetection", "none", "none", False]
+    words = [[backbone], "libfacedetection", "none", "none", False, ""]
     started, door = time.monotonic(), DOORS[number % len(DOORS)]
     try:
         with httpx.Client(timeout=600) as client:
