@@ -24,7 +24,7 @@ from fer_space.card import WEIGHTS_DIR, Card, paths_of, write_card
 from fer_space.files import sha256_of
 from fer_space.vision.alignment import CropRule
 
-MEGABYTE = 2**20
+MEGABYTE = 10**6  # bytes
 HEADER = 128  # bytes a tensor takes in a file's header
 
 

@@ -290,7 +290,7 @@ DOORS: tuple[Callable[[httpx.Client, str, bytes, list[Any]], Any], ...] = (
 def ask(url: str, number: int, tally: Tally, backbone: str, expected: dict[tuple[int, int], str]) -> None:
     """Send one request and check that its answer is that of its picture."""
     data, size = picture(number)
-    words = [[backbone], "libfacedetection", "none", "none", False]
+    words = [[backbone], "libfacedetection", "none", "none", False, ""]
     started, door = time.monotonic(), DOORS[number % len(DOORS)]
     try:
         # A connection each: a kept one may be closed by the server at the moment in which it is used again.

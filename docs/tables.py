@@ -18,7 +18,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks import affect_folds, faithfulness, study
+from benchmarks import affect_folds, ckplus_folds, faithfulness, ladder, operating_points, study
 from fer_space.card import FERPLUS_TEST, Card, Fit, Setting, read_fits
 from fer_space.evaluation.ensemble import ENSEMBLE, WEIGHTED
 from fer_space.evaluation.report import occlusion_table, scores_table, zoo_table
@@ -107,10 +107,16 @@ def near_duplicates_table() -> str:
 
 
 def shares_table() -> str:
-    """Write the members of the fitted mean and how much each counts."""
-    (fit, *_) = read_fits()
-    rows = sorted(fit.shares.items(), key=lambda item: -item[1])
-    return grid(["member", "share"], [[name, f"{share:.1%}"] for name, share in rows], left=1)
+    """Write the members of the fitted ensembles and how much each counts."""
+    fits = read_fits()
+    names = {name for fit in fits for name in fit.shares}
+    ranked = sorted(names, key=lambda name: [-fit.shares.get(name, 0.0) for fit in fits])
+    rows = [[name, *(_share(fit, name) for fit in fits)] for name in ranked]
+    return grid(["member", *(f"share in “{fit.name}”" for fit in fits)], rows, left=1)
+
+
+def _share(fit: Fit, name: str) -> str:
+    return f"{fit.shares[name]:.1%}" if name in fit.shares else MISSING
 
 
 def overlap_table() -> str:
@@ -180,6 +186,10 @@ TABLES: dict[str, Callable[[], str]] = {
     "near-duplicates": near_duplicates_table,
     "shares": shares_table,
     "overlap": overlap_table,
+    "points": lambda: operating_points.points_table(stored("operating-points.json")),
+    "ensembles": lambda: operating_points.ensembles_table(stored("operating-points.json")),
+    "ladder": lambda: ladder.markdown(stored("ladder.json")),
+    "ckplus-folds": lambda: ckplus_folds.markdown(stored("ckplus-folds.json")),
     "calibration": calibration_table,
     "fp16": fp16_table,
     "agreement": agreement_table,

@@ -80,9 +80,11 @@ class BulkReader:
         backbones: names of one or more models.
         detector: finds the faces.
         boost_rare: whether rare emotions are boosted.
+        ensemble: the fit by which the models become one answer, see `Engine.compare`.
 
     Raises:
-        UnknownNameError, MissingDependencyError, WeightsError: a model or the detector cannot be had.
+        UnknownNameError, MissingDependencyError, WeightsError: a model, the detector or the fit cannot be
+            had.
     """
 
     def __init__(
@@ -92,14 +94,16 @@ class BulkReader:
         *,
         detector: str = DEFAULT_DETECTOR,
         boost_rare: bool = False,
+        ensemble: str = "",
     ) -> None:
         self.engine = engine
         self.detector = detector
         self.boost_rare = boost_rare
+        self.ensemble = ensemble
         self.models = [engine.model(name) for name in dict.fromkeys(backbones)]
         if not self.models:
             raise InputError("No backbone was chosen.")
-        self._shares = engine.fits[0].shares_of([model.name for model in self.models]) if engine.fits else ()
+        self._shares = engine.shares(self._names, ensemble)
         self._ways = {_way_of(model): model for model in self.models}
 
     def columns(self) -> list[str]:

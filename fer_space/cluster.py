@@ -27,7 +27,7 @@ class Worker:
 
     Args:
         weights_dir, device, runtime: of the engine.
-        backbones, detector, boost_rare: see `BulkReader`.
+        backbones, detector, boost_rare, ensemble: see `BulkReader`.
     """
 
     def __init__(
@@ -38,9 +38,12 @@ class Worker:
         backbones: Sequence[str],
         detector: str,
         boost_rare: bool,
+        ensemble: str,
     ) -> None:
         engine = Engine(weights_dir, device, runtime)
-        self.reader = BulkReader(engine, backbones, detector=detector, boost_rare=boost_rare)
+        self.reader = BulkReader(
+            engine, backbones, detector=detector, boost_rare=boost_rare, ensemble=ensemble
+        )
 
     def __call__(self, block: dict[str, Any]) -> Any:
         """Read the pictures whose names a block has in its column "source"; gives a table of Arrow."""
@@ -88,6 +91,7 @@ def write_with_ray(
         "backbones": [model.name for model in reader.models],
         "detector": reader.detector,
         "boost_rare": reader.boost_rare,
+        "ensemble": reader.ensemble,
     }
     blocks = max(workers, -(-len(names) // PICTURES))
     table = ray.data.from_items([{"source": name} for name in names], override_num_blocks=blocks)

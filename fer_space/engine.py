@@ -26,7 +26,7 @@ from fer_space.detectors.pipeline import MAX_FACES, MAX_OVERLAP, find_faces
 from fer_space.detectors.specs import DEFAULT_DETECTOR, detector_spec
 from fer_space.distributions import Distributions, by_emotion, circumplex
 from fer_space.emotions import column_of
-from fer_space.errors import FerSpaceError, WeightsError
+from fer_space.errors import FerSpaceError, UnknownNameError, WeightsError
 from fer_space.explain.gradcam import METHOD
 from fer_space.explain.sensitivity import Sensitivity, patched, worth_of
 from fer_space.model import Model
@@ -115,6 +115,25 @@ class Engine:
             return read_fits(self.registry.weights_dir)
         except WeightsError:
             return ()
+
+    def shares(self, names: Sequence[str], ensemble: str = "") -> tuple[float, ...]:
+        """Look up how much each model counts in a fitted ensemble.
+
+        Args:
+            names: of the models that answer.
+            ensemble: name of the fit; "" takes the first one, if there is one.
+
+        Returns:
+            One number a name; () where a member does not answer, so that all models count alike.
+
+        Raises:
+            UnknownNameError: there is no such fit.
+        """
+        fits = {fit.name: fit for fit in self.fits}
+        if ensemble and ensemble not in fits:
+            raise UnknownNameError.of("ensemble", ensemble, fits)
+        fit = fits.get(ensemble) or next(iter(fits.values()), None)
+        return fit.shares_of(names) if fit else ()
 
     def card(self, name: str) -> Card:
         """Read the card of a model; raises the errors of `Registry.card` when there is none."""
@@ -205,6 +224,7 @@ class Engine:
         backbones: Sequence[str] | None = None,
         detector: str = DEFAULT_DETECTOR,
         boost_rare: bool = False,
+        ensemble: str = "",
     ) -> Iterator[Watched]:
         """Read the faces of a video frame by frame, following each face from frame to frame.
 
@@ -215,6 +235,7 @@ class Engine:
             backbones: names of models; None takes all that are here.
             detector: finds the faces in each frame.
             boost_rare: whether rare emotions are boosted.
+            ensemble: see `compare`.
 
         Yields:
             What was read in each frame, as soon as it was.
@@ -224,7 +245,7 @@ class Engine:
         """
         watcher = Watcher(self, detector=detector)
         for frame in frames:
-            yield watcher.look(frame, backbones=backbones, boost_rare=boost_rare)
+            yield watcher.look(frame, backbones=backbones, boost_rare=boost_rare, ensemble=ensemble)
 
     def compare(
         self,
@@ -236,6 +257,7 @@ class Engine:
         cover: Cover | None = None,
         method: str | None = METHOD,
         boost_rare: bool = False,
+        ensemble: str = "",
         progress: Progress | None = None,
     ) -> list[Comparison]:
         """Read every face of a picture with every chosen model.
@@ -249,6 +271,7 @@ class Engine:
             method: of the attention maps, a name in `fer_space.explain.library.METHODS`; None makes none,
                 which is faster.
             boost_rare: whether rare emotions are boosted, by the second operating point of each card.
+            ensemble: the fit by which the models become one answer, a name in `fits`; "" takes the first.
             progress: is told before each model, and once at the end; an exception that it raises cancels the
                 work and is passed on.
 
@@ -268,7 +291,7 @@ class Engine:
         columns = [readings for _, readings in stream]
         if progress is not None:
             progress(len(sources), len(sources), "")
-        return self.together(found, columns)
+        return self.together(found, columns, ensemble)
 
     def compare_covered(
         self,
@@ -280,6 +303,7 @@ class Engine:
         detector: str = DEFAULT_DETECTOR,
         method: str | None = METHOD,
         boost_rare: bool = False,
+        ensemble: str = "",
         progress: Progress | None = None,
     ) -> list[Covered]:
         """Read every face twice, free and occluded, and pair the answers.
@@ -293,6 +317,7 @@ class Engine:
             detector: finds the faces.
             method: of the attention maps, or None.
             boost_rare: whether rare emotions are boosted.
+            ensemble: see `compare`.
             progress: see `compare`; it is told of both readings.
 
         Returns:
@@ -308,6 +333,7 @@ class Engine:
                 detector=detector,
                 method=method,
                 boost_rare=boost_rare,
+                ensemble=ensemble,
                 progress=progress,
             )
         if not before:
@@ -319,6 +345,7 @@ class Engine:
             cover=cover,
             method=method,
             boost_rare=boost_rare,
+            ensemble=ensemble,
             progress=progress,
         )
         return pair(before, after, cover.kind)
@@ -355,16 +382,21 @@ class Engine:
                 part = faces[start : start + size]
                 yield from self._stream(sources, image_rgb, part, cover, method, boost_rare, None)
 
-    def together(self, faces: Sequence[Face], columns: Sequence[Sequence[Reading]]) -> list[Comparison]:
+    def together(
+        self, faces: Sequence[Face], columns: Sequence[Sequence[Reading]], ensemble: str = ""
+    ) -> list[Comparison]:
         """Make one comparison a face of what several models said.
 
         Args:
             faces: N faces.
             columns: N readings from each of one or more models.
+            ensemble: the fit by which they become one answer; "" takes the first.
+
+        Raises:
+            UnknownNameError: there is no such fit.
         """
         names = [column[0].prediction.backbone for column in columns] if faces else []
-        fits = self.fits
-        shares = fits[0].shares_of(names) if fits else ()
+        shares = self.shares(names, ensemble)
         rows = zip(*columns, strict=True)
         return [Comparison(face, tuple(readings), shares) for face, readings in zip(faces, rows, strict=True)]
 

@@ -39,7 +39,7 @@ class Reader(Protocol):
         ...
 
     @property
-    def together(self) -> Callable[[Sequence[Face], Sequence[Sequence[Reading]]], list[Comparison]]:
+    def together(self) -> Callable[[Sequence[Face], Sequence[Sequence[Reading]], str], list[Comparison]]:
         """`Engine.together`."""
         ...
 
@@ -101,7 +101,12 @@ class Watcher:
         self._tracker = Tracker()
 
     def look(
-        self, frame: Frame, *, backbones: Sequence[str] | None = None, boost_rare: bool = False
+        self,
+        frame: Frame,
+        *,
+        backbones: Sequence[str] | None = None,
+        boost_rare: bool = False,
+        ensemble: str = "",
     ) -> Watched:
         """Read the next frame.
 
@@ -109,6 +114,7 @@ class Watcher:
             frame: not earlier than the one before.
             backbones: names of models; None takes all that are here.
             boost_rare: whether rare emotions are boosted.
+            ensemble: the fit by which the models become one answer, see `Engine.compare`.
 
         Raises:
             As `Engine.compare`.
@@ -121,7 +127,7 @@ class Watcher:
             stream = self._reader.stream(
                 image_rgb, faces, backbones=backbones, method=None, boost_rare=boost_rare
             )
-            comparisons = self._reader.together(faces, [readings for _, readings in stream])
+            comparisons = self._reader.together(faces, [readings for _, readings in stream], ensemble)
         return Watched(
             frame.number,
             frame.time,

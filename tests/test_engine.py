@@ -76,6 +76,19 @@ def test_the_fitted_mean_needs_all_its_members(engine: Engine, photo: np.ndarray
     assert rule == ("fitted mean" if members == ("tiny",) else "mean")
 
 
+def test_an_ensemble_is_chosen_by_its_name(engine: Engine, photo: np.ndarray):
+    assert engine.shares(["tiny"]) == (), "without a fit all count alike"
+    for name, member in (("ferplus", "dan"), ("posed", "tiny")):
+        fit = Fit(name=name, shares={member: 1.0}, data="x", command="y", date="2026-11-27")
+        write_fit(fit, engine.registry.weights_dir)
+    assert engine.shares(["tiny"]) == (), "the first one is missing a member"
+    assert engine.shares(["vit", "tiny"], "posed") == (0.0, 1.0)
+    rules = [engine.compare(photo, faces=FACES, ensemble=name)[0].rule for name in ("", "posed")]
+    assert rules == ["mean", "fitted mean"]
+    with pytest.raises(UnknownNameError, match="no ensemble “wise”"):
+        engine.compare(photo, faces=FACES, ensemble="wise")
+
+
 def test_maps_are_made_only_on_request(engine: Engine, photo: np.ndarray):
     (reading,) = engine.compare(photo, faces=FACES, method=None)[0].readings
     assert reading.explanations == {}

@@ -132,7 +132,7 @@ class ToyEngine(Engine):
 
     @property
     def fits(self) -> tuple[Fit, ...]:
-        return (FIT,)
+        return (FIT, FIT.model_copy(update={"name": "posed", "shares": {"toy_resnet": 1.0}}))
 
     def _stream(
         self,

@@ -13,6 +13,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,6 +52,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--detector", default=DEFAULT_DETECTOR, choices=DETECTORS, help="who finds the faces")
     add("--occlude", choices=OCCLUSIONS, help="occlude every face as well, and say what that changes")
     add_boost_rare(parser)
+    add(
+        "--ensemble",
+        default="",
+        metavar="NAME",
+        help="how all become one answer: ferplus (as fitted on everyday faces, the default) or posed",
+    )
     add("--cam", type=Path, metavar="DIR", help="write attention overlays as PNG into DIR")
     add(
         "--explain",
@@ -142,7 +149,9 @@ def _write_table(engine: Engine, names: Sequence[str], args: argparse.Namespace)
     """Read every source into a table; what could not be read stands in it, too."""
     if args.json:
         raise InputError("--parquet of pictures prints nothing: leave out --json.")
-    reader = BulkReader(engine, names, detector=args.detector, boost_rare=args.boost_rare)
+    reader = BulkReader(
+        engine, names, detector=args.detector, boost_rare=args.boost_rare, ensemble=args.ensemble
+    )
     if engine.runtime == "auto":  # many pictures repay the seconds
         for model in reader.models:
             model.compile()
@@ -191,9 +200,8 @@ def _watch(
             raise InputError(f"--{option} reads pictures and no videos.")
     source = str(path)
     with Video(path, every=args.every) as video:
-        for watched in engine.watch(
-            video, backbones=names, detector=args.detector, boost_rare=args.boost_rare
-        ):
+        how = {"detector": args.detector, "boost_rare": args.boost_rare, "ensemble": args.ensemble}
+        for watched in engine.watch(video, backbones=names, **how):
             if table is not None:
                 table.write(watched_rows(source, watched))
             record = json.dumps(watched_record(source, watched), ensure_ascii=False) if args.json else ""
@@ -212,10 +220,9 @@ def _predict(
 ) -> None:
     """Read one picture, print what was read and write its maps, which are only made if they are shown."""
     shown = args.cam is not None or args.explain is not None
-    method, boost_rare = (args.method or METHOD) if shown else None, args.boost_rare
-    free = engine.compare(
-        image_rgb, backbones=names, detector=args.detector, method=method, boost_rare=boost_rare
-    )
+    method = (args.method or METHOD) if shown else None
+    how: dict[str, Any] = {"method": method, "boost_rare": args.boost_rare, "ensemble": args.ensemble}
+    free = engine.compare(image_rgb, backbones=names, detector=args.detector, **how)
     size_wh = (image_rgb.shape[1], image_rgb.shape[0])
     target, stem = args.explain or PREDICTED, f"{number:03d}-{file_stem(source)}"
     if args.cam is not None:
@@ -224,7 +231,7 @@ def _predict(
         record, text = comparison_record(source, size_wh, free, args.explain or ""), describe(source, free)
     else:
         cover = Cover(args.occlude)
-        covered = engine.compare_covered(image_rgb, cover, before=free, method=method, boost_rare=boost_rare)
+        covered = engine.compare_covered(image_rgb, cover, before=free, **how)
         record = covered_record(source, size_wh, covered, args.explain or "")
         text = describe_covered(source, covered)
         if args.cam is not None:

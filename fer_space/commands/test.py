@@ -34,6 +34,7 @@ from fer_space.evaluation.recording import (
     describe_fit,
     record,
     record_boost,
+    record_calibration,
     record_of,
     scores_of,
 )
@@ -51,6 +52,7 @@ OF_READING = (
     "occlude",
     "no_flip",
     "boost_rare",
+    "calibrate",
     "fit_boost",
     "without_near_duplicates",
     "out",
@@ -84,6 +86,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--no-flip", action="store_true", help="do not average each face with its mirror image")
     add_boost_rare(parser)
     add(
+        "--calibrate",
+        action="store_true",
+        help="fit bias and temperature of the shipped networks of others, which no training here fitted, and "
+        "write them into their cards; needs valid faces",
+    )
+    add(
         "--fit-boost",
         "--fit-lift",
         action="store_true",
@@ -101,8 +109,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add("--record", action="store_true", help="write the result into the card of each shipped backbone")
     add(
         "--weigh",
-        action="store_true",
-        help="with ensemble, of all shipped backbones and no other: fit how much each counts",
+        nargs="?",
+        const="",
+        metavar="NAME",
+        help="with ensemble, of all shipped backbones and no other: fit how much each counts, and keep that "
+        "under this name; without one under the data's",
     )
     add(
         "--abstention",
@@ -147,18 +158,20 @@ def run(args: argparse.Namespace) -> int:
 def check(args: argparse.Namespace) -> None:
     """Raise InputError for options that cannot go together."""
     if args.stored:
-        given = [f"--{name.replace('_', '-')}" for name in OF_READING if getattr(args, name)]
+        given = [f"--{name.replace('_', '-')}" for name in OF_READING if _given(args, name)]
         if given:
             raise InputError(f"Stored predictions are scored as they are: leave out {', '.join(given)}.")
     elif not (args.backbone and args.data):
         raise InputError("Name --backbone and --data, or files of stored predictions.")
-    if args.weigh and (args.split != "valid" or ensemble.ENSEMBLE not in (args.backbone or "")):
+    if args.weigh is not None and (args.split != "valid" or ensemble.ENSEMBLE not in (args.backbone or "")):
         raise InputError("--weigh fits an ensemble on faces for choices: add --split valid and ensemble.")
-    if args.fit_boost and (args.split != "valid" or args.boost_rare):
-        raise InputError(
-            "--fit-boost fits on faces for choices, as they are read: add --split valid, no --boost-rare."
-        )
-    given = [f"--{name.replace('_', '-')}" for name in NOT_ABSTAINING if getattr(args, name)]
+    for option in ("calibrate", "fit_boost"):
+        if getattr(args, option) and (args.split != "valid" or args.boost_rare):
+            raise InputError(
+                f"--{option.replace('_', '-')} fits on faces for choices, as they are read: "
+                "add --split valid, no --boost-rare."
+            )
+    given = [f"--{name.replace('_', '-')}" for name in NOT_ABSTAINING if _given(args, name)]
     if args.abstention and (given or args.stored or args.split != "test"):
         what = ", ".join(given) or "stored files and --split"
         raise InputError(f"--abstention reads test faces as they are: leave out {what}.")
@@ -168,12 +181,17 @@ def check(args: argparse.Namespace) -> None:
         raise InputError("--without-near-duplicates compares with the train split: choose another --split.")
 
 
+def _given(args: argparse.Namespace, name: str) -> bool:
+    """Whether an option was given; --weigh without a name is."""
+    return getattr(args, name) not in (None, False)
+
+
 def read(args: argparse.Namespace) -> Iterator[Outputs]:
     """Read the data with every model that was asked for, ensembles last; record what is to be recorded."""
     engine = Engine(device=args.device, runtime=args.runtime)
     weights_dir = engine.registry.weights_dir
     names, together = chosen(args.backbone, engine.registry)
-    if args.weigh:
+    if args.weigh is not None:
         require_all_shipped(names, engine.registry)
     kinds = [kind for kind, _ in split_data(args.data)]
     faces = open_data(args.data, args.split)
@@ -193,6 +211,8 @@ def read(args: argparse.Namespace) -> Iterator[Outputs]:
         model = _model(engine, name)
         outputs = predict_dataset(model, faces, setting, detect=engine.detect, embed=args.embeddings)
         outputs = replace(outputs, near_duplicate=near)
+        if args.calibrate and name in BACKBONES and BACKBONES[name].kind == "rival":
+            outputs = record_calibration(outputs, weights_dir)
         if args.fit_boost and name in BACKBONES:
             record_boost(outputs, weights_dir)
         if args.record and name in BACKBONES:
@@ -201,9 +221,10 @@ def read(args: argparse.Namespace) -> Iterator[Outputs]:
         yield outputs
     if not together:
         return
-    if args.weigh:
-        command = command_of(args.backbone, setting, kinds, ["--weigh"])
-        fit = ensemble.fit_shares(members, faces.name, command, faces.origins)
+    if args.weigh is not None:
+        options = ["--weigh", args.weigh] if args.weigh else ["--weigh"]
+        command = command_of(args.backbone, setting, kinds, options)
+        fit = ensemble.fit_shares(members, args.weigh or faces.name, command, faces.origins)
         write_fit(fit, weights_dir)
         if not args.json:
             print(describe_fit(fit))

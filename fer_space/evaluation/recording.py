@@ -2,12 +2,14 @@
 
 import shlex
 from collections.abc import Sequence
+from dataclasses import replace
 from math import isfinite
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from fer_space.card import (
     WEIGHTS_DIR,
@@ -24,7 +26,7 @@ from fer_space.card import (
     write_card,
 )
 from fer_space.emotions import columns_of
-from fer_space.evaluation.calibration import fit_boost
+from fer_space.evaluation.calibration import LEAST, calibrate, fit_boost
 from fer_space.evaluation.metrics import AGREEMENTS, DIGITS, absences, accuracy, complete, rates
 from fer_space.evaluation.outputs import Outputs, today
 from fer_space.evaluation.predict_dataset import boosted
@@ -122,6 +124,28 @@ def record(outputs: Outputs, kinds: Sequence[str], folder: Path = WEIGHTS_DIR) -
     write_card(card, folder)
 
 
+def record_calibration(outputs: Outputs, folder: Path = WEIGHTS_DIR) -> Outputs:
+    """Calibrate a network that was not trained here on its own answers and put that into its card.
+
+    The rule is that of training (`fer_space.evaluation.calibration.calibrate`); for its priors stands the
+    mean of its answers.
+
+    Args:
+        outputs: of one model that has a card in `folder`, on a validation split.
+        folder: of weights and cards.
+
+    Returns:
+        The same outputs by the new card.
+    """
+    card = read_card(paths_of(outputs.about.model, folder)[1])
+    logs = torch.from_numpy(outputs.probabilities[:, card.columns]).clamp(min=LEAST).log()
+    logits = card.temperature * logs - torch.tensor(card.bias, dtype=torch.float64)  # less a constant a face
+    known, labels = _known(outputs, card)
+    card = calibrate(card, logits[known], labels, logits[known].softmax(dim=1).mean(dim=0))
+    write_card(card, folder)
+    return replace(outputs, probabilities=card.probabilities(logits.numpy()))
+
+
 def record_boost(outputs: Outputs, folder: Path = WEIGHTS_DIR) -> Card:
     """Fit the second operating point of a model on its own answers and put it into its card.
 
@@ -133,14 +157,20 @@ def record_boost(outputs: Outputs, folder: Path = WEIGHTS_DIR) -> Card:
         The new card.
     """
     card = read_card(paths_of(outputs.about.model, folder)[1])
-    place = {column: k for k, column in enumerate(card.columns)}  # of an emotion among the card's labels
-    labels = torch.tensor([place.get(int(label), -1) for label in outputs.labels])
-    known = (labels >= 0) & torch.from_numpy(outputs.answered)
+    known, labels = _known(outputs, card)
     rows = torch.from_numpy(outputs.probabilities[:, card.columns])[known]
-    boost = tuple(round(value, 4) for value in fit_boost(rows, labels[known]).tolist())
+    boost = tuple(round(value, 4) for value in fit_boost(rows, labels).tolist())
     card = card.model_copy(update={"boost": boost})
     write_card(card, folder)
     return card
+
+
+def _known(outputs: Outputs, card: Card) -> tuple[Tensor, Tensor]:
+    """Which faces, bool (N,), were answered and show an emotion of the card, and where theirs are in it."""
+    place = {column: k for k, column in enumerate(card.columns)}  # of an emotion among the card's labels
+    labels = torch.tensor([place.get(int(label), -1) for label in outputs.labels])
+    known = (labels >= 0) & torch.from_numpy(outputs.answered)
+    return known, labels[known]
 
 
 def describe(outputs: Outputs, scores: Scores) -> str:

@@ -55,6 +55,12 @@ class Look:
 
 
 Looks = Mapping[str, Look]
+_FITS = {"ferplus": "weighed for everyday faces", "posed": "weighed for posed faces, too"}
+
+
+def fit_title(name: str) -> str:
+    """Say for which faces a fitted ensemble weighs its models."""
+    return _FITS.get(name, f"weighed for {name}")
 
 
 @dataclass(frozen=True)

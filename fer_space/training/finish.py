@@ -6,19 +6,16 @@ fer-space train ... --out runs/lite0        writes runs/lite0/card.json
 import json
 from pathlib import Path
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_space.backbones.base import Backbone
 from fer_space.backbones.specs import backbone_spec
-from fer_space.card import BriefRates, Card, Validation, paths_of, read_card
+from fer_space.card import Card, paths_of, read_card
 from fer_space.data import KINDS, split_data, without_paths
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, WeightsError
-from fer_space.evaluation.calibration import fit_adjustment, fit_temperature
-from fer_space.evaluation.metrics import accuracy, balanced_accuracy, ece
+from fer_space.evaluation.calibration import calibrate
 from fer_space.files import sha256_of, write_text
 from fer_space.tensors import fill
 from fer_space.training.config import TrainConfig
@@ -27,7 +24,6 @@ from fer_space.training.initialise import empty_network, preprocess_for
 from fer_space.vision.alignment import CropRule
 from fer_space.vision.preprocess import Preprocess
 
-COLDEST, WARMEST = 0.05, 20.0  # few faces that are all read rightly ask for no temperature at all
 CPU_BATCH, GPU_BATCH = 128, 1024
 CPU = torch.device("cpu")
 CROPPED = "crops are aligned by dlib's 68-point predictor, whose training set excludes commercial use."
@@ -129,8 +125,6 @@ def calibrated(
         raise DataError("No validation face shows an emotion that was trained: nothing can be calibrated.")
     labels = torch.searchsorted(torch.tensor(columns), valid_set.labels[shown])
     logits = logits_of(backbone, preprocess, valid_set.pictures[shown])
-    bias = fit_adjustment(logits, labels, priors)
-    temperature = min(max(fit_temperature(logits + bias, labels), COLDEST), WARMEST)
     kinds = tuple(kind for kind, _ in split_data(config.data))
     card = Card(
         name=config.backbone,
@@ -138,8 +132,8 @@ def calibrated(
         labels=tuple(EMOTIONS[column] for column in columns),
         preprocess=preprocess,
         crop=CropRule(),
-        bias=tuple(round(value, 4) for value in bias.tolist()),
-        temperature=round(temperature, 4),
+        bias=(0.0,) * len(columns),
+        temperature=1.0,
         affect=config.affect_weight > 0,
         parameters=backbone.parameter_count(),
         sha256=sha256_of(out / "best.safetensors"),
@@ -147,25 +141,7 @@ def calibrated(
         licence=licence_of(kinds),
         command=command_of(config, str(out)),
     )
-    plain = card.model_copy(update={"bias": (0.0,) * len(columns), "temperature": 1.0})
-    warm = card.model_copy(update={"temperature": 1.0})
-    truth = valid_set.labels[shown].numpy()
-    plain_rates, warm_rates, rates = (
-        brief_rates(c.probabilities(logits.numpy()), truth) for c in (plain, warm, card)
-    )
-    validation = Validation(plain=plain_rates, before_temperature=warm_rates, calibrated=rates)
-    return card.model_copy(update={"validation": validation})
-
-
-def brief_rates(probabilities: NDArray[np.float64], labels: NDArray[np.int64]) -> BriefRates:
-    """Score calibrated probabilities float64 (N, 8) for the card."""
-    rows = np.nan_to_num(probabilities)
-    return BriefRates(
-        n=len(labels),
-        accuracy=round(accuracy(rows, labels), 5),
-        balanced_accuracy=round(balanced_accuracy(rows, labels), 5),
-        ece=round(ece(rows, labels), 5),
-    )
+    return calibrate(card, logits, labels, priors)
 
 
 def command_of(config: TrainConfig, out: str = "RUN") -> str:

@@ -34,6 +34,7 @@ def predict_endpoint(runs: Runs, backbones: Sequence[str]) -> None:
         occlude: str = FREE,
         explain: str = FREE,
         lift: bool = False,
+        ensemble: str = "",
     ) -> dict[str, Any]:
         """Read every face of a picture with the chosen backbones.
 
@@ -43,6 +44,8 @@ def predict_endpoint(runs: Runs, backbones: Sequence[str]) -> None:
         object "occluded" tells. With `explain`, an emotion, "predicted" or "consensus", each face
         has maps too: rows of numbers from 0 to 1 over its crop, which "photo_to_crop" places.
         With `lift` rare emotions are boosted: the second operating point of each backbone.
+        `ensemble` names the fit by which all backbones become one answer: "ferplus" for everyday
+        faces, "posed" for posed ones; it holds where all of its members are chosen.
 
         Args:
             image: the picture.
@@ -51,10 +54,11 @@ def predict_endpoint(runs: Runs, backbones: Sequence[str]) -> None:
             occlude: what covers every face, or none.
             explain: what the maps are about, or none.
             lift: whether rare emotions are boosted.
+            ensemble: how the backbones become one answer; without a name as for everyday faces.
         """
         try:
             own = runs.of(Who.of(request))
-            return _record(own, image, _options(backbones, detector, lift), occlude, explain)
+            return _record(own, image, _options(backbones, detector, lift, ensemble), occlude, explain)
         except Exception as error:
             raise gr.Error(sentence_of(error), print_exception=False) from error
 
@@ -66,10 +70,11 @@ def predict_endpoint(runs: Runs, backbones: Sequence[str]) -> None:
     occlude = gr.Radio([FREE, *OCCLUSIONS], value=FREE, visible=False, label="occlude")
     explain = gr.Radio(EXPLAINED, value=FREE, visible=False, label="explain")
     lift = gr.Checkbox(visible=False, label="lift")
+    ensemble = gr.Textbox("", visible=False, label="ensemble")
     record = gr.JSON(visible=False, label="record")
     gr.Button(visible=False).click(
         predict,
-        [image, chosen, detector, occlude, explain, lift],
+        [image, chosen, detector, occlude, explain, lift, ensemble],
         record,
         api_name="predict",
         preprocess=False,
@@ -90,17 +95,22 @@ def read_all(
         return [[] for _ in covers]
     steps = runs.steps(image, options, faces, covers)
     models = len(options.backbones)
-    return [runs.together(faces, [readings for _, readings in islice(steps, models)]) for _ in covers]
+    return [
+        runs.together(faces, [readings for _, readings in islice(steps, models)], options.ensemble)
+        for _ in covers
+    ]
 
 
-def _options(backbones: object, detector: object, lift: object) -> Options:
+def _options(backbones: object, detector: object, lift: object, ensemble: object) -> Options:
     if not backbones:
         raise InputError(NO_MODEL)
     if not (isinstance(backbones, list) and all(isinstance(name, str) for name in [*backbones, detector])):
         raise InputError(ONE_EACH)
     if not isinstance(lift, bool):
         raise InputError("lift is true or false.")
-    return Options(tuple(backbones), str(detector), boost_rare=lift)
+    if not isinstance(ensemble, str):
+        raise InputError("ensemble is one name.")
+    return Options(tuple(backbones), str(detector), boost_rare=lift, ensemble=ensemble)
 
 
 def _record(

@@ -355,7 +355,7 @@ class Compare:
         chosen = linked["backbones"] if isinstance(linked["backbones"], list) else []
         backbones = [name for name in self._drawing.looks if name in chosen]
         updates = {"backbones": backbones or gr.skip(), "boost_rare": linked.get("boost_rare") is True}
-        for name in ("detector", "method"):
+        for name in ("detector", "method", "ensemble"):
             known = [value for _, value in controls[name].choices]
             updates[name] = linked.get(name) if linked.get(name) in known else gr.skip()
         return [updates[name] for name in names]

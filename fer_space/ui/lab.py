@@ -180,7 +180,7 @@ class Lab:
         if known is None or not set(options.backbones) <= {p.backbone for p in known.predictions}:
             self._partners[number] = known = largest_face(self._runs, self._examples[number], options)
         chosen = [r for r in known.readings if r.prediction.backbone in options.backbones]
-        return self._runs.together([known.face], [[reading] for reading in chosen])[0]
+        return self._runs.together([known.face], [[reading] for reading in chosen], options.ensemble)[0]
 
     def _view(
         self,

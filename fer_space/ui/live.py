@@ -145,7 +145,10 @@ class Live:
         options = self._sidebar.options
         self._stage.stage.stream(
             self.look,
-            [self._stage.models, self._stage.smoothing, options["detector"], options["boost_rare"]],
+            [
+                *(self._stage.models, self._stage.smoothing),
+                *(options["detector"], options["boost_rare"], options["ensemble"]),
+            ],
             self._stage.reading,
             api_visibility="private",
             show_progress="hidden",
@@ -163,6 +166,7 @@ class Live:
         smoothing: float,
         detector: str = DEFAULT_DETECTOR,
         boost_rare: bool = False,
+        ensemble: str = "",
     ) -> Any:
         """Read one frame, and answer with numbers; or say why the camera has to stop."""
         number = given(event, "number")
@@ -181,7 +185,7 @@ class Live:
                 frame = Frame(0, visitor.used - visitor.began, self._picture(given(event, "frame")))
                 with self._runs.turns.turn():
                     watched = visitor.watcher.look(
-                        frame, backbones=tuple(models), boost_rare=bool(boost_rare)
+                        frame, backbones=tuple(models), boost_rare=bool(boost_rare), ensemble=ensemble
                     )
                 seconds = min(max(float(smoothing or 0.0), 0.0), 10.0)
                 faces = reading_of(watched, visitor.smoother, seconds)

@@ -335,7 +335,7 @@ class Occlude:
                 if session.cover_job is not job or session.answer is not answer:
                     return
                 yield self._progress(session, view, len(columns), total)
-            after = self._runs.together(answer.faces, columns)
+            after = self._runs.together(answer.faces, columns, answer.options.ensemble)
         except Exception as error:
             session.cover_job = None
             yield self._show(session, view, note=sentence_of(error))

@@ -86,7 +86,12 @@ def build_page(
         gr.HTML(html.render("header", models=len(cards)), apply_default_css=False)
         with gr.Row(elem_classes="fer-page"):
             sidebar = lay_out_sidebar(
-                opening, drawing.looks, pictures, _missing_detectors(), broken_models(engine.problems)
+                opening,
+                drawing.looks,
+                pictures,
+                _missing_detectors(),
+                broken_models(engine.problems),
+                [fit.name for fit in engine.fits],
             )
             with gr.Column(scale=3, min_width=320, elem_classes="fer-right"):
                 status = lay_out_status(opening)

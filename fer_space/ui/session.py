@@ -63,17 +63,20 @@ class Options:
         detector: name of the detector.
         method: how maps are made, a name in `fer_space.explain.library.METHODS`.
         boost_rare: whether rare emotions are boosted.
+        ensemble: the fit by which the models become one answer, see `Engine.compare`.
     """
 
     backbones: tuple[str, ...]
     detector: str = DEFAULT_DETECTOR
     method: str = METHOD
-    boost_rare: bool = False
+    boost_rare: bool = True  # chosen on validation, see docs/results.md, "Two operating points"
+    ensemble: str = ""
 
     def __post_init__(self) -> None:
         # A forged request may repeat a name or send what is no list.
         object.__setattr__(self, "backbones", tuple(dict.fromkeys(map(str, self.backbones))))
         object.__setattr__(self, "boost_rare", bool(self.boost_rare))
+        object.__setattr__(self, "ensemble", str(self.ensemble or ""))
 
 
 @dataclass(frozen=True, eq=False)
@@ -433,7 +436,7 @@ class Runs:
     stream: Callable[..., Iterator[tuple[str, Sequence[Reading]]]]
     detect: Callable[..., list[Face]]
     sensitivity: Callable[..., Iterator[Sensitivity]]
-    together: Callable[[Sequence[Face], Sequence[Sequence[Reading]]], list[Comparison]]
+    together: Callable[[Sequence[Face], Sequence[Sequence[Reading]], str], list[Comparison]]
     answers: Callable[..., Iterator[tuple[str, Distributions]]]
     follow: Callable[..., list[Face] | None]
     turns: Turns = field(default_factory=Turns)
@@ -617,7 +620,7 @@ def _read_faces(runs: Runs, answer: Answer, image: Image, todo: Sequence[Face]) 
             for _, readings in islice(steps, models):
                 columns.append(readings)
                 comparisons = list(answer.comparisons)
-                for comparison in runs.together(part, columns):
+                for comparison in runs.together(part, columns, answer.options.ensemble):
                     comparisons[answer.faces.index(comparison.face)] = comparison
                 finished = start + SLICE >= len(todo) and len(columns) == models
                 answer = replace(

@@ -13,14 +13,19 @@ from fer_space.errors import FerSpaceError
 from fer_space.explain.library import METHODS
 from fer_space.render import html
 from fer_space.render.overlays import MapView, contour_overlay, data_uri, overlay
-from fer_space.render.texts import Looks, verdict_of
+from fer_space.render.texts import Looks, fit_title, verdict_of
 from fer_space.types import Face, FaceCrop
 from fer_space.ui.session import NO_FACE, Answer, Image, Options, Picture, Runs, Session
 from fer_space.vision.alignment import maps_to_photo
 from fer_space.vision.imaging import decode_image, scaling, shrink
 
 _THUMB = 160
-BOOST = "Names disgust, fear and contempt more often, for about one point of accuracy."
+START = Options(())  # by which a page starts to read
+BOOST = (
+    "Takes back a part of the habit, learned from everyday photos, that disgust, fear and contempt are rare: "
+    "posed faces are read better, everyday ones up to a point worse."
+)
+TOGETHER = "Which faces the common answer was fitted for; it needs all models that were weighed."
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ def lay_out_sidebar(
     examples: Sequence[Example],
     missing: Collection[str] = (),
     broken: str = "",
+    fits: Sequence[str] = (),
 ) -> Sidebar:
     """Lay the column out inside the current Blocks.
 
@@ -107,6 +113,7 @@ def lay_out_sidebar(
         examples: pictures to choose from.
         missing: detectors that cannot work here; they are not offered.
         broken: which models cannot be used, and why.
+        fits: names of the fitted ensembles.
     """
     with gr.Column(scale=1, min_width=300, elem_classes="fer-left"):
         actions = gr.HTML(
@@ -127,13 +134,13 @@ def lay_out_sidebar(
             elem_classes="fer-later",
         )
         with gr.Accordion("Settings", open=False, elem_id="fer-settings", elem_classes="fer-later"):
-            options = _options(looks, missing, broken)
+            options = _options(looks, missing, broken, fits)
     kept = gr.BrowserState(None, storage_key="fer-space-options", secret="fer-space")
     assert list(options) == [field.name for field in fields(Options)]
     return Sidebar(actions, photo, row, options, kept, rescue)
 
 
-def _options(looks: Looks, missing: Collection[str], broken: str) -> dict[str, Any]:
+def _options(looks: Looks, missing: Collection[str], broken: str, fits: Sequence[str]) -> dict[str, Any]:
     """One control for each field of `Options`."""
     models = [(look.title, name) for name, look in looks.items()]
     detectors = [(spec.title, name) for name, spec in DETECTORS.items() if name not in missing]
@@ -142,7 +149,14 @@ def _options(looks: Looks, missing: Collection[str], broken: str) -> dict[str, A
         "backbones": gr.CheckboxGroup(models, value=list(looks), label="Models", info=broken or None),
         "detector": gr.Radio(detectors, value=DEFAULT_DETECTOR, label="Face detector"),
         "method": gr.Dropdown(methods, value=methods[0][1], label="How maps are made", filterable=False),
-        "boost_rare": gr.Checkbox(label="Boost rare emotions", info=BOOST),
+        "boost_rare": gr.Checkbox(value=START.boost_rare, label="Boost rare emotions", info=BOOST),
+        "ensemble": gr.Radio(
+            [(fit_title(name), name if place else "") for place, name in enumerate(fits)],
+            value=START.ensemble,
+            label="All models together",
+            info=TOGETHER,
+            visible=len(fits) > 1,
+        ),
     }
 
 

@@ -154,7 +154,7 @@ class Videos:
     def wire(self, page: gr.Blocks) -> None:
         """Wire the events."""
         screen, options = self._screen, self._sidebar.options
-        inputs = [screen.models, options["detector"], options["boost_rare"]]
+        inputs = [screen.models, options["detector"], options["boost_rare"], options["ensemble"]]
         reading = {**MODELS, "concurrency_id": "video", "concurrency_limit": AT_ONCE}
         screen.film.submit(self.read, inputs, [screen.progress, screen.timeline], **reading)
         screen.film.clear(self.stop, None, None, **QUICK)
@@ -169,6 +169,7 @@ class Videos:
         models: Sequence[str],
         detector: str = DEFAULT_DETECTOR,
         boost_rare: bool = False,
+        ensemble: str = "",
     ) -> Iterator[Shown]:
         """Read a video that was uploaded, showing how far it is, then its timeline."""
         screen, reel = self._screen, self._begin(request, given(event, "name"))
@@ -180,7 +181,8 @@ class Videos:
             chosen = detector if detector in DETECTORS else DEFAULT_DETECTOR
             watcher = Watcher(self._runs, detector=chosen, limit=FACES)
             with _opened(path) as video:
-                steps = self._steps(reel, video, watcher, tuple(models), bool(boost_rare))
+                how = {"backbones": tuple(models), "boost_rare": bool(boost_rare), "ensemble": ensemble}
+                steps = self._steps(reel, video, watcher, how)
                 for stage, share in steps:
                     yield {
                         screen.progress: html.render("filming", stage=stage, share=share),
@@ -202,7 +204,7 @@ class Videos:
             }
 
     def _steps(
-        self, reel: Reel, video: Video, watcher: Watcher, models: tuple[str, ...], boost_rare: bool
+        self, reel: Reel, video: Video, watcher: Watcher, how: dict[str, Any]
     ) -> Iterator[tuple[str, float]]:
         """Read frame by frame; yields from time to time how far that is, in words and as a share."""
         total = min(video.seconds or SECONDS, SECONDS)
@@ -212,7 +214,7 @@ class Videos:
             if reel.stopped:
                 return
             with self._runs.turns.turn():
-                watched = watcher.look(frame, backbones=models, boost_rare=boost_rare)
+                watched = watcher.look(frame, **how)
             reel.add(watched, frame.image_rgb)
             if (now := time.monotonic()) - told >= SHOWN_EVERY:
                 told, share = now, min(frame.time / total, 1.0) if total else 1.0

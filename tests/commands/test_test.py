@@ -56,8 +56,13 @@ def test_shares_are_fitted_together_and_used_at_once(
     assert sum(fit.shares.values()) == pytest.approx(1.0, abs=1e-3)
     assert fit.command.endswith("--backbone tiny,small,ensemble --data folder:DIR --split valid --weigh")
     assert set(records_of(capsys)["weighted"]["members"]) == set(fit.shares)
-    run("test", "--backbone", "all,ensemble", *words, "--weigh")
+    run("test", "--backbone", "all,ensemble", *words, "--weigh", "posed")
     assert "fitted on a folder of faces valid: " in capsys.readouterr().out
+    posed = read_fits(two_backbones)[1]
+    assert (posed.name, posed.shares, posed.data) == ("posed", fit.shares, fit.data)
+    assert posed.command.endswith("--backbone all,ensemble --data folder:DIR --split valid --weigh posed")
+    run("test", "--backbone", "all,ensemble", *words, "--json")
+    assert list(records_of(capsys)) == ["tiny", "small", "ensemble", "weighted", "weighted-posed"]
 
 
 @pytest.mark.parametrize("asked", ["tiny,small,ensemble", "tiny,small,mine,ensemble"])

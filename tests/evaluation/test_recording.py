@@ -19,6 +19,7 @@ from fer_space.evaluation.recording import (
     describe_fit,
     record,
     record_boost,
+    record_calibration,
     record_of,
     scores_of,
 )
@@ -198,3 +199,24 @@ def test_the_second_operating_point_is_fitted_on_a_models_own_answers(tiny_weigh
     assert boost == read_card(paths_of("tiny", folder)[1]).boost
     assert len(boost) == 8
     assert min(boost) == 0.0
+
+
+def test_the_calibration_of_anothers_network_is_fitted_on_its_own_answers(tiny_weights: tuple[Path, Card]):
+    folder, given_card = tiny_weights
+    logits = np.random.default_rng(0).normal(size=(400, 8))
+    labels = [EMOTIONS[k] for k in (logits + np.random.default_rng(1).normal(size=(400, 8))).argmax(axis=1)]
+    harsh = given_card.model_copy(update={"bias": (0.0,) * 8, "temperature": 0.2})
+    write_card(harsh, folder)
+    made = outputs_of(labels, harsh.probabilities(logits[:, harsh.columns]), model="tiny")
+    made.probabilities[0] = np.nan  # no face was found
+    done = record_calibration(made, folder)
+    card = read_card(paths_of("tiny", folder)[1])
+    assert card.temperature > 0.5
+    assert card.validation is not None
+    assert card.validation.calibrated.ece < card.validation.plain.ece
+    assert card.validation.plain.n == 399
+    expected = card.probabilities(logits[:, card.columns])
+    np.testing.assert_allclose(done.probabilities[1:], expected[1:], atol=1e-6)
+    assert np.isnan(done.probabilities[0]).all()
+    again = record_calibration(done, folder)  # fitting twice is fitting once
+    np.testing.assert_allclose(again.probabilities[1:], done.probabilities[1:], atol=1e-3)

@@ -77,6 +77,8 @@ def test_sixteen_bit_pictures_keep_their_tones(client: Client, tmp_path: Path) -
         ({"occlude": "a wall"}, "no occlusion"),
         ({"explain": "boredom"}, "no emotion to explain"),
         ({"lift": "a little"}, "lift is true or false"),
+        ({"ensemble": 3}, "ensemble is one name"),
+        ({"ensemble": "the wise"}, "no ensemble"),
     ],
     ids=[
         "no picture",
@@ -86,6 +88,8 @@ def test_sixteen_bit_pictures_keep_their_tones(client: Client, tmp_path: Path) -
         "no cover",
         "no emotion",
         "no operating point",
+        "no name of a fit",
+        "no fit",
     ],
 )
 def test_errors_are_sentences(client: Client, changes: dict[str, Any], sentence: str) -> None:
@@ -117,7 +121,7 @@ def test_predict_is_the_only_public_endpoint(client: Client) -> None:
     assert list(info["named_endpoints"]) == ["/predict"]
     assert info["unnamed_endpoints"] == {}
     names = [p["parameter_name"] for p in info["named_endpoints"]["/predict"]["parameters"]]
-    assert names == ["image", "backbones", "detector", "occlude", "explain", "lift"]
+    assert names == ["image", "backbones", "detector", "occlude", "explain", "lift", "ensemble"]
 
 
 @pytest.mark.skipif(
@@ -157,7 +161,7 @@ def test_real_backbone_reads_the_astronaut(tmp_path: Path, monkeypatch: pytest.M
 def test_whatever_comes_as_a_picture_gets_a_sentence(
     door: str, image: Any, sentence: str, served: Served, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    data = [image, ["toy_lite"], "libfacedetection", "none", "none", False]
+    data = [image, ["toy_lite"], "libfacedetection", "none", "none", False, ""]
     if door == "beside":
         answer = httpx.post(f"{served.url}gradio_api/run/predict", json={"data": data}, timeout=30)
         said = answer.json()["error"]

@@ -18,7 +18,7 @@ from fer_space.ui.video import MEGABYTES
 from tests.ui.conftest import EXAMPLES, Served
 
 PHOTO = "data:image/jpeg;base64," + b64encode((EXAMPLES / "astronaut.jpg").read_bytes()).decode()
-PREDICT = {"data": [{"url": PHOTO}, ["toy_lite"], "libfacedetection", "none", "none", False]}
+PREDICT = {"data": [{"url": PHOTO}, ["toy_lite"], "libfacedetection", "none", "none", False, ""]}
 RUN = "/gradio_api/run/predict"
 
 # All that Gradio has and nothing here uses. Where a new version of Gradio brings another route, the test that

@@ -108,18 +108,20 @@ def test_the_maps_of_one_model_come_on_the_whole_photo(desk: Desk) -> None:
 
 
 def test_settings_read_again_and_say_so(desk: Desk) -> None:
-    desk.set(desk.sidebar.options, backbones=TWO[:1], boost_rare=True)
+    assert "rare emotions boosted" in desk.answer, "as the page starts"
+    assert desk.engine.boosts[-1] is True
+    desk.set(desk.sidebar.options, backbones=TWO[:1], boost_rare=False)
     desk.read()
     assert desk.answer.count("<tr data-model") == 1
-    assert "rare emotions boosted" in desk.answer
-    assert desk.engine.boosts[-1] is True
+    assert "rare emotions boosted" not in desk.answer
+    assert desk.engine.boosts[-1] is False
     calls = desk.engine.calls
     desk.read()
     assert desk.engine.calls == calls
 
 
 def test_clear_forgets_everything_and_nothing_comes_back(desk: Desk) -> None:
-    steps = desk.steps(desk.do.read, *[*desk.options()[:3], True], *desk.view())
+    steps = desk.steps(desk.do.read, *[*desk.options()[:3], False, ""], *desk.view())
     next(steps)
     desk.run(desk.do.clear, click(stamp=5), *desk.view())
     for _ in steps:
@@ -256,9 +258,9 @@ def test_a_look_tells_the_operating_points_apart() -> None:
 
 
 def test_a_link_brings_its_settings_along(desk: Desk) -> None:
-    options = Options((TWO[1],), "dlib", "hirescam", boost_rare=True)
+    options = Options((TWO[1],), "dlib", "hirescam", boost_rare=False, ensemble="posed")
     request = SimpleNamespace(session_hash="b", query_params=dict(parse_qsl(query_of(options))))
-    assert desk.do.recall(request, None) == [[TWO[1]], "dlib", "hirescam", True]
+    assert desk.do.recall(request, None) == [[TWO[1]], "dlib", "hirescam", False, "posed"]
 
 
 @pytest.mark.parametrize("kind", ["png", "csv", "json", "link"])

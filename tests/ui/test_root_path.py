@@ -100,7 +100,7 @@ def test_the_health_check_answers(proxied: str) -> None:
 
 def test_programs_reach_the_endpoint(proxied: str) -> None:
     picture = {"url": data_url((EXAMPLES / "astronaut.jpg").read_bytes(), "image/jpeg")}
-    asked = {"data": [picture, ["toy_lite"], "libfacedetection", "none", "none", False]}
+    asked = {"data": [picture, ["toy_lite"], "libfacedetection", "none", "none", False, ""]}
     answer = httpx.post(f"{proxied}/gradio_api/run/predict", json=asked, timeout=30)
     (record,) = answer.json()["data"]
     assert len(record["faces"]) == 1
