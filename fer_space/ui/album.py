@@ -108,5 +108,5 @@ def _comparisons(runs: Runs, options: Options, data: bytes) -> list[Comparison]:
     for start in range(0, len(faces), SLICE):
         part = faces[start : start + SLICE]
         columns = [readings for _, readings in runs.steps(image, options, part, maps=False)]
-        read += runs.together(part, columns)
+        read += runs.together(part, columns, options.ensemble)
     return read

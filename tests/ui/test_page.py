@@ -218,14 +218,14 @@ def test_a_repeated_name_is_read_once(desk: Desk) -> None:
     assert [p.backbone for p in desk.session.answer.read[0].predictions] == TWO
 
 
-@pytest.mark.parametrize("kept", [None, "x", [], [["gone"], "dlib", "x", 1], [5, 5, 5, 5]])
+@pytest.mark.parametrize("kept", [None, "x", [], [["gone"], "dlib", "x", 1, "y"], [5, 5, 5, 5, 5]])
 def test_what_the_browser_remembers_is_not_trusted(desk: Desk, kept: object) -> None:
     recalled = desk.do.recall(REQUEST, kept)
     assert recalled == gr.skip() or recalled[0] == gr.skip()
 
 
 def test_options_are_recalled_where_they_still_exist(desk: Desk) -> None:
-    backbones, *_, boost = desk.do.recall(REQUEST, [[TWO[1], "gone"], "dlib", "grad-cam", True])
+    backbones, *_, boost, _ = desk.do.recall(REQUEST, [[TWO[1], "gone"], "dlib", "grad-cam", True, ""])
     assert backbones == [TWO[1]]
     assert boost is True
 
