@@ -18,7 +18,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import RLock
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import torch
 from torch import Tensor, distributed, nn
@@ -29,6 +29,7 @@ from fer_space.errors import FerSpaceError, TrainingError
 
 FAILURE = "failure.txt"
 JOB = "job.pt"
+GRACE_S = 20.0  # in which an interrupted process ends by itself
 
 
 @dataclass(frozen=True)
@@ -113,8 +114,11 @@ def run_workers(job: Callable[[Worker], None], size: int, device: torch.device) 
                 "SIG_BLOCK"
             ):  # the new ones are born with it: while they import they are not stopped
                 context = spawn(_enter, args=(size, folder), nprocs=size, join=False)  # type: ignore[no-untyped-call]
-            while not context.join():
-                pass
+            try:
+                while not context.join():
+                    pass
+            finally:
+                _end(context)
         except ProcessException as error:
             raise TrainingError(_loss_of(folder, error)) from error
 
@@ -125,6 +129,18 @@ def _launched(device: torch.device) -> Worker:
 
     state = PartialState(cpu=device.type == "cpu")
     return Worker(state.process_index, state.num_processes, state.device)
+
+
+def _end(context: Any) -> None:
+    """Wait for processes that were stopped with this one; stop them where they were not, and tidy up."""
+    for process in context.processes:
+        for stop in (process.terminate, process.kill):
+            process.join(GRACE_S)
+            if process.is_alive():
+                stop()
+        process.join()
+    for file in context.error_files:  # torch leaves them
+        Path(file).unlink(missing_ok=True)
 
 
 @contextmanager
@@ -147,6 +163,7 @@ def _enter(rank: int, size: int, folder: Path) -> None:
 
 
 def _work(rank: int, size: int, folder: Path) -> None:
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what is being written, too
     torch.set_num_threads(1)
     tqdm.set_lock(RLock())  # its own is a semaphore of the system, which `leave` would leave behind
     job: Callable[[Worker], None] = torch.load(folder / JOB, weights_only=False, mmap=True)
