@@ -1,7 +1,8 @@
 """The pictures of the page in README and docs: `python benchmarks/screenshot.py docs`.
 
-Starts the app with the shipped weights, clicks the first example in headless Chromium, covers its face, and
-prints the seconds from start to a usable page and from click to answers.
+Starts the app with the shipped weights, drives it in headless Chromium, and writes `page-light.webp` and
+`page-dark.webp`, an animation each (an example is read, then a mask and sunglasses are drawn on it), and
+`occlude.png`. Prints the seconds from start to a usable page.
 """
 
 import argparse
@@ -10,14 +11,18 @@ import socket
 import subprocess
 import sys
 import time
+from io import BytesIO
 from pathlib import Path
 from urllib.error import URLError
 from urllib.request import urlopen
 
-from playwright.sync_api import Browser, Page, sync_playwright
+from PIL import Image
+from playwright.sync_api import Page, sync_playwright
 
 ROOT = Path(__file__).parent.parent
-VIEWS = {"desktop": (1400, 1000), "phone": (390, 844)}
+VIEW = (1400, 900)
+SHOWN = (1050, 675)  # pixels of the animation
+HOLD_MS = 2200  # each of its pictures
 FLAGS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -39,29 +44,35 @@ def wait_for(url: str, limit_s: float = 180.0) -> None:
     raise TimeoutError(f"{url} did not answer within {limit_s} s")
 
 
-def photograph(browser: Browser, url: str, folder: Path) -> None:
-    """Take every view, light and dark, after reading the first example."""
-    for name, (width, height) in VIEWS.items():
-        for scheme in ("light", "dark"):
-            page = browser.new_page(viewport={"width": width, "height": height}, color_scheme=scheme)
-            page.goto(f"{url}?__theme={scheme}")
-            page.locator(".fer-examples button").first.click()
-            clicked = time.monotonic()
-            page.locator(".fer-matrix tr[data-model]").first.wait_for(timeout=120_000)
-            print(f"{name} {scheme}: {time.monotonic() - clicked:.2f} s from click to answers")
-            page.wait_for_timeout(500)
-            page.screenshot(path=folder / f"{name}-{scheme}.png", full_page=name == "phone")
-            if (name, scheme) == ("desktop", "light"):
-                photograph_cover(page, folder / "occlude.png")
-            page.close()
+def settled(page: Page) -> Image.Image:
+    """Wait until nothing is being read any more, and take a picture."""
+    page.wait_for_timeout(700)
+    page.wait_for_function("!document.querySelector('.fer-progress')", timeout=120_000)
+    page.wait_for_timeout(700)
+    return Image.open(BytesIO(page.screenshot()))
 
 
-def photograph_cover(page: Page, file: Path) -> None:
-    """Take the Occlude tab as it covers the present picture."""
+def film(page: Page, url: str, scheme: str, folder: Path) -> None:
+    """Read an example, cover its face with a mask and with sunglasses, and write that as an animation."""
+    page.goto(f"{url}?__theme={scheme}")
+    page.locator(".fer-matrix tr[data-model]").first.wait_for(timeout=120_000)
+    frames = [settled(page)]
+    page.locator(".fer-examples button").nth(1).click()
+    frames.append(settled(page))
+    page.locator(".fer-examples button").first.click()
+    settled(page)
     page.get_by_role("tab", name="Occlude").click()
     page.locator(".fer-slider").wait_for(timeout=120_000)
-    page.wait_for_timeout(500)
-    page.screenshot(path=file)
+    frames.append(settled(page))
+    if scheme == "light":
+        frames[-1].save(folder / "occlude.png", optimize=True)
+    page.locator("[data-kind=sunglasses]").click()
+    frames.append(settled(page))
+    small = [frame.convert("RGB").resize(SHOWN, Image.Resampling.LANCZOS) for frame in frames]
+    file = folder / f"page-{scheme}.webp"
+    small[0].save(
+        file, save_all=True, append_images=small[1:], duration=HOLD_MS, loop=0, quality=78, method=6
+    )
 
 
 def main() -> None:
@@ -87,7 +98,10 @@ def main() -> None:
             page.locator(".fer-examples button").first.wait_for(timeout=120_000)
             print(f"{time.monotonic() - started:.1f} s from start to a usable page")
             page.close()
-            photograph(browser, url, folder)
+            for scheme in ("light", "dark"):
+                page = browser.new_page(viewport={"width": VIEW[0], "height": VIEW[1]}, color_scheme=scheme)
+                film(page, url, scheme, folder)
+                page.close()
             browser.close()
     finally:
         app.terminate()

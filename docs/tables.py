@@ -7,7 +7,7 @@ A table stands between two marks, and nobody edits what is between them:
     <!-- end of table -->
 
 Figures come from the cards in weights/, from weights/ensemble.json and from the files beside this one that
-commands wrote: results.json, faithfulness.json, study.json, affect.jsonl. Without --check, files are
+commands wrote: results.json, abstention.json, faithfulness.json, study.json, affect.jsonl. Without --check, files are
 rewritten where they are stale; with it they are only named, and the exit status is 1.
 """
 
@@ -126,6 +126,34 @@ def overlap_table() -> str:
     return grid(["models", "faces that all answer rightly", "faces that at least one does"], [cells], left=0)
 
 
+def abstention_table() -> str:
+    """Write how well each model's best signal of doubt tells faces without a label apart."""
+    rows = []
+    for name, record in stored("abstention.json")["models"].items():
+        signal, best = max(record["signals"].items(), key=lambda item: item[1]["auroc"])
+        shares = [best[key] for key in ("known_passing", "others_passing", "accuracy_of_passing")]
+        cells = [f"{share:.1%}" for share in (record["accuracy"], *shares)]
+        rows.append([_named(name), signal, f"{best['auroc']:.3f}", f"{best['fpr_at_95']:.1%}", *cells])
+    head = ["model", "best signal", "AUROC", "FPR at 95 %", "right on known faces"]
+    head += ["known that pass", "others that pass", "right on those that pass"]
+    return grid(head, rows, left=2)
+
+
+def taggers_table() -> str:
+    """Write how models stand beside the taggers of the same faces."""
+    rows = []
+    for name, record in stored("abstention.json")["models"].items():
+        people = record["taggers"]
+        agree = [f"{people[key]:.1%}" for key in ("model", "one_tagger")]
+        rows.append([_named(name), *agree, f"{people['kl_bits']:.2f}", f"{people['js_bits']:.3f}"])
+    head = ["model", "says what most of nine taggers say", "one tagger does", "KL from the votes, bits"]
+    return grid([*head, "Jensen-Shannon, bits"], rows, left=1)
+
+
+def _named(name: str) -> str:
+    return {ENSEMBLE: "plain mean of these", WEIGHTED: "fitted mean of these"}.get(name, f"`{name}`")
+
+
 def calibration_table() -> str:
     """Write what the temperature of each model changes on the validation split."""
     rows = []
@@ -190,6 +218,8 @@ TABLES: dict[str, Callable[[], str]] = {
     "ensembles": lambda: operating_points.ensembles_table(stored("operating-points.json")),
     "ladder": lambda: ladder.markdown(stored("ladder.json")),
     "ckplus-folds": lambda: ckplus_folds.markdown(stored("ckplus-folds.json")),
+    "abstention": abstention_table,
+    "taggers": taggers_table,
     "calibration": calibration_table,
     "fp16": fp16_table,
     "agreement": agreement_table,
