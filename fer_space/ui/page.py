@@ -39,6 +39,7 @@ from fer_space.ui.video import MEGABYTES, Videos, lay_out_video
 if TYPE_CHECKING:
     from fer_space.engine import Engine
 
+GRADIO_SESSIONS = 100  # copies of its layout that Gradio keeps, .2 MB each; the page keeps nothing in them
 PARTS = ("page", "live", "video")  # of what the browser gets, each a style sheet and a script
 
 TITLE = "FER Space"
@@ -206,6 +207,7 @@ def serving_options(folder: Path | None = None) -> dict[str, Any]:
         "app_kwargs": {"middleware": [Middleware(Preview)], "lifespan": serve},
         "max_file_size": MEGABYTES * 1024**2,
         "max_threads": THREADS,
+        "state_session_capacity": GRADIO_SESSIONS,
         "mcp_server": find_spec("mcp") is not None,  # the endpoint as a tool for assistants
     }
 

@@ -14,6 +14,7 @@ from starlette._utils import get_route_path
 
 from fer_space.ui import doors
 from fer_space.ui.doors import MAX_JSON, OPEN, path_of, visitor_of
+from fer_space.ui.page import GRADIO_SESSIONS
 from fer_space.ui.video import MEGABYTES
 from tests.ui.conftest import EXAMPLES, Served
 
@@ -167,6 +168,13 @@ def test_the_endpoint_beside_the_queue(served: Served) -> None:
     answer = httpx.post(served.url + RUN[1:], json=PREDICT, timeout=60)
     assert answer.status_code == 200
     assert len(answer.json()["data"][0]["faces"]) == 1
+
+
+def test_many_visitors_leave_no_more_than_a_hundred_sessions_in_gradio(served: Served) -> None:
+    for number in range(GRADIO_SESSIONS + 20):
+        asked = {"data": [None, ["toy_lite"]], "session_hash": f"visitor {number}"}
+        assert httpx.post(f"{served.url}gradio_api/run/predict", json=asked, timeout=30).status_code == 500
+    assert len(served.page.state_holder.session_data) <= GRADIO_SESSIONS
 
 
 def test_queued_events_of_the_page_do_not_run_beside_the_queue(served: Served, app: App) -> None:
