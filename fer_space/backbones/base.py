@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-FEW = 8  # pictures, mirror images among them; more keep the processor busy one class at a time
+from fer_space.backbones.backward import follow
 
 
 class Output(NamedTuple):
@@ -89,6 +89,18 @@ class Head(nn.Module):
         return Output(output.logits.detach(), affect), torch.stack(means, dim=1)
 
 
+    def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
+        """What the head says, and the gradient of each logit by the features, in plain arithmetic.
+
+        Args:
+            features: float (B, C, h, w); the head is in evaluation mode.
+
+        Returns:
+            The output, and float (B, K, C, h, w).
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no closed form.")
+
+
 class Backbone(nn.Module):
     """`head(body(x))` for normalised pictures float (B, 3, S, S)."""
 
@@ -145,18 +157,11 @@ class DeferredHead(Head):
 
     @torch.no_grad()
     def importance(self, features: Tensor) -> tuple[Output, Tensor]:
-        """As for any head; for a few pictures the backward passes of all classes go as one batch."""
-        if len(features) > FEW:
-            return super().importance(features)
-
-        def read(given: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-            output: Output = self(given)
-            return output.logits, (output.logits, *(() if output.affect is None else (output.affect,)))
-
-        logits, pull, heard = torch.func.vjp(read, features, has_aux=True)  # type: ignore[misc]
-        classes = torch.eye(logits.shape[1], dtype=logits.dtype, device=logits.device)
-        (gradients,) = torch.func.vmap(pull)(classes[:, None].expand(-1, *logits.shape))
-        return Output(*heard), gradients.mean(dim=(3, 4)).transpose(0, 1)
+        """As for any head, in plain arithmetic."""
+        read, pull = follow(self.stages, features, summed=True)
+        output, gradient = self.head.jacobian(read)
+        places = features.shape[2] * features.shape[3]
+        return output, pull(gradient).flatten(2) / places
 
     def forward(self, features: Tensor) -> Output:
         """What the head says of the features."""
@@ -192,9 +197,13 @@ class PooledLinearHead(Head):
     @torch.no_grad()
     def importance(self, features: Tensor) -> tuple[Output, Tensor]:
         """As for any head; the same weights for every picture."""
+        output, gradient = self.jacobian(features)
+        return output, gradient[..., 0, 0]
+
+    def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
+        """As for any head; the same at every place."""
         output: Output = self(features)
-        weights = self.classifier.weight / (features.shape[2] * features.shape[3])
-        return output, weights.expand(len(features), -1, -1)
+        return output, over_places(self.classifier.weight[None], features)
 
     def forward(self, features: Tensor) -> Output:
         """Features float (B, C, h, w) -> logits (B, K) and, if it was built so, affect (B, 2)."""
@@ -202,6 +211,21 @@ class PooledLinearHead(Head):
         pooled = self.dropout(embedding)
         affect = None if self.affect is None else torch.tanh(self.affect(pooled))
         return Output(self.classifier(pooled), affect, embedding)
+
+
+def over_places(gradient: Tensor, features: Tensor) -> Tensor:
+    """Gradients by the mean over the places -> by each of the places.
+
+    Args:
+        gradient: float (B, K, C), or (1, K, C) for all alike.
+        features: float (B, C, h, w), of which the mean was taken.
+
+    Returns:
+        float (B, K, C, h, w).
+    """
+    height, width = features.shape[2:]
+    spread = (gradient / (height * width))[..., None, None]
+    return spread.expand(features.shape[0], -1, -1, height, width)
 
 
 def zero_linear(channels: int, outputs: int) -> nn.Linear:
