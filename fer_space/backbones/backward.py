@@ -6,8 +6,9 @@ classes go back as one batch, and a runtime that computes a head computes its gr
 the first layer, costs next to nothing.
 
     features, pull = follow(stages, features)
-    pull(gradient)                      from float (B, K, C', h', w') by what comes out to (B, K, C, h, w)
+    pull(gradient)                      from float (B, K, h' * w', C') by what comes out to (B, K, h * w, C)
 
+Places stand before channels in gradients: most layers multiply matrices then, and no memory is rearranged.
 Layers are in evaluation mode. A family registers its own blocks: `@follow.register`.
 """
 
@@ -20,6 +21,8 @@ from timm.models._efficientnet_blocks import InvertedResidual, SqueezeExcite
 from torch import Tensor, nn
 from torch.nn import functional
 from torchvision.models.resnet import BasicBlock
+
+from fer_space.backbones.same import SameConv2d, same_pad
 
 Pull = Callable[[Tensor], Tensor]
 Followed = tuple[Tensor, Pull]
@@ -38,7 +41,8 @@ def follow(module: nn.Module, features: Tensor, *, summed: bool = False) -> Foll
 
     Returns:
         What the module makes of the features, and a function that brings gradients by that, float
-        (B, K, C', h', w'), to the input, (B, K, C, h, w), or (B, K, C, 1, 1) when summed.
+        (B, K, h' * w', C'), to the input, (B, K, h * w, C), or (B, K, 1, C) when summed. Vectors have gradients
+        (B, K, C).
 
     Raises:
         TypeError: nobody wrote down how gradients go back through such a module.
@@ -62,13 +66,19 @@ def chain(modules: Iterable[nn.Module], features: Tensor, *, summed: bool = Fals
 
 
 def total(gradient: Tensor, *, summed: bool) -> Tensor:
-    """Sum gradients float (B, K, C, h, w) over the places if that is wanted."""
-    return gradient.sum(dim=(3, 4), keepdim=True) if summed else gradient
+    """Sum gradients float (B, K, N, C) over the places if that is wanted."""
+    return gradient.sum(dim=2, keepdim=True) if summed else gradient
+
+
+def cells(features: Tensor) -> Tensor:
+    """Features float (B, C, h, w) in the order of gradients, (B, h * w, C); vectors (B, C) as they are."""
+    return features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
 
 
 def pointwise(out: Tensor, slope: Tensor, *, summed: bool = False) -> Followed:
     """What came out of a function of single numbers, and the way back: times its slope, in the same shape."""
-    return out, lambda gradient: total(gradient * slope[:, None], summed=summed)
+    by_cell = cells(slope)[:, None]
+    return out, lambda gradient: total(gradient * by_cell, summed=summed)
 
 
 def slope_of(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Tensor:
@@ -114,79 +124,79 @@ def _sigmoid(module: nn.Sigmoid, features: Tensor, *, summed: bool = False) -> F
 
 @follow.register
 def _linear(module: nn.Linear, features: Tensor, *, summed: bool = False) -> Followed:
-    return module(features), lambda gradient: gradient @ module.weight
+    return module(features), lambda gradient: functional.linear(gradient, module.weight.T)
 
 
 @follow.register(nn.BatchNorm1d)
 @follow.register(nn.BatchNorm2d)
-def _norm(
-    module: nn.BatchNorm1d | nn.BatchNorm2d, features: Tensor, *, summed: bool = False
-) -> Followed:
-    slope = slope_of(module).view(-1, *[1] * (features.ndim - 2))
-    out = functional.batch_norm(
-        features, module.running_mean, module.running_var, module.weight, module.bias, eps=module.eps
-    )
-    return out, lambda gradient: total(gradient * slope, summed=summed)
+def _norm(module: nn.BatchNorm1d | nn.BatchNorm2d, features: Tensor, *, summed: bool = False) -> Followed:
+    return _normed(module, features), lambda gradient: total(gradient, summed=summed) * slope_of(module)
 
 
 @follow.register
 def _norm_and_activation(module: BatchNormAct2d, features: Tensor, *, summed: bool = False) -> Followed:
-    out, before = _norm(module, features, summed=summed)
-    out, after = follow(module.act, out)
-    return out, lambda gradient: before(after(gradient))
+    out, pull = follow(module.act, _normed(module, features), summed=summed)
+    return out, lambda gradient: pull(gradient) * slope_of(module)
+
+
+def _normed(module: nn.BatchNorm1d | nn.BatchNorm2d, features: Tensor) -> Tensor:
+    return functional.batch_norm(
+        features, module.running_mean, module.running_var, module.weight, module.bias, eps=module.eps
+    )
 
 
 @follow.register
 def _convolution(module: nn.Conv2d, features: Tensor, *, summed: bool = False) -> Followed:
+    weight, size = module.weight, features.shape[2:]
+    out: Tensor = module(features)
+    if weight.shape[2:] == (1, 1) and (summed or module.stride == (1, 1)):
+        return out, lambda gradient: functional.linear(total(gradient, summed=summed), weight.flatten(1).T)
     if summed:
-        return module(features), lambda gradient: _convolution_summed(module, features, gradient)
+        return out, lambda gradient: _convolution_summed(module, features, gradient)
     assert module.stride == (1, 1)
 
     def back(gradient: Tensor) -> Tensor:
-        spread = functional.conv_transpose2d(
-            gradient.flatten(0, 1), module.weight, padding=module.padding, groups=module.groups
-        )
-        return torch.unflatten(spread, 0, (-1, gradient.shape[1]))
+        maps = torch.unflatten(gradient.flatten(0, 1).transpose(1, 2), 2, size)
+        spread = functional.conv_transpose2d(maps, weight, padding=module.padding, groups=module.groups)
+        return torch.unflatten(cells(spread), 0, (-1, gradient.shape[1]))
 
-    return module(features), back
+    return out, back
 
 
 def _convolution_summed(module: nn.Conv2d, features: Tensor, gradient: Tensor) -> Tensor:
-    """Gradients (B, K, O, h', w') by a convolution's output, summed over its input: (B, K, C, 1, 1).
+    """Gradients (B, K, N, O) by a convolution's output, summed over its input: (B, K, 1, C).
 
     A place of the output counts with those taps of the kernel that lie inside the input.
     """
-    outputs, inputs, height, width = module.weight.shape
+    height, width = module.kernel_size
     taps = torch.eye(height * width, dtype=features.dtype, device=features.device)
-    inside = functional.conv2d(  # (1, taps, h', w')
-        _padded(module, torch.ones_like(features[:1, :1])),
-        taps.view(-1, 1, height, width),
-        stride=module.stride,
-    )
-    by_tap = gradient.flatten(3) @ inside.flatten(2).transpose(1, 2)  # (B, K, O, taps)
+    ones = _padded(module, torch.ones_like(features[:1, :1]))
+    inside = functional.conv2d(ones, taps.view(-1, 1, height, width), stride=module.stride)
+    by_tap = inside[0].flatten(1) @ gradient  # (B, K, taps, O)
     if module.groups > 1:
-        reached = (by_tap * module.weight.flatten(1)).sum(dim=3)
-    else:
-        reached = by_tap.flatten(2) @ module.weight.flatten(2).transpose(1, 2).flatten(0, 1)
-    return reached[..., None, None]
+        return (by_tap * module.weight.flatten(1).T).sum(dim=2, keepdim=True)
+    return functional.linear(by_tap.flatten(2), module.weight.permute(1, 2, 3, 0).flatten(1))[:, :, None]
 
 
 def _padded(module: nn.Conv2d, features: Tensor) -> Tensor:
     """What a convolution reads, with the zeros that it adds around."""
+    if isinstance(module, SameConv2d) and module.stride[0] > 1:
+        return same_pad(features, module.kernel_size[0], module.stride[0])
+    assert not isinstance(module.padding, str)
     down, across = module.padding
     return functional.pad(features, (across, across, down, down))
 
 
 @follow.register
 def _squeeze_excite(module: SqueezeExcite, features: Tensor, *, summed: bool = False) -> Followed:
-    pooled = features.mean(dim=(2, 3), keepdim=True)
     parts = (module.conv_reduce, module.act1, module.conv_expand, module.gate)
-    gate, pull = chain(parts, pooled)
+    gate, pull = chain(parts, features.mean(dim=(2, 3), keepdim=True))
     places = features.shape[2] * features.shape[3]
+    by_cell, opened = cells(features)[:, None], cells(gate)[:, None]
 
     def back(gradient: Tensor) -> Tensor:
-        by_gate = (gradient * features[:, None]).sum(dim=(3, 4), keepdim=True)
-        return total(gradient * gate[:, None] + pull(by_gate) / places, summed=summed)
+        by_gate = (gradient * by_cell).sum(dim=2, keepdim=True)
+        return total(gradient * opened + pull(by_gate) / places, summed=summed)
 
     return features * gate, back
 

@@ -96,7 +96,7 @@ class Head(nn.Module):
             features: float (B, C, h, w); the head is in evaluation mode.
 
         Returns:
-            The output, and float (B, K, C, h, w).
+            The output, and float (B, K, h * w, C), or what broadcasts to it: 1 place stands for equal ones.
         """
         raise NotImplementedError(f"{type(self).__name__} has no closed form.")
 
@@ -161,7 +161,7 @@ class DeferredHead(Head):
         read, pull = follow(self.stages, features, summed=True)
         output, gradient = self.head.jacobian(read)
         places = features.shape[2] * features.shape[3]
-        return output, pull(gradient).flatten(2) / places
+        return output, pull(gradient)[:, :, 0] / places
 
     def forward(self, features: Tensor) -> Output:
         """What the head says of the features."""
@@ -198,7 +198,7 @@ class PooledLinearHead(Head):
     def importance(self, features: Tensor) -> tuple[Output, Tensor]:
         """As for any head; the same weights for every picture."""
         output, gradient = self.jacobian(features)
-        return output, gradient[..., 0, 0]
+        return output, gradient[:, :, 0].expand(features.shape[0], -1, -1)
 
     def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
         """As for any head; the same at every place."""
@@ -221,11 +221,9 @@ def over_places(gradient: Tensor, features: Tensor) -> Tensor:
         features: float (B, C, h, w), of which the mean was taken.
 
     Returns:
-        float (B, K, C, h, w).
+        float (B, K, 1, C), or (1, K, 1, C): the same at every place.
     """
-    height, width = features.shape[2:]
-    spread = (gradient / (height * width))[..., None, None]
-    return spread.expand(features.shape[0], -1, -1, height, width)
+    return gradient[:, :, None] / (features.shape[2] * features.shape[3])
 
 
 def zero_linear(channels: int, outputs: int) -> nn.Linear:
