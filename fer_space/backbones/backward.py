@@ -153,11 +153,16 @@ def _convolution(module: nn.Conv2d, features: Tensor, *, summed: bool = False) -
         return out, lambda gradient: functional.linear(total(gradient, summed=summed), weight.flatten(1).T)
     if summed:
         return out, lambda gradient: _convolution_summed(module, features, gradient)
-    assert module.stride == (1, 1)
+    assert not isinstance(module, SameConv2d) or module.stride == (1, 1)
+    assert not isinstance(module.padding, str)
+    sides = zip(size, out.shape[2:], module.kernel_size, module.stride, module.padding, strict=True)
+    unread = [side - ((outputs - 1) * step + kernel - 2 * pad) for side, outputs, kernel, step, pad in sides]
 
     def back(gradient: Tensor) -> Tensor:
-        maps = torch.unflatten(gradient.flatten(0, 1).transpose(1, 2), 2, size)
-        spread = functional.conv_transpose2d(maps, weight, padding=module.padding, groups=module.groups)
+        maps = torch.unflatten(gradient.flatten(0, 1).transpose(1, 2), 2, out.shape[2:])
+        spread = functional.conv_transpose2d(
+            maps, weight, None, module.stride, module.padding, unread, module.groups
+        )
         return torch.unflatten(cells(spread), 0, (-1, gradient.shape[1]))
 
     return out, back
@@ -185,6 +190,14 @@ def _padded(module: nn.Conv2d, features: Tensor) -> Tensor:
     assert not isinstance(module.padding, str)
     down, across = module.padding
     return functional.pad(features, (across, across, down, down))
+
+
+@follow.register
+def _average_pool(module: nn.AvgPool2d, features: Tensor, *, summed: bool = False) -> Followed:
+    channels = features.shape[1]
+    mean = nn.Conv2d(channels, channels, module.kernel_size, module.stride, groups=channels, bias=False)
+    mean.weight.data.fill_(1.0 / mean.weight[0].numel())
+    return follow(mean.to(features.device), features, summed=summed)
 
 
 @follow.register
