@@ -34,7 +34,7 @@ from fer_space.runtime.threads import turn
 Picture = NDArray[np.uint8]
 
 BATCH_SIZE = 128
-MAP_BATCH_SIZE = 32  # maps of all classes take eight times the memory of an answer
+MAP_BATCH_SIZE = 8  # maps of all classes take eight times the memory of an answer
 
 
 @dataclass(frozen=True, eq=False)

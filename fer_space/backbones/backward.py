@@ -36,7 +36,7 @@ def follow(module: nn.Module, features: Tensor, *, summed: bool = False) -> Foll
 
     Args:
         module: a layer, a block, or an `nn.Sequential` of them.
-        features: float (B, C, h, w), or (B, C) for what reads vectors.
+        features: float (B, C, h, w); (B, C) for what reads vectors, (B, N, C) for what reads tokens.
         summed: whether the gradients are summed over the places of the input.
 
     Returns:
@@ -123,8 +123,30 @@ def _sigmoid(module: nn.Sigmoid, features: Tensor, *, summed: bool = False) -> F
 
 
 @follow.register
+def _gelu(module: nn.GELU, features: Tensor, *, summed: bool = False) -> Followed:
+    share = 0.5 * (1.0 + torch.erf(features * 0.5**0.5))  # of the normal distribution below a number
+    density = torch.exp(-0.5 * features.square()) * (2.0 * torch.pi) ** -0.5
+    return pointwise(features * share, share + features * density, summed=summed)
+
+
+@follow.register
 def _linear(module: nn.Linear, features: Tensor, *, summed: bool = False) -> Followed:
     return module(features), lambda gradient: functional.linear(gradient, module.weight.T)
+
+
+@follow.register
+def _layer_norm(module: nn.LayerNorm, features: Tensor, *, summed: bool = False) -> Followed:
+    scale = torch.rsqrt(features.var(dim=-1, keepdim=True, unbiased=False) + module.eps)
+    normal = (features - features.mean(dim=-1, keepdim=True)) * scale
+    within, step = normal[:, None], scale[:, None]
+
+    def back(gradient: Tensor) -> Tensor:
+        by_normal = gradient * module.weight
+        along = (by_normal * within).mean(dim=-1, keepdim=True)
+        by_features = (by_normal - by_normal.mean(dim=-1, keepdim=True) - within * along) * step
+        return total(by_features, summed=summed)
+
+    return normal * module.weight + module.bias, back
 
 
 @follow.register(nn.BatchNorm1d)
@@ -155,17 +177,29 @@ def _convolution(module: nn.Conv2d, features: Tensor, *, summed: bool = False) -
         return out, lambda gradient: _convolution_summed(module, features, gradient)
     assert not isinstance(module, SameConv2d) or module.stride == (1, 1)
     assert not isinstance(module.padding, str)
-    sides = zip(size, out.shape[2:], module.kernel_size, module.stride, module.padding, strict=True)
-    unread = [side - ((outputs - 1) * step + kernel - 2 * pad) for side, outputs, kernel, step, pad in sides]
+    padding = module.padding
 
     def back(gradient: Tensor) -> Tensor:
-        maps = torch.unflatten(gradient.flatten(0, 1).transpose(1, 2), 2, out.shape[2:])
-        spread = functional.conv_transpose2d(
-            maps, weight, None, module.stride, module.padding, unread, module.groups
-        )
-        return torch.unflatten(cells(spread), 0, (-1, gradient.shape[1]))
+        return _spread(gradient, weight, features, out, module.stride, padding, module.groups)
 
     return out, back
+
+
+def _spread(
+    gradient: Tensor,
+    weight: Tensor,
+    features: Tensor,
+    out: Tensor,
+    stride: tuple[int, ...],
+    padding: tuple[int, ...],
+    groups: int,
+) -> Tensor:
+    """Gradients by what a filter made, float (B, K, N', O), on the places that it read, (B, K, N, C)."""
+    sides = zip(features.shape[2:], out.shape[2:], weight.shape[2:], stride, padding, strict=True)
+    unread = [side - ((steps - 1) * step + kernel - 2 * pad) for side, steps, kernel, step, pad in sides]
+    maps = torch.unflatten(gradient.flatten(0, 1).transpose(1, 2), 2, out.shape[2:])
+    spread = functional.conv_transpose2d(maps, weight, None, stride, padding, unread, groups)
+    return torch.unflatten(cells(spread), 0, (-1, gradient.shape[1]))
 
 
 def _convolution_summed(module: nn.Conv2d, features: Tensor, gradient: Tensor) -> Tensor:
@@ -194,10 +228,12 @@ def _padded(module: nn.Conv2d, features: Tensor) -> Tensor:
 
 @follow.register
 def _average_pool(module: nn.AvgPool2d, features: Tensor, *, summed: bool = False) -> Followed:
-    channels = features.shape[1]
-    mean = nn.Conv2d(channels, channels, module.kernel_size, module.stride, groups=channels, bias=False)
-    mean.weight.data.fill_(1.0 / mean.weight[0].numel())
-    return follow(mean.to(features.device), features, summed=summed)
+    out: Tensor = module(features)
+    size, channels = int(module.kernel_size), features.shape[1]
+    if summed:
+        return out, lambda gradient: total(gradient, summed=True)
+    weight = features.new_full((channels, 1, size, size), 1.0 / size**2)
+    return out, lambda gradient: _spread(gradient, weight, features, out, (size, size), (0, 0), channels)
 
 
 @follow.register
