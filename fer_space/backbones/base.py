@@ -88,7 +88,6 @@ class Head(nn.Module):
         means = [gradient.mean(dim=(2, 3)) for gradient in gradients]
         return Output(output.logits.detach(), affect), torch.stack(means, dim=1)
 
-
     def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
         """What the head says, and the gradient of each logit by the features, in plain arithmetic.
 

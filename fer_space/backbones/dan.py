@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.backbones.backward import Followed, cells, chain, follow, slope_of, total
+from fer_space.backbones.backward import Followed, cells, chain, follow, landing, slope_of, total
 from fer_space.backbones.base import (
     Backbone,
     DeferredHead,
@@ -143,14 +143,7 @@ def _steps(branch: nn.Sequential, passing: Tensor, features: Tensor) -> tuple[Te
     height, width = convolution.kernel_size
     weight = convolution.weight.permute(2, 3, 1, 0).flatten(0, 2)  # (taps * I, O)
     step = torch.unflatten(functional.linear(passing * slope_of(norm), weight), 2, (height * width, -1))
-    places = torch.eye(passing.shape[1], dtype=features.dtype, device=features.device)
-    taps = torch.eye(height * width, dtype=features.dtype, device=features.device)
-    read = functional.conv2d(
-        torch.unflatten(places, 1, features.shape[2:])[:, None],
-        torch.unflatten(taps, 1, (height, width))[:, None],
-        padding=convolution.padding,
-    )
-    return step.transpose(1, 2).flatten(1, 2), read.flatten(1)
+    return step.transpose(1, 2).flatten(1, 2), landing(convolution, features).flatten(1)
 
 
 @follow.register
@@ -227,7 +220,9 @@ class DanHead(Head):
     @torch.no_grad()
     def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
         """As for any head."""
-        parts = [(attend.get_submodule("spatial"), attend.get_submodule("channel")) for attend in self.attentions]
+        parts = [
+            (attend.get_submodule("spatial"), attend.get_submodule("channel")) for attend in self.attentions
+        ]
         attended, pulls = zip(*(chain(units, features) for units in parts), strict=True)
         heads = torch.stack(attended, dim=1)
         slopes = 1.0 - HEADS * heads.softmax(dim=1)  # of the sum of log-softmax

@@ -96,7 +96,7 @@ def _encoder(module: Encoder, features: Tensor, *, summed: bool = False) -> Foll
         by_tokens = pull(functional.pad(gradient, (0, 0, 1, 0)))[:, :, 1:]  # nothing reads the class token
         return functional.linear(total(by_tokens, summed=summed), projection.weight.flatten(1).T)
 
-    return tokens[:, 1:].transpose(1, 2).unflatten(2, tuple(features.shape[2:])), back
+    return torch.unflatten(tokens[:, 1:].transpose(1, 2), 2, features.shape[2:]), back
 
 
 @follow.register
@@ -133,9 +133,7 @@ def _attention(module: ViTAttention, features: Tensor, *, summed: bool = False) 
             shares.transpose(-2, -1)[:, None] @ by_mixed,
         )
         joined = [part.transpose(2, 3).flatten(3) for part in parts]
-        by_query, by_key, by_value = (
-            pull(part) for part, (_, pull) in zip(joined, followed, strict=True)
-        )
+        by_query, by_key, by_value = (pull(part) for part, (_, pull) in zip(joined, followed, strict=True))
         return total(by_query + by_key + by_value, summed=summed)
 
     return out, back
