@@ -1,10 +1,10 @@
 """A backbone is a body and a head.
 
-The **body** turns pictures into a feature map: most of the arithmetic, never a gradient when reading (but for
-the ViT, see there). The **head** turns features into logits and is differentiable. So one forward of the body
-gives the probabilities and, by a gradient through the head alone, the attention maps of every emotion
-(`fer_space.explain.gradcam`). What differs between the heads of papers, an auxiliary loss or the way a map
-finds its place on the face, is a method that they override.
+The **body** turns pictures into a feature map: most of the arithmetic (but for the ViT, see there), never a
+gradient when reading. The **head** turns features into logits, and knows the way back as plain arithmetic
+(`fer_space.backbones.backward`). So one forward of the body gives the probabilities and, by the head alone,
+the attention maps of every emotion (`fer_space.explain.gradcam`). What differs between the heads of papers,
+an auxiliary loss or the way a map finds its place on the face, is a method that they override.
 """
 
 from collections.abc import Mapping
@@ -70,8 +70,8 @@ class Head(nn.Module):
         """What the head says, and how much each channel of the features matters to each class.
 
         That is the gradient of the class's logit, averaged over the map: the weights of Grad-CAM (Selvaraju
-        et al. 2017, arXiv 1610.02391, equation 1). A head that knows it without one backward pass a class
-        overrides this.
+        et al. 2017, arXiv 1610.02391, equation 1). Here autograd goes back once a class; the heads of this
+        package know all classes at once, and are tested against this.
 
         Args:
             features: float (B, C, h, w), the body's output; the head is in evaluation mode.

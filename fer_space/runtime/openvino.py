@@ -21,13 +21,13 @@ from huggingface_hub import constants
 from torch import Tensor, nn
 
 import fer_space.backbones
-from fer_space.backbones.base import Backbone, Output
+from fer_space.backbones.base import Backbone, Head, Output
 from fer_space.runtime.threads import cores
 
-PARTS = ("body", "head", "importance")
+PARTS = ("body", "head")
 EXAMPLES = 3  # pictures that a network is traced with: 1 and 2 would be taken for constants
 FIELDS = ("logits", "affect", "embedding")  # of `Output`, in the order of a head's graph
-IMPORTANCE = "importance"  # the last output of the third graph
+IMPORTANCE = "importance"  # the third graph, and its last output
 NAMES = {"features", IMPORTANCE, *FIELDS}
 
 log = logging.getLogger(__name__)
@@ -38,11 +38,12 @@ class OpenVinoRunner:
 
     Args:
         graphs: OpenVINO models by part, as `converted` or `read` give them.
+        head: the network's own, which computes what no graph does.
     """
 
     name = "openvino"
 
-    def __init__(self, graphs: dict[str, Any]) -> None:
+    def __init__(self, graphs: dict[str, Any], head: Head) -> None:
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "f32",  # some processors would take bfloat16
@@ -50,6 +51,8 @@ class OpenVinoRunner:
             "NUM_STREAMS": "1",
             "ENABLE_CPU_PINNING": False,  # cores are shared with other processes
         }
+        self._head = head
+        self._has_importance = IMPORTANCE in graphs
         self._graphs = dict(graphs)
         self._compiled: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -67,7 +70,9 @@ class OpenVinoRunner:
 
     def importance(self, features: Tensor) -> tuple[Output, Tensor]:
         """Run the head, forwards and backwards."""
-        rows = self._run("importance", features)
+        if not self._has_importance:
+            return self._head.importance(features)
+        rows = self._run(IMPORTANCE, features)
         return _output(rows), rows[IMPORTANCE]
 
     def _run(self, part: str, rows: Tensor) -> dict[str, Tensor]:
@@ -107,12 +112,12 @@ def openvino_runner(
     """
     kept = cache_folder() / graphs_name(sha256)
     if (graphs := read(kept)) is not None:
-        return OpenVinoRunner(graphs)
+        return OpenVinoRunner(graphs, network.head)
     if not convert:
         return None
     try:
         graphs = converted(network, input_size)
-        runner = OpenVinoRunner(graphs)
+        runner = OpenVinoRunner(graphs, network.head)
     except Exception as error:  # whatever torch's exporter or OpenVINO does not know
         log.warning("%s stays in torch: OpenVINO cannot take it (%s).", type(network).__name__, _line(error))
         return None
@@ -129,12 +134,16 @@ def converted(network: Backbone, input_size: int) -> dict[str, Any]:
         input_size: side in pixels of its pictures.
 
     Returns:
-        A model for each of `PARTS`; outputs of the head are named as the fields of `Output`.
+        A model for each of `PARTS`, and for the importance of channels if the head knows it without autograd;
+        outputs of the head are named as the fields of `Output`.
     """
     pictures = torch.zeros(EXAMPLES, 3, input_size, input_size)
     features = network.body(pictures).contiguous()
     graphs = {"body": _converted(network.body, pictures, ["features"])}
-    for part, rows in (("head", _Rows(network.head)), ("importance", _Importance(network.head))):
+    heads = {"head": _Rows(network.head)}
+    if type(network.head).importance is not Head.importance:
+        heads[IMPORTANCE] = _Importance(network.head)
+    for part, rows in heads.items():
         graphs[part] = _converted(rows, features, list(rows.named(features)))
     return graphs
 
@@ -176,7 +185,8 @@ def read(folder: Path) -> dict[str, Any] | None:
     if not folder.is_dir():
         return None
     try:
-        return {part: _core().read_model(folder / f"{part}.xml") for part in PARTS}
+        optional = [IMPORTANCE] if (folder / f"{IMPORTANCE}.xml").exists() else []
+        return {part: _core().read_model(folder / f"{part}.xml") for part in (*PARTS, *optional)}
     except RuntimeError:
         shutil.rmtree(folder, ignore_errors=True)
         return None
