@@ -1,4 +1,4 @@
-"""What attention maps cost: `python benchmarks/maps.py [--backbones A,B|all|untrained] [--json FILE]`.
+"""What attention maps cost: `python benchmarks/maps.py [--backbones A,B|all|untrained] [--runtime openvino]`.
 
 Sets reading with the maps of all emotions against the plain reading of the same pictures, mirror images
 included in both, on one thread and the CPU. The two take turns and the median of their ratios is printed, in
@@ -34,9 +34,9 @@ ROUNDS = 15
 
 def seconds(job: Callable[[], object]) -> float:
     """Processor time of one call."""
-    started = time.thread_time()
+    started = time.process_time()
     job()
-    return time.thread_time() - started
+    return time.process_time() - started
 
 
 def compare(model: Model, face: NDArray[np.uint8], count: int, rounds: int) -> dict[str, float]:
@@ -87,18 +87,21 @@ def main() -> None:
     """Measure, print, and store if asked."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--backbones", default="all", metavar="A,B|all|untrained")
+    parser.add_argument("--runtime", choices=("torch", "openvino"), default="torch")
+    parser.add_argument("--faces", type=int, nargs="+", default=FACES, metavar="N")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     parser.add_argument("--json", type=Path, metavar="FILE")
     args = parser.parse_args()
     torch.set_num_threads(1)
-    engine, photo = Engine(device="cpu"), load_image(EXAMPLE)
+    engine, photo = Engine(device="cpu", runtime=args.runtime), load_image(EXAMPLE)
     face = crop_face(photo, engine.detect(photo)[0], CropRule(), SIDE).image_rgb
     here = [name for name in engine.backbones if name in BACKBONES]
     asked = {"all": here, "untrained": list(BACKBONES)}
     records: dict[str, dict[str, Any]] = {}
     for name in asked.get(args.backbones, args.backbones.split(",")):
         model = engine.model(name) if name in here else untrained(name)
-        records[name] = {str(n): compare(model, face, n, args.rounds) for n in FACES}
+        records[name] = {str(n): compare(model, face, n, args.rounds) for n in args.faces}
+        print(name, model.runtime, records[name], flush=True)
     print(table(records))
     if args.json is not None:
         write_text(args.json, json.dumps(records, indent=1) + "\n")

@@ -22,7 +22,7 @@ from fer_space.card import WEIGHTS_DIR, Card
 from fer_space.distributions import Distributions
 from fer_space.emotions import EMOTIONS, to_eight
 from fer_space.errors import WeightsError
-from fer_space.explain.gradcam import METHOD, attend
+from fer_space.explain.gradcam import METHOD, maps_of
 from fer_space.explain.library import library_maps, require_method
 from fer_space.registry import source_of
 from fer_space.runtime.device import Runtime, resolve_device, resolve_runtime
@@ -34,7 +34,7 @@ from fer_space.runtime.threads import turn
 Picture = NDArray[np.uint8]
 
 BATCH_SIZE = 128
-MAP_BATCH_SIZE = 32  # maps of all classes take eight times the memory of an answer
+MAP_BATCH_SIZE = 8  # maps of all classes take eight times the memory of an answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -110,8 +110,8 @@ class Model:
     def compile(self, *, convert: bool = True) -> None:
         """Let OpenVINO compute body and head from now on; where it cannot take them they stay in torch.
 
-        Probabilities move by less than 1e-4. Attention maps are made by torch, from the same features. The
-        body in torch is given up, and its memory with it.
+        Probabilities move by less than 1e-4. Grad-CAM is computed there, too; other attention maps are made
+        by torch, from the same features. The body in torch is given up, and its memory with it.
 
         Args:
             convert: convert a network that has not been converted on this machine, which takes seconds.
@@ -246,8 +246,8 @@ class Model:
         """
         inputs = self.card.preprocess.see(pictures)
         with turn():
-            features = self._runner.body(inputs)
-        _, maps = attend(self.network.head, features)  # (B, K, h, w)
+            _, maps = self._explained(self._runner.body(inputs), METHOD)
+        assert maps is not None  # (B, K, h, w)
         known = self._columns == classes[:, None]  # (B, K)
         return maps[torch.arange(len(maps), device=maps.device), known.long().argmax(dim=1)]
 
@@ -293,7 +293,8 @@ class Model:
         if method is None:
             return None, None
         if method == METHOD:
-            return attend(self.network.head, features)
+            output, weights = self._runner.importance(features)
+            return output, maps_of(self.network.head, features, weights)
         return None, library_maps(self.network.head, features, method)
 
 

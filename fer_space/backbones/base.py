@@ -1,10 +1,10 @@
 """A backbone is a body and a head.
 
-The **body** turns pictures into a feature map: most of the arithmetic, never a gradient when reading (but for
-the ViT, see there). The **head** turns features into logits and is differentiable. So one forward of the body
-gives the probabilities and, by a gradient through the head alone, the attention maps of every emotion
-(`fer_space.explain.gradcam`). What differs between the heads of papers, an auxiliary loss or the way a map
-finds its place on the face, is a method that they override.
+The **body** turns pictures into a feature map: most of the arithmetic (but for the ViT, see there), never a
+gradient when reading. The **head** turns features into logits, and knows the way back as plain arithmetic
+(`fer_space.backbones.backward`). So one forward of the body gives the probabilities and, by the head alone,
+the attention maps of every emotion (`fer_space.explain.gradcam`). What differs between the heads of papers,
+an auxiliary loss or the way a map finds its place on the face, is a method that they override.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-FEW = 8  # pictures, mirror images among them; more keep the processor busy one class at a time
+from fer_space.backbones.backward import follow
 
 
 class Output(NamedTuple):
@@ -70,8 +70,8 @@ class Head(nn.Module):
         """What the head says, and how much each channel of the features matters to each class.
 
         That is the gradient of the class's logit, averaged over the map: the weights of Grad-CAM (Selvaraju
-        et al. 2017, arXiv 1610.02391, equation 1). A head that knows it without one backward pass a class
-        overrides this.
+        et al. 2017, arXiv 1610.02391, equation 1). Here autograd goes back once a class; the heads of this
+        package know all classes at once, and are tested against this.
 
         Args:
             features: float (B, C, h, w), the body's output; the head is in evaluation mode.
@@ -87,6 +87,17 @@ class Head(nn.Module):
         affect = None if output.affect is None else output.affect.detach()
         means = [gradient.mean(dim=(2, 3)) for gradient in gradients]
         return Output(output.logits.detach(), affect), torch.stack(means, dim=1)
+
+    def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
+        """What the head says, and the gradient of each logit by the features, in plain arithmetic.
+
+        Args:
+            features: float (B, C, h, w); the head is in evaluation mode.
+
+        Returns:
+            The output, and float (B, K, h * w, C), or what broadcasts to it: 1 place stands for equal ones.
+        """
+        raise NotImplementedError(f"{type(self).__name__} has no closed form.")
 
 
 class Backbone(nn.Module):
@@ -145,18 +156,11 @@ class DeferredHead(Head):
 
     @torch.no_grad()
     def importance(self, features: Tensor) -> tuple[Output, Tensor]:
-        """As for any head; for a few pictures the backward passes of all classes go as one batch."""
-        if len(features) > FEW:
-            return super().importance(features)
-
-        def read(given: Tensor) -> tuple[Tensor, tuple[Tensor, ...]]:
-            output: Output = self(given)
-            return output.logits, (output.logits, *(() if output.affect is None else (output.affect,)))
-
-        logits, pull, heard = torch.func.vjp(read, features, has_aux=True)  # type: ignore[misc]
-        classes = torch.eye(logits.shape[1], dtype=logits.dtype, device=logits.device)
-        (gradients,) = torch.func.vmap(pull)(classes[:, None].expand(-1, *logits.shape))
-        return Output(*heard), gradients.mean(dim=(3, 4)).transpose(0, 1)
+        """As for any head, in plain arithmetic."""
+        read, pull = follow(self.stages, features, summed=True)
+        output, gradient = self.head.jacobian(read)
+        places = features.shape[2] * features.shape[3]
+        return output, pull(gradient)[:, :, 0] / places
 
     def forward(self, features: Tensor) -> Output:
         """What the head says of the features."""
@@ -192,9 +196,13 @@ class PooledLinearHead(Head):
     @torch.no_grad()
     def importance(self, features: Tensor) -> tuple[Output, Tensor]:
         """As for any head; the same weights for every picture."""
+        output, gradient = self.jacobian(features)
+        return output, gradient[:, :, 0].expand(features.shape[0], -1, -1)
+
+    def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
+        """As for any head; the same at every place."""
         output: Output = self(features)
-        weights = self.classifier.weight / (features.shape[2] * features.shape[3])
-        return output, weights.expand(len(features), -1, -1)
+        return output, over_places(self.classifier.weight[None], features)
 
     def forward(self, features: Tensor) -> Output:
         """Features float (B, C, h, w) -> logits (B, K) and, if it was built so, affect (B, 2)."""
@@ -202,6 +210,19 @@ class PooledLinearHead(Head):
         pooled = self.dropout(embedding)
         affect = None if self.affect is None else torch.tanh(self.affect(pooled))
         return Output(self.classifier(pooled), affect, embedding)
+
+
+def over_places(gradient: Tensor, features: Tensor) -> Tensor:
+    """Gradients by the mean over the places -> by each of the places.
+
+    Args:
+        gradient: float (B, K, C), or (1, K, C) for all alike.
+        features: float (B, C, h, w), of which the mean was taken.
+
+    Returns:
+        float (B, K, 1, C), or (1, K, 1, C): the same at every place.
+    """
+    return gradient[:, :, None] / (features.shape[2] * features.shape[3])
 
 
 def zero_linear(channels: int, outputs: int) -> nn.Linear:

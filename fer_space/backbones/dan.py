@@ -12,7 +12,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.backbones.base import Backbone, DeferredHead, Head, Output, kept_outputs, zero_linear
+from fer_space.backbones.backward import Followed, cells, chain, follow, landing, slope_of, total
+from fer_space.backbones.base import (
+    Backbone,
+    DeferredHead,
+    Head,
+    Output,
+    kept_outputs,
+    over_places,
+    zero_linear,
+)
 from fer_space.backbones.resnet import (
     CHANNELS,
     body_name,
@@ -96,6 +105,59 @@ class CrossAttention(nn.Module):
         return attended
 
 
+@follow.register
+def _spatial_unit(module: SpatialUnit, features: Tensor, *, summed: bool = False) -> Followed:
+    reduced, pull_reduced = follow(module.reduce, features)
+    branches = (module.square, module.wide, module.tall)
+    local = torch.relu(module.square(reduced) + module.wide(reduced) + module.tall(reduced))
+    attention = local.sum(dim=1, keepdim=True)
+    passing = cells((local > 0.0).to(local.dtype))
+    # How each place's attention changes with the reduced features around it is the same for all classes.
+    steps, landings = zip(*(_steps(branch, passing, features) for branch in branches), strict=True)
+    step, landing = torch.cat(steps, dim=1)[:, None], torch.cat(landings, dim=1)
+    taps = landing.shape[1] // passing.shape[1]
+    read, attended = cells(features)[:, None], cells(attention)[:, None]
+
+    def back(gradient: Tensor) -> Tensor:
+        by_attention = (gradient * read).sum(dim=3)  # (B, K, N)
+        reached = by_attention.repeat(1, 1, taps)[:, :, None] * landing
+        return total(gradient * attended + pull_reduced(reached @ step), summed=summed)
+
+    return features * attention, back
+
+
+def _steps(branch: nn.Sequential, passing: Tensor, features: Tensor) -> tuple[Tensor, Tensor]:
+    """How the attention of each place changes with what each tap of a branch reads.
+
+    Args:
+        branch: a convolution and its batch norm.
+        passing: float (B, N, O), 1 where the branch's output counts.
+        features: float (B, C, h, w), of N places.
+
+    Returns:
+        float (B, taps * N, I), and where it lands: float (N, taps * N), 1 at the place that a tap reads.
+    """
+    convolution, norm = branch
+    assert isinstance(convolution, nn.Conv2d)
+    assert isinstance(norm, nn.BatchNorm2d)
+    height, width = convolution.kernel_size
+    weight = convolution.weight.permute(2, 3, 1, 0).flatten(0, 2)  # (taps * I, O)
+    step = torch.unflatten(functional.linear(passing * slope_of(norm), weight), 2, (height * width, -1))
+    return step.transpose(1, 2).flatten(1, 2), landing(convolution, features).flatten(1)
+
+
+@follow.register
+def _channel_unit(module: ChannelUnit, features: Tensor, *, summed: bool = False) -> Followed:
+    pooled = features.mean(dim=(2, 3))
+    gates, pull = follow(module.gates, pooled)
+
+    def back(gradient: Tensor) -> Tensor:
+        by_pooled = gradient * gates[:, None] + pull(gradient * pooled[:, None])
+        return over_places(by_pooled, features)
+
+    return pooled * gates, back
+
+
 def fuse(heads: Tensor) -> tuple[Tensor, Tensor]:
     """Heads float (B, H, C) -> their log-softmax over the heads (B, H, C), and its sum over them (B, C)."""
     shares = functional.log_softmax(heads, dim=1)
@@ -155,12 +217,28 @@ class DanHead(Head):
         pooled, heads = output.auxiliary["pooled"].float(), output.auxiliary["heads"].float()
         return affinity_loss(pooled, self.centres, targets) + partition_loss(heads)
 
+    @torch.no_grad()
+    def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
+        """As for any head."""
+        parts = [
+            (attend.get_submodule("spatial"), attend.get_submodule("channel")) for attend in self.attentions
+        ]
+        attended, pulls = zip(*(chain(units, features) for units in parts), strict=True)
+        heads = torch.stack(attended, dim=1)
+        slopes = 1.0 - HEADS * heads.softmax(dim=1)  # of the sum of log-softmax
+        top = self.classifier.weight * slope_of(self.norm)[:, None]
+        gradients = [pull(top * slopes[:, place, None]) for place, pull in enumerate(pulls)]
+        return self._answer(heads, features), torch.stack(gradients).sum(dim=0)
+
     def forward(self, features: Tensor) -> Output:
         """Features float (B, 512, h, w) -> logits (B, K) and, if it was built so, affect (B, 2)."""
-        heads, fused = fuse(torch.stack([attend(features) for attend in self.attentions], dim=1))
+        return self._answer(torch.stack([attend(features) for attend in self.attentions], dim=1), features)
+
+    def _answer(self, heads: Tensor, features: Tensor) -> Output:
+        shares, fused = fuse(heads)
         level = functional.layer_norm(fused, fused.shape[1:])  # sums of logarithms are large
         affect = None if self.affect is None else torch.tanh(self.affect(level))
-        auxiliary = {"pooled": features.mean(dim=(2, 3)), "heads": heads}
+        auxiliary = {"pooled": features.mean(dim=(2, 3)), "heads": shares}
         return Output(self.norm(self.classifier(fused)), affect, fused, auxiliary)
 
 

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.backbones.base import Backbone, DeferredHead, Head, PooledLinearHead
-from fer_space.backbones.bottleneck import BottleneckHead, is_simple
+from fer_space.backbones.base import Backbone, DeferredHead, PooledLinearHead
 from fer_space.errors import MissingDependencyError
 
 OPEN = 3.0  # its sigmoid is .95
@@ -95,14 +94,8 @@ class EfficientNet(Backbone):
         After it, what happens at the mouth shows up on the nose.
         """
         network: Any = self.body.network
-        assert isinstance(self.head, PooledLinearHead)
-        stage, after = network.blocks[LAST_STAGE], (network.conv_head, network.bn2)
-        head: Head = (
-            BottleneckHead(stage[0], *after, self.head)
-            if is_simple(stage)
-            else DeferredHead(nn.Sequential(stage, *after), self.head)
-        )
-        return Backbone(Front(network), head).train(self.training)
+        stages = nn.Sequential(network.blocks[LAST_STAGE], network.conv_head, network.bn2)
+        return Backbone(Front(network), DeferredHead(stages, self.head)).train(self.training)
 
 
 def build_lite0(num_classes: int, affect: bool = False) -> EfficientNet:

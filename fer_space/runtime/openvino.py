@@ -1,7 +1,7 @@
 """Networks in OpenVINO: converted in the process, without files of ONNX, and kept for the next start.
 
-It computes them in about half of torch's time (docs/speed.md). Body and head become one
-graph each, so that attention maps, which torch makes from the features, cost no second pass through the body.
+It computes them in about half of torch's time (docs/speed.md). Body and head become one graph each, and the
+head with the gradients of its logits a third, so that attention maps cost no second pass through the body.
 Graphs of weights with a known sha256 lie in the user's cache folder; their name holds the sha256 and the
 versions of all that made them, so a graph is never read for another network.
 """
@@ -21,36 +21,43 @@ from huggingface_hub import constants
 from torch import Tensor, nn
 
 import fer_space.backbones
-from fer_space.backbones.base import Backbone, Output
+from fer_space.backbones.base import Backbone, Head, Output
 from fer_space.runtime.threads import cores
 
 PARTS = ("body", "head")
 EXAMPLES = 3  # pictures that a network is traced with: 1 and 2 would be taken for constants
 FIELDS = ("logits", "affect", "embedding")  # of `Output`, in the order of a head's graph
+IMPORTANCE = "importance"  # the third graph, and its last output
+NAMES = {"features", IMPORTANCE, *FIELDS}
 
 log = logging.getLogger(__name__)
 
 
 class OpenVinoRunner:
-    """Runs the two graphs of a network on the CPU, in float32.
+    """Runs the graphs of a network on the CPU, in float32.
 
     Args:
-        graphs: OpenVINO models of body and head, as `converted` or `read` give them.
+        graphs: OpenVINO models by part, as `converted` or `read` give them.
+        head: the network's own, which computes what no graph does.
     """
 
     name = "openvino"
 
-    def __init__(self, graphs: dict[str, Any]) -> None:
-        core = _core()
-        settings = {
+    def __init__(self, graphs: dict[str, Any], head: Head) -> None:
+        self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "f32",  # some processors would take bfloat16
             "INFERENCE_NUM_THREADS": min(cores(), torch.get_num_threads()),
             "NUM_STREAMS": "1",
             "ENABLE_CPU_PINNING": False,  # cores are shared with other processes
         }
-        self._compiled = {part: core.compile_model(graphs[part], "CPU", settings) for part in PARTS}
+        self._head = head
+        self._has_importance = IMPORTANCE in graphs
+        self._graphs = dict(graphs)
+        self._compiled: dict[str, Any] = {}
+        self._lock = threading.Lock()
         self._requests = threading.local()
+        self._compile("body")
 
     def body(self, pictures: Tensor) -> Tensor:
         """Run the body."""
@@ -59,16 +66,33 @@ class OpenVinoRunner:
 
     def head(self, features: Tensor) -> Output:
         """Run the head."""
-        rows = self._run("head", features)
-        return Output(rows["logits"], rows.get("affect"), rows.get("embedding"))
+        return _output(self._run("head", features))
+
+    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
+        """Run the head, forwards and backwards."""
+        if not self._has_importance:
+            return self._head.importance(features)
+        rows = self._run(IMPORTANCE, features)
+        return _output(rows), rows[IMPORTANCE]
 
     def _run(self, part: str, rows: Tensor) -> dict[str, Tensor]:
         request = getattr(self._requests, part, None)  # one a thread: a request computes one thing at a time
         if request is None:
-            request = self._compiled[part].create_infer_request()
+            request = self._compile(part).create_infer_request()
             setattr(self._requests, part, request)
         results = request.infer({0: rows.contiguous().numpy()}, share_inputs=True)
-        return {output.any_name: torch.from_numpy(array) for output, array in results.items()}
+        return {
+            name: torch.from_numpy(array)
+            for output, array in results.items()
+            for name in output.names & NAMES  # compiling adds names of its own
+        }
+
+    def _compile(self, part: str) -> Any:
+        """Compile a graph when it is first wanted: whoever wants no maps keeps no weights for them."""
+        with self._lock:
+            if part not in self._compiled:
+                self._compiled[part] = _core().compile_model(self._graphs.pop(part), "CPU", self._settings)
+            return self._compiled[part]
 
 
 def openvino_runner(
@@ -88,12 +112,12 @@ def openvino_runner(
     """
     kept = cache_folder() / graphs_name(sha256)
     if (graphs := read(kept)) is not None:
-        return OpenVinoRunner(graphs)
+        return OpenVinoRunner(graphs, network.head)
     if not convert:
         return None
     try:
         graphs = converted(network, input_size)
-        runner = OpenVinoRunner(graphs)
+        runner = OpenVinoRunner(graphs, network.head)
     except Exception as error:  # whatever torch's exporter or OpenVINO does not know
         log.warning("%s stays in torch: OpenVINO cannot take it (%s).", type(network).__name__, _line(error))
         return None
@@ -103,23 +127,25 @@ def openvino_runner(
 
 @torch.no_grad()
 def converted(network: Backbone, input_size: int) -> dict[str, Any]:
-    """Turn body and head into OpenVINO models that take any number of pictures.
+    """Turn a network into OpenVINO models that take any number of pictures.
 
     Args:
         network: on the CPU, float32, in evaluation mode.
         input_size: side in pixels of its pictures.
 
     Returns:
-        The models of "body" and "head"; outputs of the head are named as the fields of `Output`.
+        A model for each of `PARTS`, and for the importance of channels if the head knows it without autograd;
+        outputs of the head are named as the fields of `Output`.
     """
     pictures = torch.zeros(EXAMPLES, 3, input_size, input_size)
     features = network.body(pictures).contiguous()
-    head = _Rows(network.head)
-    body_graph, head_graph = _converted(network.body, pictures), _converted(head, features)
-    body_graph.outputs[0].set_names({"features"})
-    for output, name in zip(head_graph.outputs, head.names(features), strict=True):
-        output.set_names({name})
-    return {"body": body_graph, "head": head_graph}
+    graphs = {"body": _converted(network.body, pictures, ["features"])}
+    heads = {"head": _Rows(network.head)}
+    if type(network.head).importance is not Head.importance:
+        heads[IMPORTANCE] = _Importance(network.head)
+    for part, rows in heads.items():
+        graphs[part] = _converted(rows, features, list(rows.named(features)))
+    return graphs
 
 
 def cache_folder() -> Path:
@@ -159,7 +185,8 @@ def read(folder: Path) -> dict[str, Any] | None:
     if not folder.is_dir():
         return None
     try:
-        return {part: _core().read_model(folder / f"{part}.xml") for part in PARTS}
+        optional = [IMPORTANCE] if (folder / f"{IMPORTANCE}.xml").exists() else []
+        return {part: _core().read_model(folder / f"{part}.xml") for part in (*PARTS, *optional)}
     except RuntimeError:
         shutil.rmtree(folder, ignore_errors=True)
         return None
@@ -170,25 +197,42 @@ class _Rows(nn.Module):
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
-        self.inner = head
+        self.inner: Any = head
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        output: Output = self.inner(features)
-        return tuple(row for name in FIELDS if (row := getattr(output, name)) is not None)
+        return tuple(self.named(features).values())
 
-    def names(self, features: Tensor) -> list[str]:
-        output: Output = self.inner(features)
-        return [name for name in FIELDS if getattr(output, name) is not None]
+    def named(self, features: Tensor) -> dict[str, Tensor]:
+        return _fields(self.inner(features))
 
 
-def _converted(module: nn.Module, example: Tensor) -> Any:
+class _Importance(_Rows):
+    """The same with what each channel of the features matters to each class."""
+
+    def named(self, features: Tensor) -> dict[str, Tensor]:
+        output, weights = self.inner.importance(features)
+        return _fields(output) | {IMPORTANCE: weights}
+
+
+def _fields(output: Output) -> dict[str, Tensor]:
+    return {name: row for name in FIELDS if (row := getattr(output, name)) is not None}
+
+
+def _output(rows: dict[str, Tensor]) -> Output:
+    return Output(rows["logits"], rows.get("affect"), rows.get("embedding"))
+
+
+def _converted(module: nn.Module, example: Tensor, names: list[str]) -> Any:
     import openvino
 
     batch = torch.export.Dim("batch", min=1, max=4096)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries, about their own future
         program = torch.export.export(module, (example,), dynamic_shapes=({0: batch},), strict=False)
-        return openvino.convert_model(program)
+        graph = openvino.convert_model(program)
+    for output, name in zip(graph.outputs, names, strict=True):
+        output.set_names({name})
+    return graph
 
 
 @lru_cache(maxsize=1)

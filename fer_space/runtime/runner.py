@@ -23,6 +23,9 @@ class Runner(Protocol):
     def head(self, features: Tensor) -> Output:
         """Features float32 (B, C, h, w) -> what the head says; `auxiliary` may be missing."""
 
+    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
+        """Features float32 (B, C, h, w) -> what `Head.importance` gives."""
+
 
 class TorchRunner:
     """Runs a network in torch, channels last; on CUDA the bodies of backbones run in half precision.
@@ -50,3 +53,8 @@ class TorchRunner:
         """Run the head."""
         output: Output = self._network.head(features)
         return output
+
+    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
+        """Run the head, forwards and backwards."""
+        pair: tuple[Output, Tensor] = self._network.head.importance(features)
+        return pair

@@ -9,8 +9,7 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
-from fer_space.backbones.base import FEW, Backbone, Head
-from fer_space.backbones.bottleneck import BottleneckHead
+from fer_space.backbones.base import Backbone, Head
 from fer_space.backbones.specs import BACKBONES
 from fer_space.explain.gradcam import attend
 from tests.networks import lively_tiny
@@ -84,10 +83,10 @@ def test_reading_one_face_alone_or_in_a_batch_is_the_same(pictures: Tensor):
     torch.testing.assert_close(together[1:2], alone)
 
 
-def lively(name: str) -> Backbone:
+def lively(name: str, *, affect: bool = True) -> Backbone:
     """A network as it reads, in which nothing is 0 or 1 for convenience."""
     torch.manual_seed(3)
-    backbone = BACKBONES[name].build(8, affect=True)
+    backbone = BACKBONES[name].build(8, affect=affect)
     nn.init.normal_(backbone.head.classifier.weight)
     for module in backbone.modules():
         if isinstance(module, nn.BatchNorm1d | nn.BatchNorm2d):
@@ -106,28 +105,24 @@ def faces() -> Tensor:
     return torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(4))
 
 
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("affect", [True, False])
 @pytest.mark.parametrize("name", NAMES)
-def test_importance_is_the_mean_gradient(name: str, faces: Tensor):
-    backbone = lively(name)
-    features = backbone.body(faces)
+def test_importance_is_the_mean_gradient(name: str, affect: bool, count: int):
+    backbone = lively(name, affect=affect)
+    pictures = torch.randn(count, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(count))
+    features = backbone.body(pictures)
     output, weights = backbone.head.importance(features)
     plain, expected = Head.importance(backbone.head, features)
-    assert weights.shape == (2, 8, features.shape[1])
+    assert weights.shape == (count, 8, features.shape[1])
     assert expected.abs().max() > 0.0
     tolerance = 1e-5 * float(expected.abs().max())
     torch.testing.assert_close(weights, expected, atol=tolerance, rtol=1e-3)
-    torch.testing.assert_close(output.logits, plain.logits)
-    torch.testing.assert_close(output.affect, plain.affect)
+    for ours, theirs in ((output.logits, plain.logits), (output.affect, plain.affect)):
+        assert (ours is None) == (theirs is None)
+        if ours is not None:
+            torch.testing.assert_close(ours, theirs, atol=1e-5 * float(theirs.abs().max()), rtol=1e-5)
     assert not weights.requires_grad
-
-
-def test_importance_of_many_pictures_is_that_of_each(faces: Tensor):
-    backbone = lively("dan")
-    features = backbone.body(torch.cat([faces] * FEW))
-    _, many = backbone.head.importance(features)
-    _, few = backbone.head.importance(features[:2])
-    tolerance = 1e-5 * float(few.abs().max())
-    torch.testing.assert_close(many, few.repeat(FEW, 1, 1), atol=tolerance, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ONE_VIEW)
@@ -148,9 +143,8 @@ def test_every_family_agrees_with_the_library(name: str, faces: Tensor):
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "mobilenet_v2"])
-def test_a_bottleneck_is_differentiated_by_hand_and_may_be_silent(name: str, faces: Tensor):
+def test_a_head_that_is_silent_has_empty_maps(name: str, faces: Tensor):
     backbone = lively(name)
-    assert isinstance(backbone.head, BottleneckHead)
     backbone.head.stages[2].bias.fill_(-1000.0)
     _, maps = attend(backbone.head, backbone.body(faces))
     assert not maps.any()

@@ -11,6 +11,7 @@ import torch
 from huggingface_hub import constants
 from torch import Tensor
 
+from fer_space.backbones.base import Backbone, Head, PooledLinearHead
 from fer_space.backbones.specs import BACKBONES
 from fer_space.card import WEIGHTS_DIR
 from fer_space.engine import Engine
@@ -117,6 +118,22 @@ def test_what_openvino_cannot_take_stays_in_torch(cache: Path, caplog: pytest.Lo
     assert model.runtime == "torch"
     assert [record.levelname for record in caplog.records if record.name == openvino.log.name] == ["WARNING"]
     assert model.predict(NOISE).probabilities.shape == (5, 8)
+
+
+def test_a_head_without_closed_form_gets_its_maps_from_autograd(cache: Path):
+    class Plain(PooledLinearHead):
+        importance = Head.importance
+
+    def plain() -> Backbone:
+        network = lively_tiny()
+        network.head.__class__ = Plain
+        return network
+
+    expected = Model(toy_card(), lively_tiny()).predict(NOISE, maps="grad-cam").maps
+    for runtime in ("openvino", "auto"):  # converted, and kept
+        model = Model(toy_card(), plain(), runtime=runtime)
+        assert model.runtime == "openvino"
+        assert model.predict(NOISE, maps="grad-cam").maps == pytest.approx(expected, abs=1e-4)
 
 
 def test_an_engine_converts_in_the_background(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
