@@ -29,6 +29,7 @@ from fer_space.data.ckplus import collect_ckplus, collect_peaks
 from fer_space.data.collection import hash_share
 from fer_space.data.faceset import FaceSet
 from fer_space.distributions import restrict
+from fer_space.emotions import EMOTIONS
 from fer_space.evaluation.metrics import rates
 from fer_space.evaluation.outputs import today
 from fer_space.files import write_text
@@ -102,7 +103,7 @@ def measure(ckplus: str, ferplus: str, base: Path, out: Path) -> dict[str, Any]:
     mine, theirs = fold_of(peaks), fold_of(frames)
     held_out, taught = (LabelledPictures.read(faces, preprocess) for faces in (peaks, frames))
     others = open_data(ferplus, "train", config.target)
-    logits = np.full((len(peaks), 8), np.nan)
+    logits = np.full((len(peaks), len(EMOTIONS)), np.nan)
     for number in range(FOLDS):
         run = out / f"fold-{number}"
         if not (run / "logits.npy").is_file():
@@ -116,12 +117,16 @@ def measure(ckplus: str, ferplus: str, base: Path, out: Path) -> dict[str, Any]:
             task = Task(own, network, recipe, joined(*[posed] * SHOWN, beside), few, run, resume=True)
             run_workers(Fold(task, _pick(held_out, mine == number)), own.processes, torch.device("cpu"))
         logits[mine == number] = np.load(run / "logits.npy")
-    before = logits_of(finished_network(config, list(range(8)), base), preprocess, held_out.pictures).numpy()
+    network = finished_network(config, list(range(len(EMOTIONS))), base)
+    before = logits_of(network, preprocess, held_out.pictures).numpy()
+    everyday = LabelledPictures.read(open_data(ferplus, "valid"), preprocess)
+    prior = logits_of(network, preprocess, everyday.pictures).double().softmax(dim=1).mean(dim=0)
     return {
         "command": "python benchmarks/ckplus_folds.py ckplus:DIR ferplus:DIR --base RUN --out DIR",
         "date": today().isoformat(),
         "people": len(set(peaks.subjects or ())),
         "base": _scores(before, peaks),
+        "base_without_prior": _scores(before - prior.log().numpy(), peaks),
         "folds": [_scores(logits[mine == k], peaks.select(np.flatnonzero(mine == k))) for k in range(FOLDS)],
         "together": _scores(logits, peaks),
     }
@@ -143,6 +148,7 @@ def _scores(logits: NDArray[np.floating[Any]], faces: FaceSet) -> dict[str, Any]
 def markdown(record: Mapping[str, Any]) -> str:
     """Write the table of the docs."""
     rows = [_row("the base, which never saw CK+", record["base"])]
+    rows.append(_row("the same, FERPlus's prior taken out", record["base_without_prior"]))
     rows += [_row(f"fold {k}", fold) for k, fold in enumerate(record["folds"], start=1)]
     mean = {key: float(np.mean([fold[key] for fold in record["folds"]])) for key in ("accuracy",)}
     together = record["together"]

@@ -1,7 +1,7 @@
 """At which operating point should a page start? Three of them, on validation faces of three sets.
 
     fer-space test --backbone all --data ferplus:DIR+ckplus:DIR+diffusionfer:DIR --split valid --out stored
-    for set in ferplus ckplus diffusionfer; do
+    for set in ferplus ckplus diffusionfer ckplus-peaks; do
         fer-space test --backbone all --data $set:DIR --split test --out stored; done
     python benchmarks/operating_points.py ferplus:DIR+ckplus:DIR+diffusionfer:DIR --predictions stored \\
         --table docs/operating-points.json
@@ -10,7 +10,8 @@
 The points: as measured; boosted, as far as each card says; and with the whole prior of FERPlus taken out,
 every answer divided by the mean answer on FERPlus's validation faces. The sets: FERPlus, CK+ (posed, people
 whom no network of this project saw) and DiffusionFER (synthetic, the part that no network of this project
-learned from). Test faces choose nothing: on them the ensembles are measured at the first two points.
+learned from). Test faces choose nothing: on them the ensembles are measured at the first two points, and on
+the last frame of every sequence of CK+ all models that learned from none of its people.
 """
 
 import argparse
@@ -64,13 +65,23 @@ def measure(data: str, predictions: Path) -> dict[str, Any]:
         read = {model: _load(predictions, model, name, "test") for model in BACKBONES}
         scores = _at_all_points(read, priors, POINTS[:2])
         test[name] = {title: points for title, points in scores.items() if title not in BACKBONES}
+    unseen = [name for name in BACKBONES if "ckplus" not in read_card(_card_path(name)).data.split("+")]
+    posed = {name: _load(predictions, name, "ckplus-peaks", "test") for name in unseen}
     return {
         "command": f"python benchmarks/operating_points.py {'+'.join(f'{n}:DIR' for n in names)} "
         "--predictions DIR",
         "date": today().isoformat(),
         "valid": valid,
         "test": test,
+        "unseen": {
+            name: {point: _score(_moved(outputs, point, priors[name])) for point in POINTS}
+            for name, outputs in posed.items()
+        },
     }
+
+
+def _card_path(name: str) -> Path:
+    return paths_of(name, WEIGHTS_DIR)[1]
 
 
 def _load(folder: Path, model: str, data: str, split: str) -> Outputs:
@@ -100,14 +111,18 @@ def _at_all_points(
         means = {PLAIN: plain_mean(moved)} | {fit.name: fitted_mean(moved, fit) for fit in read_fits()}
         for title, outputs in [*zip(several, moved, strict=True), *means.items()]:
             assert outputs is not None
-            found = rates(outputs.scored, outputs.labels).model_dump(mode="json")
-            scores.setdefault(title, {})[point] = {key: found[key] for key in SCORES}
+            scores.setdefault(title, {})[point] = _score(outputs)
     return scores
+
+
+def _score(outputs: Outputs) -> Point:
+    found = rates(outputs.scored, outputs.labels).model_dump(mode="json")
+    return {key: found[key] for key in SCORES}
 
 
 def _moved(outputs: Outputs, point: str, prior: Distributions) -> Outputs:
     if point == "boosted":
-        return boosted(outputs, read_card(paths_of(outputs.about.model, WEIGHTS_DIR)[1]))
+        return boosted(outputs, read_card(_card_path(outputs.about.model)))
     if point == "without prior":
         return replace(outputs, probabilities=renormalise(outputs.probabilities / prior))
     return outputs
@@ -124,6 +139,16 @@ def points_table(record: Mapping[str, Any]) -> str:
     singles = [title for title in next(iter(sets.values())) if title in BACKBONES]
     mean = {name: _mean([scores[title] for title in singles]) for name, scores in sets.items()}
     rows.insert(len(singles), ["mean of the single models", *(_points(scores) for scores in mean.values())])
+    return _grid(head, rows)
+
+
+def unseen_table(record: Mapping[str, Any]) -> str:
+    """Write what models that learned from no face of CK+ read on all of its people."""
+    head = ["CK+48, 327 sequences", *(f"{point}, accuracy (balanced)" for point in POINTS)]
+    rows = []
+    for title, points in record["unseen"].items():
+        both = [(points[point]["accuracy"], points[point]["balanced_accuracy"]) for point in POINTS]
+        rows.append([title, *(f"{accuracy:.1%} ({balanced:.1%})" for accuracy, balanced in both)])
     return _grid(head, rows)
 
 
@@ -177,7 +202,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             parser.error("KIND:PATH needs --predictions DIR")
         write_text(args.table, json.dumps(measure(args.data, args.predictions), indent=1) + "\n")
     record = json.loads(args.table.read_text(encoding="utf-8"))
-    print(f"{points_table(record)}\n\n{ensembles_table(record)}")
+    print("\n\n".join(table(record) for table in (points_table, ensembles_table, unseen_table)))
 
 
 if __name__ == "__main__":

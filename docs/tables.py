@@ -216,6 +216,7 @@ TABLES: dict[str, Callable[[], str]] = {
     "overlap": overlap_table,
     "points": lambda: operating_points.points_table(stored("operating-points.json")),
     "ensembles": lambda: operating_points.ensembles_table(stored("operating-points.json")),
+    "unseen": lambda: operating_points.unseen_table(stored("operating-points.json")),
     "ladder": lambda: ladder.markdown(stored("ladder.json")),
     "ckplus-folds": lambda: ckplus_folds.markdown(stored("ckplus-folds.json")),
     "abstention": abstention_table,

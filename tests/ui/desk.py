@@ -62,7 +62,9 @@ class Desk:
         self.sessions = Sessions(opening.answer, limit)
         swatches = swatches_of(opening.answer)
         with gr.Blocks():
-            self.sidebar = lay_out_sidebar(opening, drawing.looks, examples, fits=("ferplus", "posed"))
+            self.sidebar = lay_out_sidebar(
+                opening, drawing.looks, examples, {}, fits=[fit.name for fit in self.engine.fits]
+            )
             self.tab = lay_out_compare(opening, drawing, lay_out_status(opening))
             self.hide = lay_out_occlude(swatches, "")
             self.bench = lay_out_lab(examples)

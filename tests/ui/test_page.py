@@ -225,9 +225,11 @@ def test_what_the_browser_remembers_is_not_trusted(desk: Desk, kept: object) -> 
 
 
 def test_options_are_recalled_where_they_still_exist(desk: Desk) -> None:
-    backbones, *_, boost, _ = desk.do.recall(REQUEST, [[TWO[1], "gone"], "dlib", "grad-cam", True, ""])
+    kept = [[TWO[1], "gone"], "dlib", "grad-cam", False, "gone"]
+    backbones, *_, boost, ensemble = desk.do.recall(REQUEST, kept)
     assert backbones == [TWO[1]]
-    assert boost is True
+    assert boost is False
+    assert ensemble == gr.skip()
 
 
 def test_a_model_that_was_fetched_since_is_offered(desk: Desk) -> None:
