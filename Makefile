@@ -11,8 +11,10 @@ run: install
 
 install: .venv/installed
 
+# by WORKERS processes of one thread each, a file of tests at a time
+WORKERS ?= 2
 test: .venv/tested
-	$(BIN)/pytest
+	OMP_NUM_THREADS=1 $(BIN)/pytest -n $(WORKERS) --dist loadfile
 
 check: .venv/tested
 	$(BIN)/ruff format --check .
