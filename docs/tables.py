@@ -7,8 +7,8 @@ A table stands between two marks, and nobody edits what is between them:
     <!-- end of table -->
 
 Figures come from the cards in weights/, from weights/ensemble.json and from the files beside this one that
-commands wrote: results.json, abstention.json, faithfulness.json, study.json, affect.jsonl. Without --check, files are
-rewritten where they are stale; with it they are only named, and the exit status is 1.
+commands wrote: results.json, abstention.json, faithfulness.json, study.json, affect.jsonl. Without
+--check, files are rewritten where they are stale; with it they are only named, and the exit status is 1.
 """
 
 import argparse
