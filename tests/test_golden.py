@@ -65,7 +65,7 @@ def test_grace_hopper_is_calm(engine: Engine):
     (comparison,) = engine.compare(decode_image((EXAMPLES / "hopper.jpg").read_bytes()))
     for prediction in comparison.predictions:
         assert prediction.label == "neutral"
-        assert prediction.confidence > (0.4 if prediction.backbone in RIVALS else 0.6)
+        assert prediction.confidence > (0.3 if prediction.backbone in RIVALS else 0.6)
 
 
 @pytest.mark.parametrize("quarters", [1, 2, 3])
