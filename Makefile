@@ -38,7 +38,7 @@ fuzz: .venv/tested
 
 # FERPLUS and DIFFUSIONFER name folders that hold the data
 evaluate: install
-	$(BIN)/fer-space test --backbone all,ensemble --data ferplus:$(FERPLUS) --split valid --weigh --fit-boost
+	$(BIN)/fer-space test --backbone all,ensemble --data ferplus:$(FERPLUS) --split valid --calibrate --fit-boost --weigh
 	$(BIN)/fer-space test --backbone all,ensemble --data ferplus:$(FERPLUS) --without-near-duplicates --record --summary docs
 	for kind in $(KINDS); do \
 		$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --occlude $$kind --record || exit; \
