@@ -287,7 +287,7 @@ def _completed(scope: Scope, values: dict[str, Any]) -> bool:
     """
     data, name = values.get("data"), path_of(scope).rpartition("/")[2]
     functions = _blocks(scope).fns.values() if "fn_index" not in values else ()
-    inputs = next((function.inputs for function in functions if function.api_name == name), [])
+    inputs: list[Any] = next((function.inputs for function in functions if function.api_name == name), [])
     if not (isinstance(data, list) and 0 < len(data) < len(inputs)):
         return False
     data += [component.value for component in inputs[len(data) :]]
