@@ -55,7 +55,9 @@ def test_every_backbone_answers_as_in_torch(name: str, faces: list[np.ndarray]):
         if a.affect is not None:
             assert b.affect == pytest.approx(a.affect, abs=1e-4)
         if a.maps is not None:
-            assert np.nanmax(np.abs(a.maps - b.maps)) < 1e-2
+            apart = np.abs(a.maps - b.maps)
+            assert np.nanmean(apart) < 1e-3
+            assert np.nanmax(apart) < 5e-2  # a unit within rounding of its kink may pass here and not there
         assert b.embedding == pytest.approx(a.embedding, rel=1e-3, abs=1e-3)
 
 
