@@ -120,7 +120,7 @@ class PooledConvolutionHead(Head):
         # How many places of the map each tap of the kernel reads, of all places.
         seen = self.windows(torch.ones_like(features[:1, :1])).view(SIZE**2)
         taps = torch.unflatten(self.classifier.weight, 1, (self.channels, SIZE**2))
-        return output, (taps @ seen / (height * width)).expand(len(features), -1, -1)
+        return output, (taps @ seen / (height * width)).expand(features.shape[0], -1, -1)
 
     def windows(self, features: Tensor) -> Tensor:
         """Mean of what each tap of the kernel reads, zeros around the map: (B, C, h, w) -> (B, C, 9)."""
