@@ -31,7 +31,9 @@ def masked_probability(crop_rgb: NDArray[np.uint8]) -> float:
         In [0, 1], for as many faces with a mask as without.
 
     Example:
-        >>> masked_probability(np.zeros((SIDE, SIDE, 3), np.uint8)) < 0.5
+        >>> from fer_space.vision.imaging import load_image, resize
+        >>> face = load_image("examples/astronaut.jpg")[70:175, 170:275]
+        >>> masked_probability(resize(face, (SIDE, SIDE))) < 0.5
         True
     """
     weight, bias = _fitted()
