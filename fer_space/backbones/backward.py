@@ -176,7 +176,8 @@ def _convolution(module: nn.Conv2d, features: Tensor, *, summed: bool = False) -
     if summed:
         return out, lambda gradient: _convolution_summed(module, features, gradient)
     places = features.shape[2] * features.shape[3]
-    if module.groups == 1 and places < weight[0, 0].numel():
+    # A runtime makes the matrix once, torch would make it for every batch.
+    if module.groups == 1 and places < weight[0, 0].numel() and torch.compiler.is_exporting():
         return out, lambda gradient: _convolution_dense(module, features, gradient)
     assert not isinstance(module, SameConv2d) or module.stride == (1, 1)
     assert not isinstance(module.padding, str)

@@ -1,6 +1,7 @@
 """Grad-CAM of every family, against the grad-cam library and by hand."""
 
 from threading import Thread
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from pytorch_grad_cam import GradCAM
 from pytorch_grad_cam.utils.model_targets import ClassifierOutputTarget
 from torch import Tensor, nn
 
+from fer_space.backbones import backward
 from fer_space.backbones.base import Backbone, Head
 from fer_space.backbones.specs import BACKBONES
 from fer_space.explain.gradcam import attend
@@ -123,6 +125,20 @@ def test_importance_is_the_mean_gradient(name: str, affect: bool, count: int):
         if ours is not None:
             torch.testing.assert_close(ours, theirs, atol=1e-5 * float(theirs.abs().max()), rtol=1e-5)
     assert not weights.requires_grad
+
+
+@pytest.mark.parametrize("name", ["dan", "ran", "resnet29_faces"])
+def test_what_is_exported_goes_back_the_same(name: str, faces: Tensor, monkeypatch: pytest.MonkeyPatch):
+    backbone = lively(name)
+    features = backbone.body(faces)
+    _, expected = backbone.head.importance(features)
+    dense = Mock(wraps=backward._convolution_dense)
+    monkeypatch.setattr(backward, "_convolution_dense", dense)
+    monkeypatch.setattr(torch.compiler, "is_exporting", lambda: True)
+    _, weights = backbone.head.importance(features)
+    assert dense.called
+    tolerance = 1e-5 * float(expected.abs().max())
+    torch.testing.assert_close(weights, expected, atol=tolerance, rtol=1e-3)
 
 
 @pytest.mark.parametrize("name", ONE_VIEW)
