@@ -13,7 +13,6 @@ after the last one count. Finished folds are kept in --out, so that a second cal
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -32,32 +31,17 @@ from fer_space.evaluation.predict_dataset import predict_dataset
 from fer_space.files import write_text
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures
+from fer_space.training.folds import Fold
 from fer_space.training.initialise import preprocess_for, start_network
-from fer_space.training.parallel import Worker, run_workers
+from fer_space.training.parallel import run_workers
 from fer_space.training.recipe import Recipe
-from fer_space.training.trainer import Task, open_run, train
+from fer_space.training.trainer import Task, open_run
 from fer_space.vision.preprocess import Preprocess
 
 FOLDS = 5
 BATCH = 128
 SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
 Affect = NDArray[np.float64]
-
-
-@dataclass(frozen=True, eq=False)
-class Fold:
-    """Train on the faces of a task, then predict the held-out ones into `affect.npy` of its folder."""
-
-    task: Task
-    held_out: LabelledPictures
-
-    def __call__(self, worker: Worker) -> None:
-        """Train and predict, in each worker of the run."""
-        state = train(self.task, worker)
-        if worker.leads:
-            preprocess = preprocess_for(self.task.config)
-            affect = affect_of(state.averaged.network, preprocess, self.held_out.pictures)
-            np.save(self.task.out / "affect.npy", affect)
 
 
 @torch.no_grad()
@@ -99,10 +83,11 @@ def head_predictions(faces: FaceSet, config: TrainConfig, out: Path) -> Affect:
         if not (folder / "affect.npy").is_file():
             mine = config.changed(seed=number)
             open_run(mine, folder, resume=True)
-            few = pick(pictures, rows[: mine.batch_size])  # no epoch is chosen by them
+            few = pictures.select(rows[: mine.batch_size])  # no epoch is chosen by them
             network, recipe = start_network(mine), Recipe.of(mine)
-            task = Task(mine, network, recipe, pick(pictures, rows), few, folder, resume=True)
-            run_workers(Fold(task, pick(pictures, held_out)), mine.processes, torch.device("cpu"))
+            task = Task(mine, network, recipe, pictures.select(rows), few, folder, resume=True)
+            fold = Fold(task, pictures.select(held_out), affect_of, "affect.npy")
+            run_workers(fold, mine.processes, torch.device("cpu"))
         predicted[held_out] = np.load(folder / "affect.npy")
     return predicted
 
@@ -111,13 +96,6 @@ def folds(faces: FaceSet) -> list[tuple[NDArray[np.int64], NDArray[np.int64]]]:
     """Split into positions of training and of held-out faces, stratified by expression."""
     splitter = StratifiedKFold(FOLDS, shuffle=True, random_state=0)
     return list(splitter.split(np.zeros(len(faces)), faces.labels))
-
-
-def pick(pictures: LabelledPictures, rows: NDArray[np.int64]) -> LabelledPictures:
-    """Keep some of the pictures."""
-    at = torch.from_numpy(rows)
-    columns = (pictures.pictures, pictures.labels, pictures.targets, pictures.affect)
-    return LabelledPictures(*(column[at] for column in columns))
 
 
 def circumplex_predictions(faces: FaceSet, backbone: str) -> Affect:

@@ -16,7 +16,7 @@ that a second call continues.
 import argparse
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +24,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from fer_space.backbones.base import Backbone
 from fer_space.data import open_data, split_data
 from fer_space.data.ckplus import collect_ckplus, collect_peaks
 from fer_space.data.collection import hash_share
@@ -36,31 +37,17 @@ from fer_space.files import write_text
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures
 from fer_space.training.finish import finished_network, logits_of
+from fer_space.training.folds import Fold
 from fer_space.training.initialise import preprocess_for, start_network
-from fer_space.training.parallel import Worker, run_workers
+from fer_space.training.parallel import run_workers
 from fer_space.training.recipe import Recipe
-from fer_space.training.trainer import BEST, Task, open_run, train
+from fer_space.training.trainer import BEST, Task, open_run
+from fer_space.vision.preprocess import Preprocess
 
 FOLDS = 5
 SHOWN = 3  # times a face of CK+ in an epoch
 OTHERS = 1000  # faces of FERPlus in an epoch
 HEAD = ("measured on CK+48, one frame a sequence", "faces", "accuracy", "balanced")
-
-
-@dataclass(frozen=True, eq=False)
-class Fold:
-    """Train on the faces of a task, then read the held-out ones into `logits.npy` of its folder."""
-
-    task: Task
-    held_out: LabelledPictures
-
-    def __call__(self, worker: Worker) -> None:
-        """Train and read, in each worker of the run."""
-        state = train(self.task, worker)
-        if worker.leads:
-            preprocess = preprocess_for(self.task.config)
-            logits = logits_of(state.averaged.network, preprocess, self.held_out.pictures)
-            np.save(self.task.out / "logits.npy", logits.numpy())
 
 
 def fold_config(data: str, base: Path) -> TrainConfig:
@@ -81,16 +68,15 @@ def fold_config(data: str, base: Path) -> TrainConfig:
     )
 
 
+def read_logits(network: Backbone, preprocess: Preprocess, pictures: torch.Tensor) -> NDArray[np.float32]:
+    """Read logits float32 (N, 8) of pictures."""
+    return logits_of(network, preprocess, pictures).numpy()
+
+
 def fold_of(faces: FaceSet) -> NDArray[np.int64]:
     """Number the fold of each face by the hash of the person's name, int64 (N,)."""
     assert faces.subjects is not None
     return np.array([hash_share(f"fold of {subject}", FOLDS) for subject in faces.subjects])
-
-
-def joined(*parts: LabelledPictures) -> LabelledPictures:
-    """Put faces of several sets one after the other, as one set."""
-    columns = zip(*((p.pictures, p.labels, p.targets, p.affect) for p in parts), strict=True)
-    return LabelledPictures(*(torch.cat(column) for column in columns))
 
 
 def measure(ckplus: str, ferplus: str, base: Path, out: Path) -> dict[str, Any]:
@@ -110,15 +96,17 @@ def measure(ckplus: str, ferplus: str, base: Path, out: Path) -> dict[str, Any]:
             own = config.changed(seed=number)
             some = np.random.default_rng(number).choice(len(others), min(OTHERS, len(others)), replace=False)
             beside = LabelledPictures.read(others.select(sorted(map(int, some))), preprocess)
-            posed = _pick(taught, theirs != number)
+            posed = taught.select(theirs != number)
             open_run(own, run, resume=True)
             network, recipe = start_network(own), Recipe.of(own)
-            few = _pick(beside, np.arange(len(beside)) < own.batch_size)  # no epoch is chosen by them
-            task = Task(own, network, recipe, joined(*[posed] * SHOWN, beside), few, run, resume=True)
-            run_workers(Fold(task, _pick(held_out, mine == number)), own.processes, torch.device("cpu"))
+            few = beside.select(np.arange(len(beside)) < own.batch_size)  # no epoch is chosen by them
+            shown = LabelledPictures.joined([*[posed] * SHOWN, beside])
+            task = Task(own, network, recipe, shown, few, run, resume=True)
+            fold = Fold(task, held_out.select(mine == number), read_logits, "logits.npy")
+            run_workers(fold, own.processes, torch.device("cpu"))
         logits[mine == number] = np.load(run / "logits.npy")
     network = finished_network(config, list(range(len(EMOTIONS))), base)
-    before = logits_of(network, preprocess, held_out.pictures).numpy()
+    before = read_logits(network, preprocess, held_out.pictures)
     everyday = LabelledPictures.read(open_data(ferplus, "valid"), preprocess)
     prior = logits_of(network, preprocess, everyday.pictures).double().softmax(dim=1).mean(dim=0)
     return {
@@ -130,11 +118,6 @@ def measure(ckplus: str, ferplus: str, base: Path, out: Path) -> dict[str, Any]:
         "folds": [_scores(logits[mine == k], peaks.select(np.flatnonzero(mine == k))) for k in range(FOLDS)],
         "together": _scores(logits, peaks),
     }
-
-
-def _pick(faces: LabelledPictures, kept: NDArray[np.bool_]) -> LabelledPictures:
-    at = torch.from_numpy(np.flatnonzero(kept))
-    return LabelledPictures(*(c[at] for c in (faces.pictures, faces.labels, faces.targets, faces.affect)))
 
 
 def _scores(logits: NDArray[np.floating[Any]], faces: FaceSet) -> dict[str, Any]:

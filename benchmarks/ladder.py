@@ -116,17 +116,16 @@ def train(data: str, out: Path) -> dict[str, list[dict[str, Any]]]:
         if not (folder / "looks.json").is_file():
             folder.mkdir(parents=True, exist_ok=True)
             network, recipe = start_network(config), Recipe.of(config)
-            task = Task(config, network, recipe, _joined(parts), valid, folder)
+            task = Task(config, network, recipe, _as_ferplus(LabelledPictures.joined(parts)), valid, folder)
             run_workers(Ladder(task, test), 1, CPU)
         looks[name] = json.loads((folder / "looks.json").read_text(encoding="utf-8"))
     return looks
 
 
-def _joined(parts: Sequence[LabelledPictures]) -> LabelledPictures:
-    columns = zip(*((p.pictures, p.labels, p.targets, p.affect) for p in parts), strict=True)
-    pictures, labels, targets, affect = (torch.cat(column) for column in columns)
+def _as_ferplus(faces: LabelledPictures) -> LabelledPictures:
+    """Name all faces as those of FERPlus, so that an epoch shows a share of them."""
     member = Member("ferplus", EMOTIONS)
-    return LabelledPictures(pictures, labels, targets, affect, (member,), torch.zeros_like(labels))
+    return replace(faces, members=(member,), origins=torch.zeros_like(faces.labels))
 
 
 def shipped(predictions: Path) -> dict[str, dict[str, Any]]:

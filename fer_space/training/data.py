@@ -7,7 +7,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_space.data import open_data
@@ -17,6 +19,7 @@ from fer_space.errors import DataError, InputError
 from fer_space.training.config import Imbalance, TrainConfig, parse_numbers
 from fer_space.vision.preprocess import Preprocess
 
+COLUMNS = ("pictures", "labels", "targets", "affect")  # of every face
 POWER = {"balanced": 0.0, "sqrt": 0.5}
 
 
@@ -65,6 +68,20 @@ class LabelledPictures:
     def on(self, device: torch.device) -> "LabelledPictures":
         """Move the pictures, and nothing else, to a device."""
         return replace(self, pictures=self.pictures.to(device))
+
+    def select(self, rows: NDArray[np.int64] | NDArray[np.bool_]) -> "LabelledPictures":
+        """Keep some faces: by their positions, or by whether each is kept."""
+        at = torch.from_numpy(rows)
+        kept = {name: getattr(self, name)[at] for name in COLUMNS}
+        return replace(self, **kept, origins=self.origins[at] if len(self.origins) else self.origins)
+
+    @classmethod
+    def joined(cls, parts: Sequence["LabelledPictures"]) -> "LabelledPictures":
+        """Put faces of several sets one after the other, as one set alone."""
+        pictures, labels, targets, affect = (
+            torch.cat([getattr(part, name) for part in parts]) for name in COLUMNS
+        )
+        return cls(pictures, labels, targets, affect)
 
     @classmethod
     def read(cls, faces: FaceSet, preprocess: Preprocess, limit: int = 0) -> "LabelledPictures":

@@ -1,11 +1,33 @@
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_space.training.data import epoch_length, epoch_order
+from fer_space.data.faceset import Member
+from fer_space.emotions import EMOTIONS
+from fer_space.training.data import COLUMNS, LabelledPictures, epoch_length, epoch_order
+from tests.networks import striped_faces
 
 LABELS = torch.tensor([0] * 90 + [2] * 9 + [5])
+
+
+@pytest.mark.parametrize("positions", [True, False], ids=["positions", "kept or not"])
+def test_parts_of_joined_sets_know_where_they_are_from_and_can_be_put_together(positions: bool):
+    members = (Member("one", EMOTIONS), Member("two", EMOTIONS))
+    faces = replace(striped_faces(10), members=members, origins=torch.arange(10) // 5)
+    kept = np.arange(10) % 2 == 0
+    part = faces.select(np.flatnonzero(kept) if positions else kept)
+    assert part.members == members
+    assert part.origins.tolist() == [0, 0, 0, 1, 1]
+    whole = LabelledPictures.joined([part, faces.select(~kept)])
+    assert len(whole.members) == 1
+    assert len(whole.origins) == 0
+    order = [*range(0, 10, 2), *range(1, 10, 2)]
+    for name in COLUMNS:
+        assert torch.equal(getattr(whole, name), getattr(faces, name)[order])
 
 
 def shown(imbalance: str, labels: torch.Tensor = LABELS) -> torch.Tensor:

@@ -4,6 +4,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
@@ -15,6 +16,8 @@ from fer_space.errors import DataError, InputError, TrainingError, WeightsError
 from fer_space.training import trainer
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures, check_faces
+from fer_space.training.finish import logits_of
+from fer_space.training.folds import Fold
 from fer_space.training.initialise import preprocess_for
 from fer_space.training.losses import concordance
 from fer_space.training.parallel import Worker, run_workers
@@ -90,6 +93,18 @@ def test_learns_and_leaves_its_files(tiny: str, tmp_path: Path):
     assert set(written) == {"config.json", "history.csv", "last.pt", "best.safetensors"}
     (tmp_path / "new").touch()
     assert set(written.values()) == {(tmp_path / "new").stat().st_mode}, "as the umask says"
+
+
+def test_a_fold_reads_what_its_run_did_not_see(tiny: str, tmp_path: Path):
+    faces = striped_faces(96, seed=2)
+    kept = np.arange(len(faces)) % 3 > 0
+    task = replace(task_of(CONFIG.changed(epochs=8), tmp_path), train_set=faces.select(kept))
+    open_run(task.config, tmp_path, resume=False)
+    held_out = faces.select(~kept)
+    Fold(task, held_out, lambda *seen: logits_of(*seen).numpy(), "logits.npy")(Worker())
+    read = np.load(tmp_path / "logits.npy")
+    assert read.shape == (32, len(EMOTIONS))
+    assert (read.argmax(axis=1) == held_out.labels.numpy()).mean() > 0.9
 
 
 def test_a_killed_run_ends_with_the_weights_of_an_unbroken_one(
