@@ -113,14 +113,14 @@ def _spatial_unit(module: SpatialUnit, features: Tensor, *, summed: bool = False
     attention = local.sum(dim=1, keepdim=True)
     passing = cells((local > 0.0).to(local.dtype))
     # How each place's attention changes with the reduced features around it is the same for all classes.
-    steps, landings = zip(*(_steps(branch, passing, features) for branch in branches), strict=True)
-    step, landing = torch.cat(steps, dim=1)[:, None], torch.cat(landings, dim=1)
-    taps = landing.shape[1] // passing.shape[1]
+    steps, lands = zip(*(_steps(branch, passing, features) for branch in branches), strict=True)
+    step, land = torch.cat(steps, dim=1)[:, None], torch.cat(lands, dim=1)
+    taps = land.shape[1] // passing.shape[1]
     read, attended = cells(features)[:, None], cells(attention)[:, None]
 
     def back(gradient: Tensor) -> Tensor:
         by_attention = (gradient * read).sum(dim=3)  # (B, K, N)
-        reached = by_attention.repeat(1, 1, taps)[:, :, None] * landing
+        reached = by_attention.repeat(1, 1, taps)[:, :, None] * land
         return total(gradient * attended + pull_reduced(reached @ step), summed=summed)
 
     return features * attention, back

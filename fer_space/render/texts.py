@@ -122,20 +122,20 @@ class Verdict:
     @property
     def sentence(self) -> str:
         """Who says so: "All nine models agree", "7 of 9 models say so", "7 of 9 models lean to Fear"."""
-        if self.unsure and self.kind != "split":
-            who = {"one": "It", "all": "All"}.get(
-                self.kind, f"{len(self.votes[0].backbones)} of {self.models}"
-            )
-            leans = "leans" if who in ("It", f"1 of {self.models}") else "lean"
-            return f"{who} {leans} to {self.emotion.capitalize()}"
+        emotion = self.emotion.capitalize()
+        if self.kind == "split":
+            return f"The models are split. Together they lean to {emotion}"
+        agreeing = len(self.votes[0].backbones)
+        some = f"{agreeing} of {self.models}"
+        if self.unsure:
+            most = f"{some} {'leans' if agreeing == 1 else 'lean'}"
+            who = {"one": "It leans", "all": "All lean"}.get(self.kind, most)
+            return f"{who} to {emotion}"
         if self.kind == "one":
             return "One model was asked"
         if self.kind == "all":
             return "Both models agree" if self.models == 2 else f"All {number(self.models)} models agree"
-        if self.kind == "most":
-            agreeing = len(self.votes[0].backbones)
-            return f"{agreeing} of {self.models} models {'says' if agreeing == 1 else 'say'} so"
-        return f"The models are split. Together they lean to {self.emotion.capitalize()}"
+        return f"{some} models {'says' if agreeing == 1 else 'say'} so"
 
     @property
     def text(self) -> str:

@@ -12,7 +12,8 @@ from fer_space.comparison import Comparison
 from fer_space.errors import FerSpaceError, ImageError
 from fer_space.render.album import Entry, entry_of
 from fer_space.sources.pictures import has_picture_name
-from fer_space.ui.session import FACES, NO_FACE, NO_MODEL, SLICE, Answer, Options, Runs, Session, working
+from fer_space.ui.reading import FACES, SLICE, Runs, left_to_right, working
+from fer_space.ui.session import NO_MODEL, NOTHING_FOUND, Answer, Options, Session
 from fer_space.vision.imaging import MAX_BYTES
 
 MOST = 100  # photos; more are left out, and it is said how many
@@ -95,15 +96,14 @@ def _entry(runs: Runs, options: Options, name: str, give: Give) -> Entry:
     except FerSpaceError as error:
         return Entry(name, problem=str(error))
     if not comparisons:
-        return Entry(name, problem=NO_FACE.partition(".")[0] + ".")
+        return Entry(name, problem=NOTHING_FOUND)
     return entry_of(name, comparisons)
 
 
 def _comparisons(runs: Runs, options: Options, data: bytes) -> list[Comparison]:
     """The faces of one photo from left to right, without maps."""
     image = runs.decode(data)
-    faces = runs.find(image, options.detector)[:FACES]
-    faces.sort(key=lambda face: face.box_xyxy[0] + face.box_xyxy[2])
+    faces = left_to_right(runs.find(image, options.detector)[:FACES])
     read: list[Comparison] = []
     for start in range(0, len(faces), SLICE):
         part = faces[start : start + SLICE]

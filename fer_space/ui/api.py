@@ -15,7 +15,9 @@ from fer_space.occlusion.cover import Cover
 from fer_space.render.record import comparison_record, covered_record
 from fer_space.types import Face
 from fer_space.ui.events import MODELS_AT_ONCE, sentence_of, uploaded_bytes
-from fer_space.ui.session import FACES, NO_MODEL, Image, Options, Runs, Who
+from fer_space.ui.reading import FACES, Runs
+from fer_space.ui.session import NO_MODEL, Image, Options
+from fer_space.ui.turns import Who
 
 FREE = "none"
 EXPLAINED = [FREE, PREDICTED, CONSENSUS, *EMOTIONS]

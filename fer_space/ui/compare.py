@@ -12,7 +12,6 @@ import gradio as gr
 
 from fer_space.comparison import CONSENSUS, PREDICTED
 from fer_space.emotions import EMOTIONS
-from fer_space.errors import FerSpaceError
 from fer_space.render import html
 from fer_space.render.album import album_csv
 from fer_space.render.colours import OPACITY
@@ -24,18 +23,8 @@ from fer_space.render.texts import doubtful, for_masks
 from fer_space.types import Face
 from fer_space.ui.album import read_album
 from fer_space.ui.events import MODELS, QUICK, QUIET, given, inline_bytes, named_files, per_cent, sentence_of
-from fer_space.ui.session import (
-    FORGOTTEN,
-    NO_FACE,
-    Answer,
-    Options,
-    Picture,
-    Runs,
-    Session,
-    Sessions,
-    read_picture,
-    read_rest,
-)
+from fer_space.ui.reading import Runs, read_picture, read_rest
+from fer_space.ui.session import FORGOTTEN, NO_FACE, Answer, Options, Picture, Session, Sessions
 from fer_space.ui.sidebar import (
     Example,
     Sidebar,
@@ -260,14 +249,13 @@ class Compare:
         session, view = self._sessions.of(request), values[len(fields(Options)) :]
         if not session.begin(Answer(), given(event, "stamp")):
             return
-        try:
-            files = named_files(given(event, "files"))
-        except FerSpaceError as error:
-            session.begin(Answer(problem=sentence_of(error)))
-            yield self._show(session, view)
-            return
         options = Options(*values[: len(fields(Options))])
-        yield from self._follow(session, view, read_album(self._runs, session, options, files))
+
+        def steps() -> Iterator[Answer]:
+            files = named_files(given(event, "files"))  # what is wrong with them is told as any other problem
+            yield from read_album(self._runs, session, options, files)
+
+        yield from self._follow(session, view, steps())
 
     def clear(self, request: gr.Request, event: gr.EventData, *view: Any) -> Shown:
         """Forget the picture."""

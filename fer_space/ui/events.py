@@ -37,7 +37,7 @@ QUICK: dict[str, Any] = {
     "concurrency_id": "quick",
     "concurrency_limit": 4,
 }
-# Work that takes turns at the models (`fer_space.ui.session.Turns`).
+# Work that takes turns at the models (`fer_space.ui.turns.Turns`).
 MODELS: dict[str, Any] = {
     **_PRIVATE,
     "trigger_mode": "multiple",

@@ -23,7 +23,8 @@ from fer_space.training.mixing import MIXES
 from fer_space.types import Prediction
 from fer_space.ui.api import read_all
 from fer_space.ui.events import MODELS, sentence_of
-from fer_space.ui.session import Image, Options, Runs, Session, Sessions
+from fer_space.ui.reading import Runs
+from fer_space.ui.session import Image, Options, Session, Sessions
 from fer_space.ui.sidebar import Example
 from fer_space.vision.imaging import decode_image, resize
 

@@ -27,7 +27,8 @@ from fer_space.render.html import Drawing
 from fer_space.render.texts import Looks
 from fer_space.tracks import Smoother
 from fer_space.ui.events import given, inline_bytes, sentence_of
-from fer_space.ui.session import NO_MODEL, Runs
+from fer_space.ui.reading import Runs
+from fer_space.ui.session import NO_MODEL
 from fer_space.ui.sidebar import Sidebar
 from fer_space.vision.imaging import shrink
 from fer_space.vision.video import Frame

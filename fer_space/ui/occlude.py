@@ -25,7 +25,8 @@ from fer_space.render.overlays import SHOWN_SIDE, data_uri
 from fer_space.types import Reading
 from fer_space.ui.compare import Tab, view_of
 from fer_space.ui.events import MODELS, QUIET, given, inline_bytes, sentence_of
-from fer_space.ui.session import Answer, Coverage, Image, Runs, Session, Sessions
+from fer_space.ui.reading import Runs
+from fer_space.ui.session import Answer, Coverage, Image, Session, Sessions
 from fer_space.ui.sidebar import status_view
 from fer_space.vision.imaging import decode_image, resize, shrink
 

@@ -32,7 +32,8 @@ from fer_space.ui.lab import Lab, largest_face, lay_out_lab
 from fer_space.ui.lending import Lend, lent, seconds_to_answer, seconds_to_read, seconds_to_slide
 from fer_space.ui.live import Live, lay_out_live
 from fer_space.ui.occlude import Occlude, lay_out_occlude, robustness_rows, swatches_of
-from fer_space.ui.session import Answer, Options, Picture, Runs, Session, Sessions, read_picture
+from fer_space.ui.reading import Runs, read_picture
+from fer_space.ui.session import Answer, Options, Picture, Session, Sessions
 from fer_space.ui.sidebar import Example, lay_out_sidebar, load_examples
 from fer_space.ui.video import MEGABYTES, Videos, lay_out_video
 

@@ -1,53 +1,40 @@
-"""What one visitor's page remembers, and the reading of a picture step by step.
+"""What one visitor's page remembers.
 
 Everything is in memory, never on disk, never shared. A session's answer is replaced as a whole, never
 changed, so that events of one page may overlap: each piece of work holds a ticket, and whoever finds that a
 newer one was issued stops between two models.
 """
 
-import gc
 import time
-from collections import OrderedDict, deque
-from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
-from dataclasses import dataclass, field, replace
-from itertools import count, islice
-from threading import Condition, RLock
-from typing import Any, TypeVar
-from weakref import finalize
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.comparison import Comparison, Covered
 from fer_space.detectors.specs import DEFAULT_DETECTOR
-from fer_space.distributions import Distributions
-from fer_space.errors import FerSpaceError
 from fer_space.explain.gradcam import METHOD
 from fer_space.explain.sensitivity import Sensitivity
 from fer_space.occlusion.cover import Cover
 from fer_space.render.album import Entry
 from fer_space.render.overlays import SHOWN_SIDE, data_uri
 from fer_space.types import Face, Reading
-from fer_space.vision.imaging import MAX_PIXELS, decode_image, shrink
-from fer_space.vision.quality import with_doubts
+from fer_space.ui.turns import NOBODY, Who
+from fer_space.vision.imaging import decode_image, shrink
 
 Image = NDArray[np.uint8]
-T = TypeVar("T")
 
-FACES = 32  # that are read at once; the smaller ones wait for a click
-CROWD = 200  # that are looked for at all
-SLICE = 8  # faces that one model reads before somebody else has a turn
 SESSION_BYTES = 1_500_000_000  # what all pages together may remember; the one unused for longest goes first
-PICTURES_BYTES = 480_000_000  # whole pictures that are decoded at once; four of the largest
-REMEMBERED = 10_000  # addresses and pages of which it is known when they had their last turn
-_UNUSED_S = 10.0
-_JOBS = count(1)
 
 NO_PICTURE = "There is no picture yet: use your camera, upload one, drop or paste one, or try an example."
 NO_MODEL = "Choose at least one model in the settings."
+NOTHING_FOUND = "No face found."
 NO_FACE = (
-    "No face found. A face should be turned towards the camera, well lit and at least about 40 pixels "
+    f"{NOTHING_FOUND} A face should be turned towards the camera, well lit and at least about 40 pixels "
     "high; another detector may see what this one missed, or you can place the box by hand."
 )
 UNFORESEEN = "Something went wrong on the server. Please try again, or try another picture."
@@ -176,30 +163,6 @@ class Coverage:
         """About how many bytes it keeps in memory, without the answer."""
         readings = (reading for covered in self.covered for reading in covered.after.readings)
         return len(self.photo_uri) + sum(map(_size, readings))
-
-
-@dataclass(frozen=True, order=True)
-class Who:
-    """Whose work something is.
-
-    Attributes:
-        address: of the visitor, or of a proxy before many of them.
-        page: name of the visitor's page.
-        job: number of the piece of work; an older one is finished first.
-    """
-
-    address: str = ""
-    page: str = ""
-    job: int = 0
-
-    @classmethod
-    def of(cls, request: Any) -> "Who":
-        """Read it from a request of Gradio's."""
-        client = getattr(request, "client", None)
-        return cls(str(getattr(client, "host", "")), str(getattr(request, "session_hash", None) or ""))
-
-
-NOBODY = Who()
 
 
 @dataclass(eq=False)
@@ -347,315 +310,10 @@ class Sessions:
         return own + session.coverage.size
 
 
-class Turns:
-    """Lets pieces of work have their share of something, each for a step at a time.
-
-    A photo of one face waits for one step of somebody else's group photo, not for all of it; and however much
-    one visitor asks for, another one's next step comes after one of theirs: of all who wait, the address that
-    was served longest ago is next, of its pages the same, and of a page's pieces of work the oldest.
-
-    Args:
-        capacity: how much there is; by default one at a time runs models.
-    """
-
-    def __init__(self, capacity: int = 1) -> None:
-        self._free = capacity
-        self._changed = Condition()
-        self._line: deque[tuple[int, Who]] = deque()  # who waits, with the number of the waiting
-        self._running = 0
-        self._numbers = count(1)
-        self._served: dict[tuple[str, ...], int] = {}  # by address, and by address and page: when last
-
-    @property
-    def line(self) -> int:
-        """How many wait or run."""
-        return len(self._line) + self._running
-
-    @contextmanager
-    def turn(self, who: Who = NOBODY) -> Iterator[None]:
-        """Wait until it is one's turn, and keep the others waiting as long as this lasts."""
-        self.enter(who)
-        try:
-            yield
-        finally:
-            self.leave()
-
-    def enter(self, who: Who = NOBODY, weight: int = 1, timeout: float | None = None) -> bool:
-        """Wait until it is one's turn and so much is free; returns False where that takes too long."""
-        with self._changed:
-            me = (next(self._numbers), who)
-            self._line.append(me)
-            came = self._changed.wait_for(lambda: self._free >= weight and self._next() == me, timeout)
-            self._line.remove(me)
-            if came:
-                self._free -= weight
-                self._running += 1
-                self._serve(who)
-            self._changed.notify_all()
-            return came
-
-    def leave(self, weight: int = 1, *, ended: bool = True) -> None:
-        """Give back so much; `ended` is False where a rest is kept."""
-        with self._changed:
-            self._free += weight
-            self._running -= ended
-            self._changed.notify_all()
-
-    def _next(self) -> tuple[int, Who]:
-        def rank(waiting: tuple[int, Who]) -> tuple[int, int, int, int]:
-            number, who = waiting
-            address, page = self._served.get((who.address,), 0), self._served.get((who.address, who.page), 0)
-            return address, page, who.job, number
-
-        return min(self._line, key=rank)
-
-    def _serve(self, who: Who) -> None:
-        if len(self._served) > REMEMBERED:
-            self._served.clear()
-        self._served[(who.address,)] = self._served[(who.address, who.page)] = next(self._numbers)
-
-
-@dataclass(frozen=True)
-class Runs:
-    """What runs models, each behind a turn.
-
-    Attributes:
-        stream: `Engine.stream`.
-        detect: `Engine.detect`.
-        sensitivity: `Engine.sensitivity`.
-        together: `Engine.together`.
-        answers: `Engine.answers`.
-        follow: `Engine.follow`.
-        turns: who may run now.
-        room: bytes for whole pictures that are decoded at once.
-        who: whose work this runs.
-        lent: whether models run on a GPU that is lent to each piece of work, whose lender knows whose turn
-            it is.
-    """
-
-    stream: Callable[..., Iterator[tuple[str, Sequence[Reading]]]]
-    detect: Callable[..., list[Face]]
-    sensitivity: Callable[..., Iterator[Sensitivity]]
-    together: Callable[[Sequence[Face], Sequence[Sequence[Reading]], str], list[Comparison]]
-    answers: Callable[..., Iterator[tuple[str, Distributions]]]
-    follow: Callable[..., list[Face] | None]
-    turns: Turns = field(default_factory=Turns)
-    room: Turns = field(default_factory=lambda: Turns(PICTURES_BYTES))
-    who: Who = NOBODY
-    lent: bool = False
-
-    def of(self, who: Who) -> "Runs":
-        """The same for a new piece of a visitor's work."""
-        return replace(self, who=replace(who, job=next(_JOBS)))
-
-    def turn(self) -> AbstractContextManager[None]:
-        """Wait for a turn at the models."""
-        return self.turns.turn(self.who)
-
-    def decode(self, data: bytes, first: Callable[[Image], None] | None = None, beside: int = 0) -> Image:
-        """Decode a whole picture once there is room for it, which is given back when nothing refers to it.
-
-        Must not be called in a turn. Raises ImageError when it cannot be read.
-
-        Args:
-            data: its file.
-            first: what is done with it, or to it, before it is returned.
-            beside: for how many more pictures of its size that needs room meanwhile.
-        """
-        most = (1 + beside) * 3 * MAX_PIXELS
-        while not self.room.enter(self.who, most, timeout=_UNUSED_S):
-            gc.collect()  # a picture may be left in an error's traceback
-        try:
-            image = decode_image(data)
-            if first:
-                first(image)
-        except BaseException:
-            self.room.leave(most)
-            raise
-        self.room.leave(most - image.nbytes, ended=False)
-        finalize(image, self.room.leave, image.nbytes)
-        return image
-
-    def find(self, image: Image, detector: str) -> list[Face]:
-        """Find faces, the largest first, in a turn."""
-        with self.turn():
-            return self.detect(image, detector=detector, limit=CROWD)
-
-    def steps(
-        self,
-        image: Image,
-        options: Options,
-        faces: Sequence[Face],
-        covers: Sequence[Cover | None] = (None,),
-        at_once: int | None = None,
-        maps: bool = True,
-    ) -> Generator[tuple[str, Sequence[Reading]]]:
-        """Read faces as `Engine.stream` does, each step in its turn: yields (name, readings)."""
-        return self.in_turns(
-            self.stream(
-                image,
-                faces,
-                backbones=options.backbones,
-                covers=covers,
-                at_once=at_once,
-                method=options.method if maps else None,
-                boost_rare=options.boost_rare,
-            )
-        )
-
-    def in_turns(self, work: Iterator[T]) -> Generator[T]:
-        """Do work step by step, each in its turn; leaving off in between ends it."""
-        try:
-            while True:
-                with nullcontext() if self.lent else self.turn():
-                    step = next(work, None)
-                if step is None:
-                    return
-                yield step
-        finally:
-            if isinstance(work, Generator):
-                work.close()
-
-
-def read_picture(
-    runs: Runs, session: Session, options: Options, placed: Face | None = None
-) -> Iterator[Answer]:
-    """Read the session's picture with some options, and say after each step how far that is.
-
-    Nothing happens where the same was read or is being read; and where a newer piece of work takes over,
-    this one ends.
-
-    Yields:
-        Answers, the last of them complete or with a problem.
-    """
-    picture = session.answer.picture
-    ticket = session.start((picture, options, placed))
-    if ticket is None or picture is None:
-        return
-    steps = _find_and_read(runs.of(session.who), session, options, placed)
-    yield from working(session, ticket, Answer(picture, options, placed), steps)
-
-
-def read_rest(runs: Runs, session: Session) -> Iterator[Answer]:
-    """Read the smaller faces, too, that were left out at first; yields like `read_picture`."""
-    known = session.answer
-    if not known.rest or not known.done or known.picture is None:
-        return
-    ticket = session.start((known.picture, known.options, known.placed, len(known.rest)))
-    if ticket is None:
-        return
-    faces = _left_to_right([*known.faces, *known.rest])
-    of = dict(zip(known.faces, known.comparisons, strict=True))
-    answer = replace(known, faces=faces, comparisons=tuple(of.get(face) for face in faces), rest=())
-    selected = faces.index(known.faces[session.selected])
-    yield from working(session, ticket, known, _read_more(runs.of(session.who), answer, known.rest, selected))
-
-
-def working(
-    session: Session, ticket: int, bare: Answer, steps: Iterator[tuple[Answer, int | None]]
-) -> Iterator[Answer]:
-    """Put each step of some work into the session until it ends, fails, or newer work takes over.
-
-    Args:
-        session: the page.
-        ticket: of this work.
-        bare: what is shown where it fails, with the reason.
-        steps: answers, and which face to select, or None.
-
-    Yields:
-        The answers that the page shows.
-    """
-    try:
-        for answer, selected in steps:
-            if not session.put(ticket, answer, selected):
-                return
-            yield answer
-    except FerSpaceError as error:
-        answer = replace(bare, problem=str(error))
-        if session.put(ticket, answer):
-            yield answer
-    finally:
-        if not session.answer.done:
-            session.drop(ticket)
-
-
-def _find_and_read(
-    runs: Runs, session: Session, options: Options, placed: Face | None
-) -> Iterator[tuple[Answer, int | None]]:
-    picture = session.answer.picture
-    assert picture is not None
-    answer = Answer(picture, options, placed)
-    if not options.backbones:
-        yield replace(answer, problem=NO_MODEL), None
-        return
-    yield replace(answer, stage=_looking(runs)), None
-    image = runs.decode(picture.data)
-    found = [with_doubts(image, placed)] if placed is not None else runs.find(image, options.detector)
-    if not found:
-        yield replace(answer, problem=NO_FACE), None
-        return
-    faces = _left_to_right(found[:FACES])
-    answer = replace(answer, faces=faces, comparisons=(None,) * len(faces), rest=tuple(found[FACES:]))
-    yield replace(answer, stage=_progress(answer, found, 0, 0)), faces.index(found[0])
-    for step in _read_faces(runs, answer, image, found[:FACES]):
-        yield step, None
-
-
-def _read_more(
-    runs: Runs, answer: Answer, todo: Sequence[Face], selected: int
-) -> Iterator[tuple[Answer, int | None]]:
-    assert answer.picture is not None
-    for step in _read_faces(runs, answer, runs.decode(answer.picture.data), todo):
-        yield step, selected
-
-
-def _read_faces(runs: Runs, answer: Answer, image: Image, todo: Sequence[Face]) -> Iterator[Answer]:
-    """Read some faces of an answer, the largest first, model by model."""
-    assert answer.options is not None
-    models = len(answer.options.backbones)
-    with closing(runs.steps(image, answer.options, todo, at_once=SLICE)) as steps:
-        for start in range(0, len(todo), SLICE):
-            part = todo[start : start + SLICE]
-            columns: list[Sequence[Reading]] = []
-            for _, readings in islice(steps, models):
-                columns.append(readings)
-                comparisons = list(answer.comparisons)
-                for comparison in runs.together(part, columns, answer.options.ensemble):
-                    comparisons[answer.faces.index(comparison.face)] = comparison
-                finished = start + SLICE >= len(todo) and len(columns) == models
-                answer = replace(
-                    answer,
-                    comparisons=tuple(comparisons),
-                    stage="" if finished else _progress(answer, todo, start, len(columns)),
-                    share=(start + len(part) * len(columns) / models) / len(todo),
-                )
-                yield answer
-
-
 def _size(reading: Reading) -> int:
     """About how many bytes a reading keeps in memory."""
     maps = (explanation.heatmap.nbytes for explanation in reading.explanations.values())
     return reading.crop.image_rgb.nbytes + sum(maps)
-
-
-def _left_to_right(faces: Sequence[Face]) -> tuple[Face, ...]:
-    return tuple(sorted(faces, key=lambda face: face.box_xyxy[0] + face.box_xyxy[2]))
-
-
-def _looking(runs: Runs) -> str:
-    ahead = runs.turns.line
-    waits = f" There {'is one' if ahead == 1 else f'are {ahead}'} before you." if ahead else ""
-    return f"Looking for faces…{waits}"
-
-
-def _progress(answer: Answer, todo: Sequence[Face], start: int, models: int) -> str:
-    """Say how far a reading is: "Reading 7 faces: 3 of 9 models"."""
-    assert answer.options is not None
-    faces, total = len(todo), len(answer.options.backbones)
-    what = "the face" if faces == 1 else f"{faces} faces"
-    if faces > SLICE:
-        what = f"{faces} faces, {start + 1} to {min(start + SLICE, faces)}"
-    return f"Reading {what}: {models} of {total} models"
 
 
 def _job(answer: Answer) -> object:

@@ -15,7 +15,8 @@ from fer_space.render import html
 from fer_space.render.overlays import MapView, contour_overlay, data_uri, overlay
 from fer_space.render.texts import Looks, fit_title, verdict_of
 from fer_space.types import Face, FaceCrop
-from fer_space.ui.session import NO_FACE, Answer, Image, Options, Picture, Runs, Session
+from fer_space.ui.reading import Runs
+from fer_space.ui.session import NO_FACE, Answer, Image, Options, Picture, Session
 from fer_space.vision.alignment import maps_to_photo
 from fer_space.vision.imaging import decode_image, scaling, shrink
 

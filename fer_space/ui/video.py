@@ -29,7 +29,8 @@ from fer_space.types import Face
 from fer_space.ui.compare import taken
 from fer_space.ui.events import MODELS, QUICK, QUIET, given, sentence_of, uploaded_path
 from fer_space.ui.live import fast_ones
-from fer_space.ui.session import NO_MODEL, Runs
+from fer_space.ui.reading import Runs
+from fer_space.ui.session import NO_MODEL
 from fer_space.ui.sidebar import Sidebar
 from fer_space.vision.imaging import resize
 from fer_space.vision.video import Video

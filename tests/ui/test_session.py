@@ -5,19 +5,9 @@ from types import SimpleNamespace
 
 import pytest
 
-from fer_space.ui.session import (
-    FACES,
-    FORGOTTEN,
-    SLICE,
-    Answer,
-    Options,
-    Picture,
-    Session,
-    Sessions,
-    Turns,
-    read_picture,
-    read_rest,
-)
+from fer_space.ui.reading import FACES, SLICE, read_picture, read_rest
+from fer_space.ui.session import FORGOTTEN, Answer, Options, Picture, Session, Sessions
+from fer_space.ui.turns import Turns
 from tests.ui.conftest import EXAMPLES, panorama
 from tests.ui.desk import TWO, Desk
 

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fer_space.errors import ImageError
-from fer_space.ui import session as sessions
-from fer_space.ui.session import Runs, Turns, Who
+from fer_space.ui import reading
+from fer_space.ui import turns as turns_module
+from fer_space.ui.reading import Runs
+from fer_space.ui.turns import Turns, Who
 from fer_space.vision.imaging import encode_png
 from tests.ui.desk import Desk
 
@@ -91,7 +93,7 @@ def test_whoever_waits_comes_at_last(line: list[tuple[str, str, int]]) -> None:
 
 
 def test_what_is_remembered_of_visitors_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sessions, "REMEMBERED", 10)
+    monkeypatch.setattr(turns_module, "REMEMBERED", 10)
     turns = Turns()
     for number in range(100):
         with turns.turn(Who(str(number))):
@@ -102,8 +104,8 @@ def test_what_is_remembered_of_visitors_is_bounded(monkeypatch: pytest.MonkeyPat
 
 @pytest.fixture
 def runs(monkeypatch: pytest.MonkeyPatch) -> Iterator[Runs]:
-    monkeypatch.setattr(sessions, "MAX_PIXELS", 1000)
-    monkeypatch.setattr(sessions, "_UNUSED_S", 0.05)
+    monkeypatch.setattr(reading, "MAX_PIXELS", 1000)
+    monkeypatch.setattr(reading, "_UNUSED_S", 0.05)
     runs = Desk().runs
     object.__setattr__(runs, "room", Turns(6000))
     yield runs.of(Who("8.8.8.8"))

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from fer_space.ui.lending import ABORTED, LONGEST, seconds_to_read, seconds_to_slide
-from fer_space.ui.session import FACES, UNFORESEEN
+from fer_space.ui.reading import FACES
+from fer_space.ui.session import UNFORESEEN
 from tests.toys import MISSING
 
 ROOT = Path(__file__).parents[2]

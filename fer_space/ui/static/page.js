@@ -2,10 +2,10 @@
    a model's card; sorting. Everything a visitor hands in travels as a data URI, so it never becomes a file. */
 window.fer = (() => {
   const LIMIT_BYTES = 24e6, LIMIT_PIXELS = 38e6, ONE_OF_MANY_PIXELS = 2e6;
-  let stamp = Date.now(), trigger = null, early = null, last = null;
+  let stamp = Date.now(), listener = null, early = null, last = null;
   const next = () => ++stamp;
   /* What is handed in before the page listens is kept until it does. */
-  const hand = (...what) => { if (trigger) trigger(...what); else early = what; };
+  const hand = (...what) => { if (listener) listener(...what); else early = what; };
   const byId = (id) => document.getElementById(id);
 
   const say = (sentence) => {
@@ -214,8 +214,8 @@ window.fer = (() => {
   return {
     send,
     live: (element) => element.setAttribute('aria-live', 'polite'),
-    actions: (element, listening) => {
-      trigger = listening;
+    actions: (element, trigger) => {
+      listener = trigger;
       if (early) trigger(...early);
       early = null;
     },
