@@ -14,7 +14,7 @@ from fer_space.files import write_text
 
 PARTS = ("app.py", "LICENSE", "README.md", "docs", "examples", "fer_space", "weights")
 LOCK = "requirements.lock"
-LARGE = ("*.safetensors", "*.jpg", "*.png")
+LARGE = ("*.safetensors", "*.jpg", "*.png", "*.webp")
 _RULE = "{pattern} filter=lfs diff=lfs merge=lfs -text\n"
 
 
