@@ -67,14 +67,16 @@ CURVES = (BASE, "sqrt sampling", "balanced sampling", "logit-adjusted", "LDAM-DR
 
 
 def base_config(data: str, starts: str) -> TrainConfig:
-    """Give the budget that every run has: 4,000 faces at 48 px, three epochs, from face recognition."""
+    """Give the budget that every run has: 4,000 faces at 64 px, three epochs, from face recognition."""
     return TrainConfig(
         backbone="mobilenet_v1_faces",
         data=data,
         init=f"hse:{starts}",
         epochs=3,
-        size=48,
+        size=64,
         limit=4_000,
+        lr_body=1e-3,
+        lr_head=3e-3,
         ema_decay=0.98,
     )
 
