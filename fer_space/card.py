@@ -19,10 +19,9 @@ from fer_space.distributions import Distributions, boost_rare, renormalise
 from fer_space.emotions import EMOTIONS, columns_of, to_eight
 from fer_space.errors import WeightsError
 from fer_space.files import sha256_of, shipped, write_text
-from fer_space.vision.alignment import CropRule
+from fer_space.vision.alignment import CROP_SIZE, CropRule
 from fer_space.vision.preprocess import Preprocess
 
-CROP_SIZE = 224
 ENSEMBLE_FILE = "ensemble.json"
 LONGEST_CARD = 2**20  # bytes
 WEIGHTS_DIR = Path(os.environ.get("FER_SPACE_WEIGHTS") or shipped("weights"))

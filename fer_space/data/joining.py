@@ -24,6 +24,7 @@ def join(parts: Sequence[Collection]) -> Collection:
         rows=tuple(row for number, part in enumerate(parts) for row in _member_rows(part, number)),
         dropped=tuple(bad for part in parts for bad in part.dropped),
         classes=tuple(name for name in EMOTIONS if name in known),
+        notes=tuple(f"{part.name}: {note}" for part in parts for note in part.notes),
         members=tuple(Member(part.name, part.classes) for part in parts),
     )
 

@@ -31,6 +31,8 @@ def build_report(collection: Collection, fingerprints: Sequence[str]) -> dict[st
         "with_affect": int(np.isfinite([row.affect for row in rows]).all(axis=1).sum()),
         "subjects": len({row.subject for row in rows if row.subject}),
         "with_box": sum(row.box_xyxy is not None for row in rows),
+        "notes": list(collection.notes),
+        "attributes": count_attributes(rows),
         "dropped": {
             "count": len(collection.dropped),
             "reasons": dict(Counter(bad.why for bad in collection.dropped).most_common()),
@@ -47,6 +49,15 @@ def count_classes(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
         split: {name: counts[split, i] for i, name in enumerate(EMOTIONS)}
         for split in (*SPLITS, NO_SPLIT)
         if any(key[0] == split for key in counts)
+    }
+
+
+def count_attributes(rows: Sequence[Row]) -> dict[str, dict[str, int]]:
+    """Attribute -> value -> faces, for what the owner says of the people."""
+    names = dict.fromkeys(name for row in rows for name in row.attributes)
+    return {
+        name: dict(sorted(Counter(r.attributes[name] for r in rows if name in r.attributes).items()))
+        for name in names
     }
 
 
@@ -85,6 +96,7 @@ def as_text(report: dict[str, Any]) -> str:
     for name in report["classes"]:
         lines.append(f"  {name:<10}" + "".join(f"{counts[split][name]:>10,}" for split in counts))
     lines.append(f"  {'all':<10}" + "".join(f"{sum(counts[split].values()):>10,}" for split in counts))
+    lines += report["notes"]
     lines.append(f"valence and arousal: {report['with_affect']:,} faces; subjects: {report['subjects']:,}")
     lines.append(f"dropped: {dropped['count']:,}")
     lines += [f"  {count:,}: {why}" for why, count in list(dropped["reasons"].items())[:10]]
@@ -93,6 +105,17 @@ def as_text(report: dict[str, Any]) -> str:
         f"{same_pixels['groups_across_splits']:,} groups across splits, "
         f"{same_pixels['groups_with_different_labels']:,} with different labels"
     )
+    if faces := report.get("faces_found"):
+        lost = ", ".join(f"{count:,} of {split}" for split, count in faces["not_found"].items())
+        lines.append(
+            f"aligned: {faces['found']:,} faces found by {faces['detector']} "
+            f"({faces['known_before']:,} known from before), {faces['with_landmarks']:,} with landmarks"
+        )
+        lines += (
+            [f"no face found in {lost}: train leaves them out, the others are read whole"] if lost else []
+        )
+    if groups := report.get("attributes"):
+        lines += [f"{name}: {_counted(counts)}" for name, counts in groups.items()]
     if masks := report.get("masks"):
         lines.append(f"masks: {masks['worn']:,} worn; {masks['without_landmarks']:,} faces without landmarks")
     if near := report.get("twins"):
@@ -102,3 +125,7 @@ def as_text(report: dict[str, Any]) -> str:
             f"{near['faces_with_a_twin']:,} faces; with one in train: {across}"
         )
     return "\n".join(lines)
+
+
+def _counted(counts: dict[str, int]) -> str:
+    return ", ".join(f"{value} {count:,}" for value, count in counts.items())

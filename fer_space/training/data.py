@@ -13,10 +13,13 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_space.data import open_data
+from fer_space.data.aligning import Detect, aligned
 from fer_space.data.faceset import FaceSet, Member
+from fer_space.detectors.pipeline import finder
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, InputError
 from fer_space.training.config import Imbalance, TrainConfig, parse_numbers
+from fer_space.vision.alignment import CropRule
 from fer_space.vision.preprocess import Preprocess
 
 COLUMNS = ("pictures", "labels", "targets", "affect")  # of every face
@@ -118,14 +121,16 @@ def read_faces(
     """Read the training and the validation faces of a run, and refuse what it could not end with.
 
     Args:
-        config: names the data.
+        config: names the data, and what finds the faces in it.
         preprocess: how the network sees faces.
         aloud: say on stderr what was left out.
 
     Raises:
         InputError: a split has too few faces, emotions or ratings for this run.
+        UnknownNameError, MissingDependencyError: there is no such detector, or it is not installed.
         DataError: the data cannot be read.
     """
+    detect = finder(config.detect) if config.detect else None
     train_set = open_data(config.data, "train", config.target, config.second_label)
     valid_set = open_data(config.data, "valid")
     if aloud:
@@ -133,10 +138,18 @@ def read_faces(
         valid_set.say_dropped()
         _say_shared(train_set, valid_set)
     trained, held_out = (
-        LabelledPictures.read(faces, preprocess, config.limit) for faces in (train_set, valid_set)
+        LabelledPictures.read(_aligned(faces, config, detect), preprocess, config.limit)
+        for faces in (train_set, valid_set)
     )
     check_faces(config, trained, held_out)
     return trained, held_out
+
+
+def _aligned(faces: FaceSet, config: TrainConfig, detect: Detect | None) -> FaceSet:
+    """The faces that the run reads, found and framed as its card will say, if it has a detector."""
+    if detect is None:
+        return faces
+    return aligned(faces.select(_sample(faces, config.limit)), config.detect, detect, CropRule())
 
 
 def check_faces(config: TrainConfig, train_set: LabelledPictures, valid_set: LabelledPictures) -> None:
