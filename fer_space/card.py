@@ -129,6 +129,7 @@ class Scores(Rates):
         undetected: pictures without a found face, which count as wrong.
         near_duplicates, without_near_duplicates: faces that also lie in the training split, and the rates
             without them.
+        sets: of joined sets, the rates on the faces of each, among the emotions that it knows.
         members, disagreement: of an ensemble; mean disagreement in bits.
         affect: where the data set has valence and arousal.
     """
@@ -140,6 +141,7 @@ class Scores(Rates):
     undetected: int | None = None
     near_duplicates: int | None = None
     without_near_duplicates: Rates | None = None
+    sets: dict[str, Rates] = {}
     members: tuple[str, ...] = ()
     disagreement: float | None = None
     affect: AffectRates | None = None

@@ -98,6 +98,7 @@ def predict_dataset(
             setting=setting.model_copy(update={"boost_rare": False}),
             model_classes=model.card.emotions,
             data_classes=tuple(emotion for emotion in EMOTIONS if emotion in faces.classes),
+            sets=() if faces.origins is None else faces.members,
             date=today(),
         ),
         files=faces.files,
@@ -105,6 +106,7 @@ def predict_dataset(
         probabilities=probabilities,
         affect=affect,
         affect_labels=None if faces.affect is None else faces.affect.astype(np.float64),
+        origins=faces.origins,
         embeddings=None if embeddings is None else embeddings.astype(np.float16),
     )
     return boosted(outputs, model.card) if setting.boost_rare else outputs

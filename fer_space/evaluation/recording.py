@@ -59,6 +59,9 @@ def scores_of(outputs: Outputs) -> Scores:
         rest = ~outputs.near_duplicate
         alone = rates(scored[rest], labels[rest]) if rest.any() else None
         measured |= {"near_duplicates": int((~rest).sum()), "without_near_duplicates": alone}
+    if about.sets:
+        faces = {joined.name: outputs.of_set(number) for number, joined in enumerate(about.sets)}
+        measured["sets"] = {name: rates(*mine) for name, mine in faces.items() if len(mine[1])}
     if outputs.affect_labels is not None:
         measured["affect"] = _affect_rates(outputs)
     return Scores(**measured)
@@ -176,6 +179,7 @@ def _known(outputs: Outputs, card: Card) -> tuple[Tensor, Tensor]:
 def describe(outputs: Outputs, scores: Scores) -> str:
     """Write scores for a person: one line, and one more for each thing that needs to be said."""
     lines = [f"{outputs.about.title}: {_figures(scores)}"]
+    lines += [f"of these, {name}: {_figures(rest)}" for name, rest in scores.sets.items()]
     if scores.undetected is not None:
         lines.append(f"no face found in {scores.undetected}, which count as wrong")
     if scores.members:

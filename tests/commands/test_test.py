@@ -11,9 +11,9 @@ from fer_space.card import Fit, Setting, read_card, read_fits, write_fit
 from fer_space.commands import test as test_command
 from fer_space.errors import InputError
 from fer_space.evaluation.outputs import Outputs
-from fer_space.evaluation.report import zoo_table
+from fer_space.evaluation.report import scores_table, zoo_table
 from fer_space.registry import Registry
-from tests.data.making import fer_csv
+from tests.data.making import fer_csv, picture, text
 from tests.evaluation.made import lively
 from tests.networks import TINY, lively_tiny, write_weights
 from tests.running import is_drawn, run
@@ -251,6 +251,32 @@ def test_names_of_backbones_and_the_ensemble(two_backbones: Path):
         test_command.chosen("tiny,ensemble", registry)
     with pytest.raises(InputError, match="names no backbone"):
         test_command.chosen(" ", registry)
+
+
+def test_every_table_has_a_row_for_each_of_the_joined_sets(
+    two_backbones: Path, faces: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    picture(tmp_path / "more" / "test" / "fear" / "b.png", 5)
+    text(tmp_path / "more" / "faces.csv", "file,fear,sad,split\ntest/fear/b.png,1,0,test\n")
+    words = ["--data", f"{faces}+csv:{tmp_path / 'more' / 'faces.csv'}", *CPU]
+    run("test", "--backbone", "all,ensemble", *words, "--json", "--out", tmp_path / "stored", "--record")
+    records = records_of(capsys)
+    for record in records.values():
+        assert {name: rates["n"] for name, rates in record["sets"].items()} == {
+            "a folder of faces": 3,
+            "faces": 1,
+        }
+        assert list(record["sets"]["faces"]["per_class"]) == ["fear"]
+    assert list(records) == ["tiny", "small", "ensemble"]
+    stored = [tmp_path / "stored" / f"{name}-a folder of faces+faces-test.parquet" for name in records]
+    run("test", *stored, "--summary", tmp_path / "out")
+    out = capsys.readouterr().out
+    assert out.count("of these, faces: accuracy") == 3
+    for name in records:
+        assert f"\n| {name}: a folder of faces |" in out
+        assert f"\n| {name}: faces |" in out
+    table = scores_table([read_card(two_backbones / "tiny.json")])
+    assert "| tiny | a folder of faces+faces test: faces | 1 |" in table
 
 
 def test_doubts_are_measured_and_kept(
