@@ -131,15 +131,19 @@ def read_faces(
         DataError: the data cannot be read.
     """
     detect = finder(config.detect) if config.detect else None
-    train_set = open_data(config.data, "train", config.target, config.second_label)
-    valid_set = open_data(config.data, "valid")
+    train_set, valid_set = (
+        _aligned(faces, config, detect)
+        for faces in (
+            open_data(config.data, "train", config.target, config.second_label),
+            open_data(config.data, "valid"),
+        )
+    )
     if aloud:
         train_set.say_dropped()
         valid_set.say_dropped()
         _say_shared(train_set, valid_set)
     trained, held_out = (
-        LabelledPictures.read(_aligned(faces, config, detect), preprocess, config.limit)
-        for faces in (train_set, valid_set)
+        LabelledPictures.read(faces, preprocess, config.limit) for faces in (train_set, valid_set)
     )
     check_faces(config, trained, held_out)
     return trained, held_out
