@@ -59,7 +59,7 @@ def curves(sources: list[str], out: Path | None) -> Path:
 
 def confusion(sources: list[str], out: Path | None) -> Path:
     """Draw the confusion matrix of stored outputs, by default over `test --out`'s own."""
-    outputs = Outputs.load(Path(sources[0]))
+    outputs = load(sources[0])
     path = out or Path(sources[0]).with_suffix(".png")
     plots.draw_confusion(metrics.confusion(outputs.scored, outputs.labels), outputs.about.title, path)
     return path
@@ -95,7 +95,7 @@ def differences(sources: list[str], out: Path | None) -> Path:
 
 def tsne(sources: list[str], out: Path | None) -> Path:
     """Draw a map of the stored embeddings; faces that were not found are left out."""
-    outputs = Outputs.load(Path(sources[0]))
+    outputs = load(sources[0])
     if outputs.embeddings is None:
         raise InputError(
             f"{sources[0]} holds no embeddings: read the data with `fer-space test --embeddings`."
@@ -127,7 +127,7 @@ def augment(sources: list[str], out: Path | None) -> Path:
     from fer_space.training.sheet import sheet_rows
 
     faces = open_data(sources[0], "valid")
-    firsts = [int(np.flatnonzero(faces.labels == k)[0]) for k in np.unique(faces.labels)]
+    firsts = [int(np.flatnonzero(faces.labels == k)[0]) for k in np.unique(faces.labels[faces.labelled])]
     guide = load_model(TrainConfig.model_fields["guide"].default, device="cpu")
     pictures = LabelledPictures.read(faces.select(firsts), guide.card.preprocess)
     path = out or Path(f"{faces.name}-augment.png")
@@ -135,9 +135,17 @@ def augment(sources: list[str], out: Path | None) -> Path:
     return path
 
 
+def load(source: str) -> Outputs:
+    """Load stored outputs; raises InputError for a file that holds none, or none of emotions."""
+    outputs = Outputs.load(Path(source))
+    if not outputs.has_emotions:
+        raise InputError(f"{source} holds valence and arousal alone: there are no emotions to draw.")
+    return outputs
+
+
 def load_all(sources: Sequence[str]) -> dict[str, Outputs]:
     """Load stored outputs by title; raises InputError for a file that holds none."""
-    several = [Outputs.load(Path(source)) for source in sources]
+    several = [load(source) for source in sources]
     titles = told_apart([outputs.about.title for outputs in several], sources)
     return dict(zip(titles, several, strict=True))
 

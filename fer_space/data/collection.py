@@ -41,7 +41,7 @@ class Row:
     Attributes:
         file: its name in reports.
         split: train, valid or test; "" where the set has no splits, so that it counts in every one.
-        label: index into `EMOTIONS`.
+        label: index into `EMOTIONS`, or NO_ANSWER where valence and arousal alone are known.
         source: a plain picture file, or what gives the bytes of one (from an archive, from numbers).
         target: a distribution over `EMOTIONS`; None means the label alone.
         affect: valence and arousal in [-1, 1], or NaN twice.

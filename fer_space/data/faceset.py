@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.data.found import Found
+from fer_space.distributions import NO_ANSWER
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, ImageError
 from fer_space.vision.imaging import decode_image
@@ -50,8 +51,10 @@ class FaceSet:
         name, split: where they come from, for reports.
         files: name of each picture.
         encoded: gives the bytes of picture i's file.
-        labels: int64 (N,), index into `EMOTIONS`: what accuracy is scored against.
-        targets: float32 (N, 8), a distribution over `EMOTIONS` a row: what training aims at.
+        labels: int64 (N,), index into `EMOTIONS`: what accuracy is scored against. NO_ANSWER where nobody
+            named an emotion; then valence and arousal are known.
+        targets: float32 (N, 8), a distribution over `EMOTIONS` a row: what training aims at; zeros where
+            nobody named an emotion.
         affect: float32 (N, 2), valence and arousal in [-1, 1], NaN in both where a face has no valid
             pair; None where no face has one.
         subjects: the person (or film) that each picture shows, "" where unknown; None where no face
@@ -98,6 +101,11 @@ class FaceSet:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @property
+    def labelled(self) -> NDArray[np.bool_]:
+        """The faces of which somebody named an emotion, bool (N,)."""
+        return np.asarray(self.labels != NO_ANSWER)
 
     def say_dropped(self) -> None:
         """Say on stderr what the reader chose, how many faces were left out, and the commonest reasons."""
@@ -162,8 +170,13 @@ class FaceSet:
 
 
 def one_hot(labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Labels int64 (N,) -> float32 (N, 8)."""
-    return np.eye(len(EMOTIONS), dtype=np.float32)[labels]
+    """Labels int64 (N,) -> float32 (N, 8); zeros for NO_ANSWER."""
+    return np.asarray(labels[:, None] == np.arange(len(EMOTIONS)), dtype=np.float32)
+
+
+def name_of(label: int) -> str:
+    """The emotion of a label, "" for NO_ANSWER."""
+    return "" if label == NO_ANSWER else EMOTIONS[label]
 
 
 def decode_face(data: bytes, box_xyxy: Box | None, found: Found | None = None) -> NDArray[np.uint8]:

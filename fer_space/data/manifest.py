@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_space.data.collection import Collection, Row
-from fer_space.data.faceset import Dropped
+from fer_space.data.faceset import Dropped, name_of
 from fer_space.data.found import Found
 from fer_space.data.tables import ATTRIBUTES, BOX_COLUMNS, FOUND_COLUMNS, MANIFEST
 from fer_space.emotions import EMOTIONS, column_of
@@ -62,7 +62,7 @@ def nameable(rows: Sequence[Row]) -> tuple[list[Row], list[Dropped]]:
 def _cells(row: Row, classes: Sequence[str]) -> list[str]:
     target = row.target or tuple(float(i == row.label) for i in range(len(EMOTIONS)))
     return [
-        EMOTIONS[row.label],
+        name_of(row.label),
         *(_number(target[column_of(name)]) for name in classes),
         *map(_number, row.affect),
         row.subject,

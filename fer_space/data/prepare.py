@@ -27,6 +27,7 @@ from fer_space.data.near_duplicates import thumbnail
 from fer_space.data.report import NO_SPLIT, build_report, count_near
 from fer_space.data.survey import fingerprint, sift
 from fer_space.data.tables import MANIFEST, collect_csv
+from fer_space.distributions import NO_ANSWER
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError
 from fer_space.occlusion import SURGICAL_BLUE, draw_mask
@@ -177,7 +178,7 @@ def count_emotions(data: str) -> tuple[str, dict[str, NDArray[np.int64]]]:
     parts = [collect(kind, path) for kind, path in split_data(data)]
     whole = join(parts) if len(parts) > 1 else parts[0]
     counts = {split: np.zeros(len(EMOTIONS), dtype=np.int64) for split in (*SPLITS, "")}
-    for row in whole.rows:
+    for row in (row for row in whole.rows if row.label != NO_ANSWER):
         counts[row.split][row.label] += 1
     return whole.name, {split or "all": rows for split, rows in counts.items() if rows.any()}
 

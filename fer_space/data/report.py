@@ -9,9 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.data.collection import Collection, Row
-from fer_space.data.faceset import SPLITS
+from fer_space.data.faceset import SPLITS, name_of
 from fer_space.data.near_duplicates import THRESHOLD, count_near_duplicates
 from fer_space.data.survey import same
+from fer_space.distributions import NO_ANSWER
 from fer_space.emotions import EMOTIONS
 
 NO_SPLIT = "no split"
@@ -28,6 +29,7 @@ def build_report(collection: Collection, fingerprints: Sequence[str]) -> dict[st
         "faces": len(rows),
         "classes": list(collection.classes),
         "counts": count_classes(rows),
+        "without_emotion": sum(row.label == NO_ANSWER for row in rows),
         "with_affect": int(np.isfinite([row.affect for row in rows]).all(axis=1).sum()),
         "subjects": len({row.subject for row in rows if row.subject}),
         "with_box": sum(row.box_xyxy is not None for row in rows),
@@ -70,7 +72,7 @@ def count_duplicates(rows: Sequence[Row], fingerprints: Sequence[str]) -> dict[s
         "groups_across_splits": sum(len({rows[i].split for i in group}) > 1 for group in groups),
         "groups_with_different_labels": sum(len({rows[i].label for i in group}) > 1 for group in groups),
         "files": [
-            [{"file": rows[i].file, "split": rows[i].split, "label": EMOTIONS[rows[i].label]} for i in group]
+            [{"file": rows[i].file, "split": rows[i].split, "label": name_of(rows[i].label)} for i in group]
             for group in groups
         ],
     }
@@ -96,6 +98,8 @@ def as_text(report: dict[str, Any]) -> str:
     for name in report["classes"]:
         lines.append(f"  {name:<10}" + "".join(f"{counts[split][name]:>10,}" for split in counts))
     lines.append(f"  {'all':<10}" + "".join(f"{sum(counts[split].values()):>10,}" for split in counts))
+    if bare := report["without_emotion"]:
+        lines.append(f"valence and arousal alone, no emotion: {bare:,} faces")
     lines += report["notes"]
     lines.append(f"valence and arousal: {report['with_affect']:,} faces; subjects: {report['subjects']:,}")
     lines.append(f"dropped: {dropped['count']:,}")

@@ -6,7 +6,7 @@ those are train and test alone, one tenth of the training faces, by the hash of 
 `csv:FILE` reads these columns; paths are relative to the CSV file:
 
     file                      needed
-    label                     an emotion
+    label                     an emotion; blank where there are valence and arousal alone
     neutral, happiness, ...   one column an emotion: a distribution or votes; with `label` as well, the
                               label is what counts as right and the distribution what training aims at
     valence, arousal          in [-1, 1]; what is blank or beyond counts as unknown (NaN)
@@ -30,10 +30,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.data.collection import Collection, Gathering, Row, held_out_split, valid_affect
+from fer_space.data.collection import NO_AFFECT, Collection, Gathering, Row, held_out_split, valid_affect
 from fer_space.data.faceset import SPLITS, Box
 from fer_space.data.files import count_files, parse_number, parse_table, place_of, read_text, visible
 from fer_space.data.found import Found
+from fer_space.distributions import NO_ANSWER
 from fer_space.emotions import EMOTIONS, SYNONYMS, canonical, column_of
 from fer_space.errors import DataError
 from fer_space.sources.pictures import is_picture_file
@@ -132,7 +133,8 @@ def collect_csv(file: Path) -> Collection:
         except DataError as error:
             found.drop(f"{cells['file']} (line {line})", error, split if split in SPLITS else "")
     named = {canonical(column) for column in columns if _is_emotion(column)}
-    named |= {EMOTIONS[row.label] for row in found.rows} if named else set(EMOTIONS)
+    labelled = {EMOTIONS[row.label] for row in found.rows if row.label != NO_ANSWER}
+    named |= labelled if named or not labelled else set(EMOTIONS)
     return found.collection(_name(file), tuple(name for name in EMOTIONS if name in named))
 
 
@@ -143,14 +145,17 @@ def _name(file: Path) -> str:
 
 
 def _row(cells: dict[str, str], split: str, folder: Path) -> Row:
+    affect = valid_affect(*(parse_number(cells, key, math.nan) for key in ("valence", "arousal")))
     label, target = _answers(cells)
+    if label == NO_ANSWER and affect == NO_AFFECT:
+        raise DataError("a row needs a label, a positive number for an emotion, or valence and arousal.")
     return Row(
         file=cells["file"],
         split=split,
         label=label,
         source=place_of(folder, cells["file"]),
         target=target,
-        affect=valid_affect(*(parse_number(cells, key, math.nan) for key in ("valence", "arousal"))),
+        affect=affect,
         subject=cells.get("subject", ""),
         box_xyxy=_box(cells),
         found=_found(cells),
@@ -167,7 +172,10 @@ def _is_emotion(column: str) -> bool:
 
 
 def _answers(cells: dict[str, str]) -> tuple[int, tuple[float, ...] | None]:
-    """The label of a row and its distribution, if it has one; each can stand for the other."""
+    """The label of a row and its distribution, if it has one; each can stand for the other.
+
+    NO_ANSWER where it has neither.
+    """
     weights = [0.0] * len(EMOTIONS)
     for column in filter(_is_emotion, cells):
         weights[column_of(column)] += parse_number(cells, column, 0.0)
@@ -175,7 +183,7 @@ def _answers(cells: dict[str, str]) -> tuple[int, tuple[float, ...] | None]:
     if min(weights) < 0.0 or not 0.0 <= total < math.inf:
         raise DataError("the number of an emotion is negative or endless.")
     if not cells.get("label") and total == 0.0:
-        raise DataError("a row needs a label, or a positive number for at least one emotion.")
+        return NO_ANSWER, None
     strongest = max(weights)
     label = canonical(cells["label"]) if cells.get("label") else EMOTIONS[weights.index(strongest)]
     target = tuple(weight / total for weight in weights) if total else None

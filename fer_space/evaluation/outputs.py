@@ -25,9 +25,9 @@ from numpy.typing import NDArray
 
 from fer_space.card import AffectSource, Emotion, Record, Setting
 from fer_space.comparison import Rule
-from fer_space.data.faceset import Member
-from fer_space.distributions import Distributions, circumplex, restrict
-from fer_space.emotions import EMOTIONS, columns_of
+from fer_space.data.faceset import Member, name_of
+from fer_space.distributions import NO_ANSWER, Distributions, circumplex, restrict
+from fer_space.emotions import EMOTIONS, column_of, columns_of
 from fer_space.errors import InputError
 from fer_space.files import replacing
 from fer_space.registry import file_name_of
@@ -91,7 +91,8 @@ class Outputs:
     Attributes:
         about: where they come from.
         files: name of each picture.
-        labels: int64 (N,), index into `EMOTIONS`.
+        labels: int64 (N,), index into `EMOTIONS`; NO_ANSWER for all faces of a set with valence and arousal
+            alone.
         probabilities: float64 (N, 8) over `EMOTIONS`, calibrated, as the model gave them; NaN for emotions
             that the model does not have, and in every column where no face was found.
         affect: float64 (N, 2), valence and arousal in [-1, 1] as `about.affect_source` says, NaN where no
@@ -133,6 +134,11 @@ class Outputs:
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @property
+    def has_emotions(self) -> bool:
+        """Whether an emotion is known of each face; else valence and arousal alone can be scored."""
+        return bool((self.labels != NO_ANSWER).all())
 
     @property
     def answered(self) -> NDArray[np.bool_]:
@@ -231,7 +237,7 @@ def _columns(outputs: Outputs) -> dict[str, Any]:
 
     columns: dict[str, Any] = {
         "file": list(outputs.files),
-        "label": [EMOTIONS[label] for label in outputs.labels],
+        "label": [name_of(label) or None for label in outputs.labels],
     }
     columns |= {emotion: _nullable(outputs.probabilities[:, k]) for k, emotion in enumerate(EMOTIONS)}
     for prefix, values in (("", outputs.affect_labels), ("predicted_", outputs.affect)):
@@ -279,7 +285,9 @@ def _from_table(about: About, table: Any) -> Outputs:
     return Outputs(
         about=about,
         files=tuple(table["file"].to_pylist()),
-        labels=np.array(columns_of(table["label"].to_pylist()), dtype=np.int64),
+        labels=np.array(
+            [column_of(name) if name else NO_ANSWER for name in table["label"].to_pylist()], dtype=np.int64
+        ),
         probabilities=probabilities,
         affect=numbers("predicted_valence", "predicted_arousal"),
         affect_labels=numbers("valence", "arousal"),

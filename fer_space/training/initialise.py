@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from fer_space.backbones.base import Backbone
 from fer_space.backbones.norms import restore_norms
 from fer_space.backbones.specs import BackboneSpec, backbone_spec
+from fer_space.card import Card, read_card
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError, WeightsError
 from fer_space.tensors import load_tensors
@@ -113,6 +114,18 @@ def initialise(backbone: Backbone, spec: BackboneSpec, init: str) -> None:
             raise InputError(f"--init: {init} is no start for {spec.name}: {error}.") from error
         except RuntimeError as error:
             raise InputError(f"--init: {init} does not hold the weights of {spec.name}.") from error
+
+
+def start_card(init: str) -> Card | None:
+    """Read the card of the network that a run starts from: beside its weights, or in its run's folder.
+
+    None where `init` is no file of the same network, or has no card. Raises WeightsError when it is damaged.
+    """
+    weights = Path(init)
+    if weights.suffix != ".safetensors":
+        return None
+    cards = (weights.with_suffix(".json"), weights.with_name("card.json"))
+    return next((read_card(card) for card in cards if card.is_file()), None)
 
 
 def file_of(init: str) -> Path:

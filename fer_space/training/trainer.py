@@ -34,9 +34,9 @@ from fer_space.tensors import save_tensors
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures, epoch_length, epoch_order, read_faces, times_shown
 from fer_space.training.distillation import Teaching, load_teachers
-from fer_space.training.finish import logits_of, write_run_card
+from fer_space.training.finish import answers_of, write_run_card
 from fer_space.training.initialise import file_of, input_size, preprocess_for, settle_norms, start_network
-from fer_space.training.losses import affect_loss
+from fer_space.training.losses import affect_loss, concordance
 from fer_space.training.mixing import MIXES
 from fer_space.training.optim import sharpest_nearby
 from fer_space.training.parallel import Worker, launched_size, leads_launch, leave, run_workers
@@ -177,7 +177,7 @@ def train(task: Task, worker: Worker) -> TrainState:
     # 3. Epoch by epoch: train, validate, keep the best.
     while len(state.history) < min(task.stop_after or config.epochs, config.epochs):
         row = run_epoch(state, task, worker)
-        figure = row["valid_accuracy" if config.criterion == "accuracy" else "mixed"]
+        figure = row[criterion_of(task)]
         improved = figure > state.best
         state.best = max(state.best, figure)
         if worker.leads:
@@ -186,6 +186,13 @@ def train(task: Task, worker: Worker) -> TrainState:
             state.save(task.out / CHECKPOINT)
             write_history(state.history, task.out / "history.csv")
     return state
+
+
+def criterion_of(task: Task) -> str:
+    """Name the figure of validation that chooses the epoch."""
+    if not task.train_set.has_emotions:
+        return "valid_ccc"
+    return "valid_accuracy" if task.config.criterion == "accuracy" else "mixed"
 
 
 def run_epoch(state: TrainState, task: Task, worker: Worker) -> dict[str, float]:
@@ -217,7 +224,9 @@ def run_epoch(state: TrainState, task: Task, worker: Worker) -> dict[str, float]
     _check_finite(figures, epoch, 0)
     loss, right = worker.mean(torch.stack(figures).mean(dim=0)).tolist()
     # 3. Validation.
-    row = {"epoch": epoch + 1, "train_loss": loss, "train_accuracy": right, **validate(state, task, worker)}
+    row = {"epoch": epoch + 1, "train_loss": loss}
+    row |= {"train_accuracy": right} if task.train_set.has_emotions else {}
+    row |= validate(state, task, worker)
     if not np.isfinite(row["valid_loss"]):
         raise _diverged(epoch, len(figures))
     row["seconds"] = round(time.monotonic() - started, 1)
@@ -278,25 +287,40 @@ def _backward(
     with torch.autocast(worker.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         output = state.backbone(batch.inputs)
     logits, targets = output.logits.float(), batch.targets
-    loss: Tensor = state.loss(logits, targets) + state.backbone.head.own_loss(output, targets)
+    loss = logits.new_zeros(())
+    if state.loss.learns:
+        loss = state.loss(logits, targets) + state.backbone.head.own_loss(output, targets)
     if output.affect is not None:
         loss = loss + config.affect_weight * affect_loss(output.affect.float(), batch.affect)
-    (loss / parts).backward()  # type: ignore[no-untyped-call]
+    (loss / parts).backward()
     if learns and config.class_weights == "dynamic":
         state.loss.learn(worker.mean(state.loss.sums(logits, targets)))
-    right = (logits.detach().argmax(dim=1) == targets.argmax(dim=1)).float().mean()
-    return torch.stack([loss.detach(), right])
+    known = targets.sum(dim=1) > 0
+    right = (logits.detach().argmax(dim=1) == targets.argmax(dim=1)) & known
+    return torch.stack([loss.detach(), right.sum() / known.sum().clamp(min=1)])
 
 
 def validate(state: TrainState, task: Task, worker: Worker) -> dict[str, float]:
-    """Score the averaged network on the validation split, which the workers share."""
+    """Score the averaged network on the validation split, which the workers share.
+
+    Returns:
+        `validation_figures` where there are emotions to learn, and `valid_ccc` where valence and arousal are
+        learned, the mean of both; without emotions `valid_loss` is 1 less that.
+    """
     pictures = worker.share(task.valid_set.pictures)
-    seen = logits_of(state.averaged.network, preprocess_for(task.config), pictures)
-    return validation_figures(worker.merge(seen, len(task.valid_set)), task.valid_set)
+    seen, felt = answers_of(state.averaged.network, preprocess_for(task.config), pictures)
+    logits = worker.merge(seen, len(task.valid_set))
+    figures = validation_figures(logits, task.valid_set) if task.train_set.has_emotions else {}
+    rated = task.valid_set.affect.isfinite().all(dim=1)
+    if felt is not None and int(rated.sum()) > 1:
+        affect = worker.merge(felt, len(task.valid_set))
+        ccc = float(concordance(affect[rated], task.valid_set.affect[rated]).mean())
+        figures = {"valid_loss": 1.0 - ccc, **figures, "valid_ccc": ccc}
+    return figures
 
 
 def validation_figures(logits: Tensor, faces: LabelledPictures) -> dict[str, float]:
-    """Score logits of validation faces.
+    """Score logits of validation faces; those of which nobody named an emotion do not count.
 
     Args:
         logits: float32 (N, 8) on the CPU.
@@ -317,7 +341,7 @@ def validation_figures(logits: Tensor, faces: LabelledPictures) -> dict[str, flo
     }
     balanced = []
     for number, member in enumerate(faces.members):
-        mine = faces.of_member(number)
+        mine = faces.of_member(number) & faces.labelled
         if mine.any():
             rows = restrict(_probabilities(logits[mine]), member.classes)
             balanced.append(balanced_accuracy(np.nan_to_num(rows), faces.labels[mine].numpy()))

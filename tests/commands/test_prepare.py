@@ -13,6 +13,7 @@ from PIL import Image
 from fer_space import cli
 from fer_space.data import collect, open_data
 from fer_space.data.near_duplicates import THRESHOLD
+from fer_space.data.prepare import count_emotions
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
 from fer_space.vision.alignment import TEMPLATE, eyes_and_mouth
@@ -319,6 +320,20 @@ def test_the_face_in_the_owners_box_is_aligned(tmp_path: Path):
     assert faces.found[0].face is not None
     assert faces.found[0].face.overlap(mine) > 0.7
     np.testing.assert_allclose(eyes_of(faces.read(0)), TEMPLATE, atol=0.08)
+
+
+def test_valence_and_arousal_alone_stay_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    picture(tmp_path / "a.png", 1)
+    text(tmp_path / "va.csv", "file,valence,arousal\na.png,0.5,-0.5\na.png,0.25,0\n")
+    out = tmp_path / "out"
+    assert cli.main(["prepare", "csv", str(tmp_path / "va.csv"), str(out)]) == 0
+    assert "valence and arousal alone, no emotion: 2 faces" in capsys.readouterr().out
+    report = json.loads((out / "report.json").read_text())
+    assert {item["label"] for group in report["duplicates"]["files"] for item in group} == {""}
+    faces = open_data(f"csv:{out / 'manifest.csv'}", "train")
+    assert faces.classes == ()
+    assert not faces.labelled.any()
+    assert count_emotions(f"csv:{out / 'manifest.csv'}") == ("out", {})
 
 
 def test_attributes_stay_in_the_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]):

@@ -279,6 +279,46 @@ def test_every_table_has_a_row_for_each_of_the_joined_sets(
     assert "| tiny | a folder of faces+faces test: faces | 1 |" in table
 
 
+def make_affect(folder: Path) -> str:
+    """Four faces with valence and arousal, of which nobody named an emotion."""
+    for i in range(4):
+        picture(folder / f"{i}.png", i)
+    rows = "".join(f"{i}.png,{i / 4},{-i / 4}\n" for i in range(4))
+    text(folder / "va.csv", f"file,valence,arousal\n{rows}")
+    return f"csv:{folder / 'va.csv'}"
+
+
+def test_valence_and_arousal_alone_are_measured_without_emotions(
+    two_backbones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    words = ["--backbone", "all,ensemble", "--data", make_affect(tmp_path), *CPU]
+    run("test", *words, "--json", "--out", tmp_path / "out")
+    records = records_of(capsys)
+    assert list(records) == ["tiny", "small", "ensemble"]
+    assert records["tiny"]["affect"]["n"] == records["tiny"]["n"] == 4
+    assert "accuracy" not in records["tiny"]
+    stored = tmp_path / "out" / "tiny-va-test.parquet"
+    run("test", stored)
+    assert "tiny on va test: valence CCC" in capsys.readouterr().out
+    run("test", *words, "--record", status=2)
+    assert "va has valence and arousal alone: leave out --record" in capsys.readouterr().err
+    run("test", stored, "--summary", tmp_path / "summary", status=2)
+    assert "nobody named one" in capsys.readouterr().err
+    run("plot", "confusion", stored, status=2)
+    assert "no emotions to draw" in capsys.readouterr().err
+
+
+def test_faces_without_an_emotion_are_left_out_beside_others(
+    seeing: Path, faces: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run("test", "--backbone", "tiny", "--data", f"{faces}+{make_affect(tmp_path)}", "--json", *CPU)
+    out, err = capsys.readouterr()
+    record = json.loads(out)
+    assert record["n"] == record["sets"]["a folder of faces"]["n"] == 3
+    assert list(record["sets"]) == ["a folder of faces"]
+    assert "4 faces without an emotion are left out" in err
+
+
 def test_doubts_are_measured_and_kept(
     two_backbones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ):
