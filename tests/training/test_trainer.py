@@ -410,7 +410,7 @@ def test_valence_and_arousal_alone_leave_the_emotions_of_a_frozen_start(
     check_faces(config, task.train_set, task.valid_set)
     open_run(config, task.out, resume=False)
     state = train(task, Worker())
-    assert state.best > 0.3
+    assert state.best > state.history[0]["valid_ccc"] + 0.1
     assert set(state.history[0]) == {"epoch", "train_loss", "valid_loss", "valid_ccc", "seconds"}
     assert state.history[-1]["valid_loss"] == pytest.approx(1.0 - state.history[-1]["valid_ccc"])
     for name, tensor in state.averaged.network.state_dict().items():
