@@ -13,7 +13,6 @@ import statistics
 import time
 from collections.abc import Callable
 
-import nncf
 import numpy as np
 import torch
 
@@ -37,6 +36,9 @@ def runners(model: Model, faces: torch.Tensor) -> tuple[OpenVinoRunner, OpenVino
         model: in torch, on the CPU.
         faces: uint8 (N, C, n, n), reduced, that calibrate the ranges.
     """
+    import nncf  # not installed with the rest
+
+    nncf.set_log_level(logging.ERROR)
     size = model.card.preprocess.input_size
     inputs = model.card.preprocess.normalise(faces)
     plain, small = converted(model.network, size), converted(model.network, size)
@@ -94,7 +96,6 @@ def main() -> None:
     parser.add_argument("data", metavar="KIND:PATH")
     parser.add_argument("--backbones", default=",".join(BACKBONES), metavar="A,B")
     args = parser.parse_args()
-    nncf.set_log_level(logging.ERROR)
     train, valid = open_data(args.data, "train"), open_data(args.data, "valid")
     for name in args.backbones.split(","):
         preprocess = load_model(name, device="cpu").card.preprocess
