@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torchvision.models import resnet18
 
 from fer_space.errors import WeightsError
-from fer_space.tensors import fill, load_tensors, save_tensors
+from fer_space.tensors import Unfilled, fill, load_tensors, save_tensors
 from tests.networks import lively_tiny
 
 
@@ -46,3 +47,15 @@ def test_files_that_are_none(tmp_path: Path):
     for path in (tmp_path / "a.safetensors", tmp_path / "b.safetensors"):
         with pytest.raises(WeightsError, match="cannot be read as safetensors"):
             load_tensors(path)
+
+
+def test_an_unfilled_network_is_as_large_and_draws_nothing():
+    state = torch.get_rng_state()
+    with Unfilled():
+        empty = resnet18()
+    assert torch.equal(torch.get_rng_state(), state)
+    drawn = resnet18()
+    assert not torch.equal(torch.get_rng_state(), state)
+    assert {k: v.shape for k, v in empty.state_dict().items()} == {
+        k: v.shape for k, v in drawn.state_dict().items()
+    }
