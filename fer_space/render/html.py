@@ -164,7 +164,7 @@ def answer_html(
         drawing: what every drawing shares.
         view: what the maps show and how.
         which: which of several faces it is, "Face 2 of 7".
-        chips: settings that change the answer, such as "rare emotions boosted".
+        chips: settings that differ from the start and change the answer, as "rare emotions not boosted".
         remarks: what should be known about the picture, a sentence each; "" is none.
     """
     crops = [reading.crop.image_rgb for reading in comparison.readings]

@@ -195,7 +195,7 @@ def test_a_link_brings_its_settings(visit, served: Served) -> None:
     here = visit()
     here.page.goto(f"{served.url}?backbones=toy_dan,toy_vit&boost_rare=0")
     expect(here.rows).to_have_count(2)
-    expect(here.verdict).not_to_contain_text("rare emotions boosted")
+    expect(here.verdict).to_contain_text("rare emotions not boosted")
 
 
 def test_a_forgotten_page_is_told_and_read_again(visit, served: Served) -> None:
