@@ -1,8 +1,8 @@
 """What is drawn and said of a face: numbers, the verdict, matrix, maps, circumplex and photo."""
 
 import re
-from dataclasses import replace
 from base64 import b64decode
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
