@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Route, expect
 
 from fer_space.render.report import report_png
@@ -220,6 +221,19 @@ def test_words_can_be_read_on_every_tab(visit, tab: str, scheme: str) -> None:
     here.page.wait_for_timeout(700)
     expect(here.page.locator(".fer-progress")).to_have_count(0)
     assert here.page.evaluate(PALE_WORDS_JS) == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_no_fault_on_any_tab(visit, scheme: str) -> None:
+    here = visit(scheme=scheme)
+    here.open_settings()
+    here.open_maps()
+    for tab in TABS:
+        here.open_tab(tab)
+        here.page.wait_for_timeout(700)
+        expect(here.page.locator(".fer-progress")).to_have_count(0)
+        faults = Axe().run(here.page).response["violations"]
+        assert [(tab, fault["id"], fault["nodes"][0]["html"]) for fault in faults] == []
 
 
 @pytest.mark.parametrize(("name", "start"), [("PNG", b"\x89PNG"), ("CSV", b"source,face"), ("JSON", b"{")])
