@@ -38,7 +38,7 @@ NO_FACE = (
     "high; another detector may see what this one missed, or you can place the box by hand."
 )
 UNFORESEEN = "Something went wrong on the server. Please try again, or try another picture."
-FORGOTTEN = "This page was unused for so long that its picture was forgotten. It is read again."
+FORGOTTEN = "This page was unused for so long that what it showed was forgotten. It is read again."
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ class Answer:
         rest: smaller faces that were found and not read, the largest first.
         album: what was read of many photos, where there are many instead of one picture.
         left_out: how many more of them there were.
+        waiting: bytes of the files that have yet to be read.
     """
 
     picture: Picture | None = None
@@ -119,6 +120,7 @@ class Answer:
     rest: tuple[Face, ...] = ()
     album: tuple[Entry, ...] = ()
     left_out: int = 0
+    waiting: int = 0
 
     @property
     def done(self) -> bool:
@@ -135,7 +137,8 @@ class Answer:
         """About how many bytes it keeps in memory."""
         picture = self.picture
         own = len(picture.data) + picture.shown.nbytes + len(picture.uri) if picture else 0
-        return own + sum(_size(reading) for comparison in self.read for reading in comparison.readings)
+        many = self.waiting + sum(entry.size for entry in self.album)
+        return own + many + sum(_size(reading) for comparison in self.read for reading in comparison.readings)
 
 
 @dataclass(frozen=True, eq=False)
@@ -178,7 +181,8 @@ class Session:
         cover_job: what covers the faces now.
         painting: the face that the easel shows.
         job: what the newest piece of work reads, so that equal values never run twice.
-        seed: of what is random in the laboratory.
+        mixing: what the laboratory mixes or shows.
+        seed: of what is random in it.
         used: when it was last used, in seconds.
         who: whose page it is.
     """
@@ -191,6 +195,7 @@ class Session:
     job: object = None
     cover_job: object = None
     painting: object = None
+    mixing: object = None
     seed: int = 0
     used: float = field(default_factory=time.monotonic)
     who: Who = NOBODY
@@ -213,7 +218,7 @@ class Session:
                 self.stamp = float(stamp)
             self.ticket += 1
             self.answer, self.selected = answer, 0
-            self.job = self.cover_job = None
+            self.job = self.cover_job = self.mixing = None
             self.coverage = Coverage()
             return True
 
