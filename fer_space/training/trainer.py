@@ -10,6 +10,7 @@ card.json.
 import csv
 import io
 import json
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +36,7 @@ from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures, epoch_length, epoch_order, read_faces, times_shown
 from fer_space.training.distillation import Teaching, load_teachers
 from fer_space.training.finish import logits_of, write_run_card
-from fer_space.training.initialise import file_of, input_size, preprocess_for, settle_norms, start_network
+from fer_space.training.initialise import file_of, input_size, preprocess_for, start_of
 from fer_space.training.losses import affect_loss
 from fer_space.training.mixing import MIXES
 from fer_space.training.optim import sharpest_nearby
@@ -89,16 +90,20 @@ class Trainer:
         self._check()
         # 1. Network, teachers and guide: what is wrong with a name or a file is said before the data is read.
         _allow_fast_arithmetic(self.device)
-        network = start_network(config)
+        start = start_of(config)
+        if leads and start.told:
+            print(start.told, file=sys.stderr)
         recipe = Recipe.of(config, *self._helpers())
         # 2. Faces, decoded once.
         train_set, valid_set = read_faces(config, preprocess_for(config), aloud=leads)
-        settle_norms(network, config, _examples(train_set))
+        start.settle(config, _examples(train_set))
         # 3. The folder of the run.
         if leads:
             open_run(config, self.out, resume=self.resume)
         # 4. Epochs, in this process or in several.
-        task = Task(config, network, recipe, train_set, valid_set, self.out, self.resume, self.stop_after)
+        task = Task(
+            config, start.network, recipe, train_set, valid_set, self.out, self.resume, self.stop_after
+        )
         run_workers(task, config.processes, self.device)
         # 5. Bias and temperature from the validation faces, and the card.
         if leads:
