@@ -1,8 +1,8 @@
 """Checkpoints that the authors of DAN and RAN published, read as models of one's own.
 
 `fer-space export FILE FOLDER --official dan-affectnet` writes the network in the layout of this project, with
-a card beside it; FER_SPACE_OWN=FOLDER then shows it like any other model, with maps. Nothing is calibrated: its
-probabilities are as the authors' network gives them, and its faces are cut by their boxes.
+a card beside it; FER_SPACE_OWN=FOLDER then shows it like any other model, with maps. Nothing is calibrated:
+its probabilities are as the authors' network gives them, and its faces are cut by their boxes.
 """
 
 from dataclasses import dataclass
