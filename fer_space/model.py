@@ -24,6 +24,7 @@ from fer_space.emotions import EMOTIONS, to_eight
 from fer_space.errors import WeightsError
 from fer_space.explain.gradcam import METHOD, maps_of
 from fer_space.explain.library import library_maps, require_method
+from fer_space.memory import give_back_memory
 from fer_space.registry import source_of
 from fer_space.runtime.device import Runtime, resolve_device, resolve_runtime
 from fer_space.runtime.openvino import openvino_runner
@@ -317,7 +318,9 @@ def load_model(
     """
     source = source_of(name, weights_dir)
     where = resolve_device(device)
-    return Model(source.card(), source.build(), where, resolve_runtime(runtime, where))
+    model = Model(source.card(), source.build(), where, resolve_runtime(runtime, where))
+    give_back_memory()
+    return model
 
 
 def _mean_of_both(rows: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fer_space.backbones.specs import BACKBONES, BackboneSpec
 from fer_space.card import WEIGHTS_DIR, Card, check_sha256, paths_of, read_card
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import (
     FerSpaceError,
     MissingDependencyError,
@@ -352,7 +353,7 @@ def _built(card: Card, weights: Path) -> "Backbone":
         raise WeightsError(
             f"The card of {card.name} is for “{card.architecture}”. Known: {', '.join(known)}."
         )
-    return _filled(known[card.architecture], card, weights)
+    return _filled(known[card.architecture], card, weights, run=True)
 
 
 def _graph(path: Path, card: Card) -> "Backbone":
@@ -363,14 +364,30 @@ def _graph(path: Path, card: Card) -> "Backbone":
     return network.eval().requires_grad_(False)
 
 
-def _filled(spec: BackboneSpec, card: Card, path: Path) -> "Backbone":
-    """Build the network of `spec` and fill it from a verified file, divided for reading."""
+def _filled(spec: BackboneSpec, card: Card, path: Path, *, run: bool = False) -> "Backbone":
+    """Build the network of `spec` and fill it from a verified file, divided for reading.
+
+    Args:
+        spec: of the network.
+        card: of the file.
+        path: of the file.
+        run: whether it may be the best weights of a run, which answer with all eight emotions also where the
+            card names fewer.
+    """
     from fer_space.tensors import Unfilled, fill
 
     check_sha256(card, path)
     with Unfilled():
         backbone = spec.build(len(card.labels), card.affect)
-    fill(backbone, path)
+    try:
+        fill(backbone, path)
+    except WeightsError:
+        if not run or len(card.labels) == len(EMOTIONS):
+            raise
+        with Unfilled():
+            backbone = spec.build(len(EMOTIONS), card.affect)
+        fill(backbone, path)
+        backbone.head.keep_classes(card.columns)
     return backbone.for_reading().eval().requires_grad_(False)
 
 

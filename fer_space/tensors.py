@@ -14,13 +14,25 @@ from torch.overrides import TorchFunctionMode
 from fer_space.errors import WeightsError
 from fer_space.files import replacing, sha256_of
 
+# One line that a person runs on a file which we do not open: `weights_only=True` refuses code.
+CONVERT = (
+    "{name} is not a .safetensors file, and a pickle can run code, so it is not opened here. Convert it "
+    'once: python -c "import torch; from safetensors.torch import save_file; '
+    "d = torch.load('{name}', map_location='cpu', weights_only=True); "
+    "d = d.get('model_state_dict', d.get('state_dict', d)); "
+    "save_file({{k: v.clone().contiguous() for k, v in d.items()}}, '{stem}.safetensors')\""
+)
+
 
 def load_tensors(path: Path) -> dict[str, Tensor]:
     """Read every tensor of a .safetensors file, floats widened to float32.
 
     Raises:
-        WeightsError: the file is missing or damaged, or holds numbers that are not finite.
+        WeightsError: the file is missing or damaged, holds numbers that are not finite, or has another
+            ending: then the message says how to convert it.
     """
+    if path.suffix != ".safetensors":
+        raise WeightsError(CONVERT.format(name=path.name, stem=path.name.removesuffix(path.suffix)))
     try:
         tensors = {name: _widened(tensor) for name, tensor in load_file(path).items()}
     except (OSError, RuntimeError, SafetensorError) as error:

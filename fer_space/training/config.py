@@ -90,7 +90,9 @@ class TrainConfig(BaseModel):
         "imagenet",
         description="imagenet, none, a .safetensors FILE, matching:FILE (every tensor of a relative with the "
         "same name and shape), net2net:FILE (a smaller relative, whose answers the network starts with), "
-        "official:FILE (the paper's authors' checkpoint), hse:DIR or dlib:DIR (face recognition)",
+        "official:FILE (the paper's authors' checkpoint, or the ResNet-18 that they started from), "
+        "torchvision:FILE, timm:FILE (a network of that library), hub:OWNER/REPO (fetches timm's from the "
+        "Hub), hse:DIR or dlib:DIR (face recognition)",
     )
     freeze: Freeze = Field("none", description="backbone trains the head alone, on features that stay")
     dropout: float = Field(
