@@ -141,7 +141,7 @@ class Scores(Rates):
     undetected: int | None = None
     near_duplicates: int | None = None
     without_near_duplicates: Rates | None = None
-    sets: dict[str, Rates] = {}
+    sets: dict[str, Rates] | None = None
     members: tuple[str, ...] = ()
     disagreement: float | None = None
     affect: AffectRates | None = None

@@ -31,7 +31,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         WeightsError: the file is missing or damaged, holds numbers that are not finite, or has another
             ending: then the message says how to convert it.
     """
-    if path.suffix != ".safetensors":
+    if path.is_file() and path.suffix != ".safetensors":
         raise WeightsError(CONVERT.format(name=path.name, stem=path.name.removesuffix(path.suffix)))
     try:
         tensors = {name: _widened(tensor) for name, tensor in load_file(path).items()}
@@ -75,7 +75,8 @@ class Unfilled(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-_DRAWS = (Tensor.uniform_, Tensor.normal_, init.uniform_, init.normal_, init.kaiming_uniform_)
+# Not the methods of tensors: `trunc_normal_` draws with them until what it has drawn lies in its bounds.
+_DRAWS = (init.uniform_, init.normal_, init.kaiming_uniform_)
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, half: bool) -> str:

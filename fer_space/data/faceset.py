@@ -170,8 +170,8 @@ class FaceSet:
 
 
 def one_hot(labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Labels int64 (N,) -> float32 (N, 8); zeros for NO_ANSWER."""
-    return np.asarray(labels[:, None] == np.arange(len(EMOTIONS)), dtype=np.float32)
+    """Labels int64 (...) -> float32 (..., 8); zeros for NO_ANSWER."""
+    return np.asarray(labels[..., None] == np.arange(len(EMOTIONS)), dtype=np.float32)
 
 
 def name_of(label: int) -> str:

@@ -183,7 +183,7 @@ def _known(outputs: Outputs, card: Card) -> tuple[Tensor, Tensor]:
 def describe(outputs: Outputs, scores: Scores) -> str:
     """Write scores for a person: one line, and one more for each thing that needs to be said."""
     lines = [f"{outputs.about.title}: {_figures(scores)}"]
-    lines += [f"of these, {name}: {_figures(rest)}" for name, rest in scores.sets.items()]
+    lines += [f"of these, {name}: {_figures(rest)}" for name, rest in (scores.sets or {}).items()]
     if scores.undetected is not None:
         lines.append(f"no face found in {scores.undetected}, which count as wrong")
     if scores.members:

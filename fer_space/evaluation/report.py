@@ -136,7 +136,10 @@ def scores_table(cards: Sequence[Card]) -> str:
         for setting, scores, date in ((m.setting, m.scores, m.date) for m in card.measurements):
             if setting.occlusion is not None:
                 continue
-            parts = {str(setting): scores, **{f"{setting}: {name}": r for name, r in scores.sets.items()}}
+            parts = {
+                str(setting): scores,
+                **{f"{setting}: {name}": r for name, r in (scores.sets or {}).items()},
+            }
             for what, rates in parts.items():
                 lines.append(f"| {card.name} | {what} | {rates.n:,} | {_rates_cells(rates)} | {date} |")
     return "\n".join(lines)

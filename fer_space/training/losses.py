@@ -157,7 +157,7 @@ class TrainingLoss(nn.Module):
     Args:
         config: names the loss, the weights and the share of the epochs before they act.
         counts: float (K,), training faces of each emotion (sums of target distributions); all 0 where
-            valence and arousal alone are known, so that there is no emotion to learn (`learns`).
+            valence and arousal alone are known.
     """
 
     counts: Tensor
@@ -178,7 +178,6 @@ class TrainingLoss(nn.Module):
         weigh = tables.get(config.class_weights)
         self.register_buffer("weights", weigh(counts) if weigh else ones)
         self.acting = True
-        self.learns = bool(counts.sum() > 0)
 
     def terms(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Compute the unweighted loss float (B, K), one term a picture and emotion."""

@@ -313,7 +313,7 @@ def _backward(
         output = state.backbone(batch.inputs)
     logits, targets = output.logits.float(), batch.targets
     loss = logits.new_zeros(())
-    if state.loss.learns:
+    if state.has_emotions:
         loss = state.loss(logits, targets) + state.backbone.head.own_loss(output, targets)
     if output.affect is not None:
         loss = loss + config.affect_weight * affect_loss(output.affect.float(), batch.affect)
