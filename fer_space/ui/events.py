@@ -45,15 +45,6 @@ MODELS: dict[str, Any] = {
     "concurrency_limit": MODELS_AT_ONCE,
 }
 
-# Puts before the other values whether a tab is open, which the page knows better than its server.
-OPENED = "(_, ...values) => [true, ...values]"
-_IS_OPEN = "(_, ...values) => [fer.isOpen('{}'), ...values]"
-
-
-def is_open(tab_id: str) -> str:
-    """Write JavaScript for an event whose first value says whether a tab is open."""
-    return _IS_OPEN.format(tab_id)
-
 
 def given(event: gr.EventData, name: str) -> Any:
     """Return what the page sent with an event under a name; None where a forged event lacks it."""

@@ -22,7 +22,7 @@ from fer_space.render.overlays import data_uri
 from fer_space.training.mixing import MIXES
 from fer_space.types import Prediction
 from fer_space.ui.api import read_all
-from fer_space.ui.events import MODELS, OPENED, is_open, sentence_of
+from fer_space.ui.events import MODELS, sentence_of
 from fer_space.ui.reading import Runs
 from fer_space.ui.session import Image, Options, Session, Sessions
 from fer_space.ui.sidebar import Example
@@ -53,7 +53,6 @@ class Bench:
     """The tab's components."""
 
     tab: gr.Tab
-    is_open: gr.Checkbox
     partner: gr.Radio
     kind: gr.Radio
     again: gr.Button
@@ -63,7 +62,6 @@ class Bench:
 def lay_out_lab(examples: Sequence[Example]) -> Bench:
     """Lay the tab out inside the current Tabs."""
     with gr.Tab("Laboratory", id="lab", elem_classes="fer-tab") as tab:
-        is_open = gr.Checkbox(visible=False)  # its value comes from the page with each event
         with gr.Row(elem_classes="fer-controls"):
             titles = [(example.title, number) for number, example in enumerate(examples)]
             partner = gr.Radio(titles, value=min(1, len(titles) - 1), label="Mixed with", min_width=260)
@@ -75,7 +73,7 @@ def lay_out_lab(examples: Sequence[Example]) -> Bench:
             apply_default_css=False,
             elem_id="fer-lab",
         )
-    return Bench(tab, is_open, partner, kind, again, shown)
+    return Bench(tab, partner, kind, again, shown)
 
 
 @dataclass(frozen=True, eq=False)
@@ -142,25 +140,13 @@ class Lab:
         self._drawing, self._examples = drawing, examples
         self._partners = dict(partners or {})
 
-    def wire(self, read: Sequence[Any]) -> None:
-        """Wire the events: the tab mixes when it opens and whenever something else is chosen.
-
-        Args:
-            read: events after which something else may be shown, which is then mixed, if the tab is open.
-        """
+    def wire(self) -> None:
+        """Wire the events: the tab mixes when it opens and whenever something else is chosen."""
         bench = self._bench
         inputs = [bench.partner, bench.kind]
-        bench.tab.select(self.follow, [bench.is_open, *inputs], bench.shown, js=OPENED, **MODELS)
-        for event in read:
-            event.then(self.follow, [bench.is_open, *inputs], bench.shown, js=is_open("lab"), **MODELS)
-        for event in (bench.partner.input, bench.kind.input):
+        for event in (bench.tab.select, bench.partner.input, bench.kind.input):
             event(self.mix, inputs, bench.shown, **MODELS)
         bench.again.click(self.mix_again, inputs, bench.shown, **MODELS)
-
-    def follow(self, request: gr.Request, is_open: bool, partner: int, kind: str) -> Iterator[Shown]:
-        """After another reading, or when the tab opens: mix what is shown, if the tab is open."""
-        if is_open:
-            yield from self.mix(request, partner, kind)
 
     def mix(self, request: gr.Request, partner: int, kind: str) -> Iterator[Shown]:
         """Mix the shown face with an example's."""
@@ -175,26 +161,18 @@ class Lab:
     def _mix(self, session: Session, partner: int, kind: str) -> Iterator[Shown]:
         own, options = session.shown, session.answer.options
         if own is None or options is None or not session.answer.done or not self._examples:
-            session.mixing = None
             yield {self._bench.shown: html.render("first", sentence=NO_FACE_YET)}
             return
         try:
-            job = (own, int(partner) % len(self._examples), kind, session.seed)
-            if session.mixing == job:
-                return
-            session.mixing = job
             runs = self._runs.of(session.who)
-            other = self._partner(job[1], options)
+            other = self._partner(int(partner) % len(self._examples), options)
             mixture = mix_faces(kind if kind in MIXES else "cutmix", own, other, session.seed)
             predictions = []
             answers = runs.answers([mixture.image_rgb], backbones=options.backbones)
             for name, (row,) in runs.in_turns(answers):
-                if session.mixing is not job:
-                    return
                 predictions.append(Prediction(name, by_emotion(row), 0.0, 0.0, "circumplex", 0.0))
                 yield {self._bench.shown: self._view(own, other, mixture, predictions, kind)}
         except Exception as error:
-            session.mixing = None
             yield {self._bench.shown: html.problem_html(sentence_of(error))}
 
     def _partner(self, number: int, options: Options) -> Comparison:

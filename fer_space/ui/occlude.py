@@ -24,7 +24,7 @@ from fer_space.render.html import Drawing, Window
 from fer_space.render.overlays import SHOWN_SIDE, data_uri
 from fer_space.types import Reading
 from fer_space.ui.compare import Tab, view_of
-from fer_space.ui.events import MODELS, OPENED, QUIET, given, inline_bytes, is_open, sentence_of
+from fer_space.ui.events import MODELS, QUIET, given, inline_bytes, sentence_of
 from fer_space.ui.reading import Runs
 from fer_space.ui.session import Answer, Coverage, Image, Session, Sessions
 from fer_space.ui.sidebar import status_view
@@ -60,7 +60,7 @@ class Controls:
     """The tab's components."""
 
     tab: gr.Tab
-    is_open: gr.Checkbox
+    is_open: gr.State
     palette: gr.HTML
     colour: gr.Dropdown
     opacity: gr.Slider
@@ -102,7 +102,7 @@ def lay_out_occlude(swatches: Sequence[Swatch], robustness: str) -> Controls:
         robustness: what was measured on covered test sets, as HTML.
     """
     with gr.Tab("Occlude", id="occlude", elem_classes="fer-tab") as tab:
-        is_open = gr.Checkbox(visible=False)  # its value comes from the page with each event
+        is_open = gr.State(False)  # inside the tab: beside it, Gradio would count it as another one
         outcome = gr.HTML(
             html.render("first", sentence=FIRST), js_on_load="fer.live(element)", apply_default_css=False
         )
@@ -133,8 +133,7 @@ def lay_out_occlude(swatches: Sequence[Swatch], robustness: str) -> Controls:
                 slide = gr.Button("Slide a patch over the face", elem_id="fer-slide")
             with gr.Column(scale=5, min_width=320, elem_classes="fer-outcomes"):
                 slid = gr.HTML("", apply_default_css=False, elem_id="fer-slid")
-                covered = gr.HTML("", apply_default_css=False)
-        gr.HTML(robustness, apply_default_css=False)
+                covered = gr.HTML(robustness, apply_default_css=False)
     return Controls(tab, is_open, palette, colour, opacity, pair, where, easel, slide, outcome, covered, slid)
 
 
@@ -170,6 +169,7 @@ class Occlude:
         sessions: the pages that are open.
         drawing: what every drawing shares.
         swatches: the covers.
+        robustness: what was measured on covered test sets, as HTML.
     """
 
     def __init__(
@@ -180,24 +180,27 @@ class Occlude:
         sessions: Sessions,
         drawing: Drawing,
         swatches: Sequence[Swatch],
+        robustness: str,
     ) -> None:
         self._controls, self._compare, self._runs = controls, compare, runs
         self._sessions, self._drawing = sessions, drawing
-        self._swatches = swatches
+        self._swatches, self._robustness = swatches, robustness
 
-    def wire(self, read: Sequence[Any]) -> None:
+    def wire(self, tabs: Sequence[gr.Tab], read: Sequence[Any]) -> None:
         """Wire the events.
 
         Args:
+            tabs: the other tabs.
             read: events after which something else may be shown, which is then covered, too.
         """
         controls, views = self._controls, self._compare.controls
         how = [controls.colour, controls.opacity]
         shown = self.outputs
-        following = [controls.is_open, *how, *views]
-        controls.tab.select(self.follow, following, shown, js=OPENED, **MODELS)
-        for event in read:
-            event.then(self.follow, following, shown, js=is_open("occlude"), **MODELS)
+        for tab in tabs:
+            tab.select(lambda: False, None, controls.is_open, **QUIET)
+        opened = controls.tab.select(lambda: True, None, controls.is_open, **QUIET)
+        for event in (opened, *read):
+            event.then(self.follow, [controls.is_open, *how, *views], shown, **MODELS)
         controls.palette.select(self.cover, [*how, *views], shown, **MODELS)
         controls.colour.input(self.recolour, [*how, *views], shown, **MODELS)
         controls.opacity.release(self.recolour, [*how, *views], shown, **MODELS)
@@ -365,7 +368,7 @@ class Occlude:
             c.outcome: _outcome(session, covered, self._drawing, note),
             c.palette: html.render("palette", covers=self._swatches, chosen=covered.kind if covered else ""),
             c.pair: _pair(answer, coverage, covered, session.selected) if covered else "",
-            c.covered: cards,
+            c.covered: cards + self._robustness,
             c.slid: html.sensitivity_html(coverage.slid, _crops(shown), self._drawing)
             if slid and shown
             else "",

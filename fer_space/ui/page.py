@@ -103,12 +103,14 @@ def build_page(
                     camera = lay_out_live(drawing)
                     screen = lay_out_video(drawing)
                     bench = lay_out_lab(pictures)
-                    lay_out_board(cards, drawing.looks, results)
+                    board = lay_out_board(cards, drawing.looks, results)
         reads = Compare(sidebar, tab, runs, sessions, drawing, pictures).wire(page)
-        Occlude(hide, tab, runs, sessions, drawing, swatches).wire(reads)
+        Occlude(hide, tab, runs, sessions, drawing, swatches, robustness).wire(
+            [tab.tab, camera.tab, screen.tab, bench.tab, board], reads
+        )
         Live(camera, sidebar, runs).wire(page)
         Videos(screen, sidebar, runs, drawing).wire(page)
-        Lab(bench, runs, sessions, drawing, pictures, partners).wire(reads)
+        Lab(bench, runs, sessions, drawing, pictures, partners).wire()
         predict_endpoint(runs, list(cards))
         page.load(lambda: offered(engine, looks), None, sidebar.options["backbones"], **QUIET)
         gr.HTML(html.render("footnote"), apply_default_css=False)

@@ -181,8 +181,7 @@ class Session:
         cover_job: what covers the faces now.
         painting: the face that the easel shows.
         job: what the newest piece of work reads, so that equal values never run twice.
-        mixing: what the laboratory mixes or shows.
-        seed: of what is random in it.
+        seed: of what is random in the laboratory.
         used: when it was last used, in seconds.
         who: whose page it is.
     """
@@ -195,7 +194,6 @@ class Session:
     job: object = None
     cover_job: object = None
     painting: object = None
-    mixing: object = None
     seed: int = 0
     used: float = field(default_factory=time.monotonic)
     who: Who = NOBODY
@@ -218,7 +216,7 @@ class Session:
                 self.stamp = float(stamp)
             self.ticket += 1
             self.answer, self.selected = answer, 0
-            self.job = self.cover_job = self.mixing = None
+            self.job = self.cover_job = None
             self.coverage = Coverage()
             return True
 

@@ -118,7 +118,7 @@ def lay_out_sidebar(
     """
     with gr.Column(scale=1, min_width=300, elem_classes="fer-left"):
         actions = gr.HTML(
-            html.render("actions"), js_on_load="fer.listen('actions', trigger)", apply_default_css=False
+            html.render("actions"), js_on_load="fer.actions(element, trigger)", apply_default_css=False
         )
         photo = gr.HTML(
             photo_view(opening, MapView()),
@@ -129,7 +129,7 @@ def lay_out_sidebar(
         rescue = _rescue()
         row = gr.HTML(
             html.render("examples", examples=examples),
-            js_on_load="fer.listen('examples', trigger)",
+            js_on_load="fer.examples(element, trigger)",
             apply_default_css=False,
             visible=bool(examples),
             elem_classes="fer-later",

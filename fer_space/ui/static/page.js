@@ -2,20 +2,10 @@
    a model's card; sorting. Everything a visitor hands in travels as a data URI, so it never becomes a file. */
 window.fer = (() => {
   const LIMIT_BYTES = 24e6, LIMIT_PIXELS = 38e6, ONE_OF_MANY_PIXELS = 2e6;
-  let stamp = Date.now(), early = null, last = null;
+  let stamp = Date.now(), listener = null, early = null, last = null;
   const next = () => ++stamp;
-  /* What is handed in before the page listens is kept until it does; of several, the newest. `last` is what
-     can be handed in again where the server forgot it. */
-  const listeners = {};
-  const hand = (name, values) => {
-    const where = name === 'select' ? 'examples' : 'actions';
-    early = listeners[where] ? null : {where, name, values};
-    listeners[where]?.(name, values);
-  };
-  const listen = (where, trigger) => {
-    listeners[where] = trigger;
-    if (early?.where === where) hand(early.name, early.values);
-  };
+  /* What is handed in before the page listens is kept until it does. */
+  const hand = (...what) => { if (listener) listener(...what); else early = what; };
   const byId = (id) => document.getElementById(id);
 
   const say = (sentence) => {
@@ -68,7 +58,7 @@ window.fer = (() => {
       const url = await asUrl(await fitting(file));
       if (mine !== stamp) return;
       preview(url);
-      last = ['upload', {picture: url}];
+      last = {picture: url};
       hand('upload', {picture: url, stamp: mine});
     } catch { say('The browser could not read that file.'); }
   };
@@ -86,14 +76,12 @@ window.fer = (() => {
         if (bytes > LIMIT_BYTES) { say('That is more than 24 MB at once: choose fewer photos, or a smaller zip.'); return; }
         sent.push({name: file.name, data: await asUrl(fit)});
       }
-      if (mine !== stamp) return;
-      last = ['submit', {files: sent}];
-      hand('submit', {files: sent, stamp: mine});
+      if (mine === stamp) hand('submit', {files: sent, stamp: mine});
     } catch { say('The browser could not read one of these files.'); }
   };
   const isZip = (file) => /\.zip$/i.test(file.name) || file.type === 'application/zip';
   const take = (files) => { if (files.length > 1 || isZip(files[0])) sendAll([...files]); else send(files[0]); };
-  const again = () => { if (last) hand(last[0], {...last[1], stamp: next()}); };
+  const again = () => { if (last) hand(last.picture ? 'upload' : 'select', {...last, stamp: next()}); };
 
   const camera = async () => {
     say('');
@@ -198,14 +186,8 @@ window.fer = (() => {
     }
   });
   document.addEventListener('click', (event) => {
-    const target = event.target.closest('[data-do], [data-card], [data-flip], .fer-examples [data-index]');
+    const target = event.target.closest('[data-do], [data-card], [data-flip]');
     if (!target) return;
-    if (target.matches('.fer-examples *')) {
-      say('');
-      last = ['select', {index: Number(target.dataset.index)}];
-      preview(target.querySelector('img').src);
-      hand('select', {...last[1], stamp: next()});
-    }
     if (target.dataset.do === 'camera') camera();
     if (target.dataset.do === 'upload') byId('fer-file').click();
     if (target.dataset.do === 'clear') { say(''); last = null; hand('clear', {stamp: next()}); }
@@ -232,8 +214,21 @@ window.fer = (() => {
   return {
     send,
     live: (element) => element.setAttribute('aria-live', 'polite'),
-    listen,
-    isOpen: (id) => Boolean(document.querySelector(`[role=tab][data-tab-id="${id}"][aria-selected=true]`)),
+    actions: (element, trigger) => {
+      listener = trigger;
+      if (early) trigger(...early);
+      early = null;
+    },
+    examples: (element, trigger) => {
+      element.addEventListener('click', (event) => {
+        const button = event.target.closest('button[data-index]');
+        if (!button) return;
+        say('');
+        last = {index: Number(button.dataset.index)};
+        preview(button.querySelector('img').src);
+        trigger('select', {...last, stamp: next()});
+      });
+    },
     /* After a redraw the keyboard is put back where it was. */
     photo: (element, trigger, watch) => {
       let picked = null;
