@@ -263,7 +263,7 @@ def describe_frame(name: str, watched: Watched) -> str:
 
 
 def describe_covered(name: str, covered: Sequence[Covered]) -> str:
-    """Write the same as a table a face: below each answer what it becomes, its values and by how much they change."""
+    """Write the same as a table a face: below each answer what it becomes, its values and their changes."""
     lines = [_found(name, len(covered))]
     for number, face in enumerate(covered, start=1):
         total = len(face.changes)
