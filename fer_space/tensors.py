@@ -31,7 +31,7 @@ def load_tensors(path: Path) -> dict[str, Tensor]:
         WeightsError: the file is missing or damaged, holds numbers that are not finite, or has another
             ending: then the message says how to convert it.
     """
-    if path.is_file() and path.suffix != ".safetensors":
+    if not path.is_dir() and path.suffix != ".safetensors":
         raise WeightsError(CONVERT.format(name=path.name, stem=path.name.removesuffix(path.suffix)))
     try:
         tensors = {name: _widened(tensor) for name, tensor in load_file(path).items()}
