@@ -286,7 +286,7 @@ class Model:
                 output = self._runner.head(features)
             rows = [output.logits, output.affect, maps, output.embedding if embed else None]
             if flip:
-                rows = [None if row is None else _mean_of_both(row) for row in rows]
+                rows = [None if row is None else mean_of_both(row) for row in rows]
             return _to_cpu(rows)
 
     def _explained(self, features: Tensor, method: str | None) -> tuple[Output | None, Tensor | None]:
@@ -323,7 +323,7 @@ def load_model(
     return model
 
 
-def _mean_of_both(rows: Tensor) -> Tensor:
+def mean_of_both(rows: Tensor) -> Tensor:
     """Average rows (2 B, ...) of pictures with those of their mirror images; maps are mirrored back first."""
     straight, mirrored = rows.chunk(2)
     if rows.ndim == 4:  # maps (2 B, K, h, w)

@@ -17,6 +17,7 @@ from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, WeightsError
 from fer_space.evaluation.calibration import calibrate
 from fer_space.files import sha256_of, write_text
+from fer_space.model import mean_of_both
 from fer_space.tensors import fill
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures
@@ -115,15 +116,10 @@ def answers_of(network: Backbone, preprocess: Preprocess, pictures: Tensor) -> t
     for batch in torch.split(pictures, GPU_BATCH if device.type == "cuda" else CPU_BATCH):
         inputs = preprocess.normalise(batch.to(device))
         output = network(torch.cat([inputs, inputs.flip(3)]))
-        logits.append(_halves_mean(output.logits))
+        logits.append(mean_of_both(output.logits))
         if output.affect is not None:
-            affect.append(_halves_mean(output.affect))
+            affect.append(mean_of_both(output.affect))
     return torch.cat(logits).cpu(), torch.cat(affect).cpu() if affect else None
-
-
-def _halves_mean(rows: Tensor) -> Tensor:
-    straight, mirrored = rows.chunk(2)
-    return (straight + mirrored) / 2
 
 
 def calibrated(

@@ -131,14 +131,14 @@ def sample_labels(targets: Tensor, rng: torch.Generator) -> Tensor:
 
     Rows of zeros stay zeros.
     """
-    known = _known(targets)
+    known = named(targets)
     chances = torch.where(known[:, None], targets, 1.0)
     sampled = torch.multinomial(chances, 1, generator=rng).squeeze(1)
     return functional.one_hot(sampled, targets.shape[1]).to(targets.dtype) * known[:, None]
 
 
-def _known(targets: Tensor) -> Tensor:
-    """Rows of targets (B, K) that name an emotion, bool (B,); the others are zeros."""
+def named(targets: Tensor) -> Tensor:
+    """Find the rows of targets (B, K) that name an emotion, bool (B,); the others are zeros."""
     return targets.sum(dim=1) > 0
 
 
@@ -201,7 +201,7 @@ class TrainingLoss(nn.Module):
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
         """Compute the mean loss, a scalar, of logits and targets float (B, K); 0 where no row counts."""
-        terms, known = self.terms(logits, targets), _known(targets)
+        terms, known = self.terms(logits, targets), named(targets)
         if self.acting:
             terms = terms * self.weights
         return torch.where(known, terms.sum(dim=1), 0.0).sum() / known.sum().clamp(min=1)

@@ -37,7 +37,7 @@ from fer_space.training.data import LabelledPictures, epoch_length, epoch_order,
 from fer_space.training.distillation import Teaching, load_teachers
 from fer_space.training.finish import answers_of, write_run_card
 from fer_space.training.initialise import file_of, input_size, preprocess_for, start_of
-from fer_space.training.losses import affect_loss, concordance
+from fer_space.training.losses import affect_loss, concordance, named
 from fer_space.training.mixing import MIXES
 from fer_space.training.optim import sharpest_nearby
 from fer_space.training.parallel import Worker, launched_size, leads_launch, leave, run_workers
@@ -320,7 +320,7 @@ def _backward(
     (loss / parts).backward()
     if learns and config.class_weights == "dynamic":
         state.loss.learn(worker.mean(state.loss.sums(logits, targets)))
-    known = targets.sum(dim=1) > 0
+    known = named(targets)
     right = (logits.detach().argmax(dim=1) == targets.argmax(dim=1)) & known
     return torch.stack([loss.detach(), right.sum() / known.sum().clamp(min=1)])
 

@@ -14,7 +14,7 @@ from fer_space.backbones.specs import BACKBONES
 from fer_space.errors import InputError, WeightsError
 from fer_space.tensors import load_tensors
 from fer_space.training.config import TrainConfig
-from fer_space.training.initialise import initialise, start_of
+from fer_space.training.initialise import Start, initialise, start_of
 
 
 def lively(network: nn.Module) -> nn.Module:
@@ -66,6 +66,14 @@ def without_last_blocks(network: nn.Module, pictures: Tensor) -> Tensor:
     return network.forward_features(pictures)
 
 
+def started(backbone: str, library: str, name: str, folder: Path) -> tuple[nn.Module, Start]:
+    """Write the original with random weights to a file and start a backbone from it."""
+    network, path = original(library, name), folder / "given.safetensors"
+    save_file(network.state_dict(), path)
+    spec = BACKBONES[backbone]
+    return network, initialise(spec.build(8), spec, f"{library}:{path}")
+
+
 Answer = Callable[[nn.Module, Tensor], Tensor]
 AGREE: list[tuple[str, str, str, Answer]] = [
     ("vgg16", "torchvision", "vgg16", of_vgg),
@@ -86,11 +94,7 @@ AGREE: list[tuple[str, str, str, Answer]] = [
 def test_features_are_those_of_the_original(
     backbone: str, library: str, name: str, answer: Answer, tmp_path: Path
 ):
-    network = original(library, name)
-    path = tmp_path / "given.safetensors"
-    save_file(network.state_dict(), path)
-    spec = BACKBONES[backbone]
-    start = initialise(spec.build(8), spec, f"{library}:{path}")
+    network, start = started(backbone, library, name, tmp_path)
     pictures = torch.randn(2, 3, 64, 64)
     expected = answer(network, pictures)
     assert expected.std() > 1e-6
@@ -102,10 +106,7 @@ def test_features_are_those_of_the_original(
 
 @torch.no_grad()
 def test_every_view_of_ran_is_read_by_the_original(tmp_path: Path):
-    network = original("torchvision", "resnet18")
-    save_file(network.state_dict(), tmp_path / "given.safetensors")
-    spec = BACKBONES["ran"]
-    start = initialise(spec.build(8), spec, f"torchvision:{tmp_path / 'given.safetensors'}")
+    network, start = started("ran", "torchvision", "resnet18", tmp_path)
     pictures = torch.randn(2, 3, 64, 64)
     whole = start.network.eval().body(pictures)[:, -512:]
     torch.testing.assert_close(whole, of_resnet(network, pictures), atol=1e-4, rtol=1e-4)
@@ -113,10 +114,7 @@ def test_every_view_of_ran_is_read_by_the_original(tmp_path: Path):
 
 @torch.no_grad()
 def test_the_vit_takes_the_first_stages_of_lite0(tmp_path: Path):
-    network = original("timm", "tf_efficientnet_lite0")
-    save_file(network.state_dict(), tmp_path / "given.safetensors")
-    spec = BACKBONES["vit"]
-    start = initialise(spec.build(8), spec, f"timm:{tmp_path / 'given.safetensors'}")
+    network, start = started("vit", "timm", "tf_efficientnet_lite0", tmp_path)
     pictures = torch.randn(2, 3, 64, 64)
     expected = network.blocks[:3](network.bn1(network.conv_stem(pictures)))
     (cells,) = start.network.eval().body.network(pictures)
@@ -126,11 +124,8 @@ def test_the_vit_takes_the_first_stages_of_lite0(tmp_path: Path):
 
 
 def test_b2_takes_lite2_behind_open_gates(tmp_path: Path):
-    network = original("timm", "tf_efficientnet_lite2")
+    network, start = started("efficientnet_b2", "timm", "tf_efficientnet_lite2", tmp_path)
     given = network.state_dict()
-    save_file(given, tmp_path / "given.safetensors")
-    spec = BACKBONES["efficientnet_b2"]
-    start = initialise(spec.build(8), spec, f"timm:{tmp_path / 'given.safetensors'}")
     own = start.network.state_dict()
     for name, tensor in given.items():
         if name.startswith(("conv_head", "bn2", "classifier")):

@@ -24,12 +24,13 @@ def test_what_is_kept_counts_and_what_is_given_back_does_not():
     def load() -> object:
         kept.append(np.ones(4_000_000))  # 32 MB
         np.ones(16_000_000)
+        give_back_memory()  # as `load_model` does: a test before this one may have told malloc to keep it
         return lambda: kept.append(np.ones(2_000_000))
 
     give_back_memory()
     found = measure(load)
     assert 31.0 < found.loaded < 40.0
-    assert found.loaded <= found.answered < 60.0  # memory that was freed before may hold the rest
+    assert 47.0 < found.answered < 60.0
 
 
 def test_a_small_model_is_measured_in_a_process_of_its_own():
