@@ -79,7 +79,7 @@ class Service:
         return LENT
 
     def environment(self) -> dict[str, str]:
-        """What ZeroGPU sets in a Space, and the runtime that a GPU has: OpenVINO's threads do not survive a fork."""
+        """What ZeroGPU sets in a Space, and the runtime of a GPU: OpenVINO does not survive a fork."""
         return {
             "SPACES_ZERO_GPU": "true",
             "SPACES_ZERO_DEVICE_API_URL": self.url,
