@@ -5,7 +5,8 @@ Prints JSON lines:
   machine, with and without maps, and a face in a batch of 16;
   one line for all of them on 1, 2 and 16 faces, in torch and in the runtime;
   one line for what a user would install instead: EfficientNet-B0 at 224 px in ONNX Runtime (the size of
-  EmotiEffLib's default, random weights), and the package `fer`, if FER_PYTHON names a Python that has it;
+  EmotiEffLib's default, random weights), the networks of face-api and Human in torch, and the package `fer`,
+  if FER_PYTHON names a Python that has it;
   one line for the page's chain and the peak memory.
 
     make bench
@@ -20,6 +21,7 @@ import statistics
 import subprocess
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -105,8 +107,8 @@ def chain_record(slow: Engine, fast: Engine, photo: np.ndarray, names: list[str]
     }
 
 
-def others_record(ours: Model, photo: np.ndarray) -> dict[str, object]:
-    """Measure what else there is beside one of ours, a face each."""
+def others_record(ours: Model, rivals: list[Model], photo: np.ndarray) -> dict[str, object]:
+    """Measure what else there is beside one of ours, a face each, which ours reads with its mirror image."""
     crop = resize(photo, (224, 224))
     with TemporaryDirectory() as folder:
         session = efficientnet_b0(Path(folder) / "b0.onnx")
@@ -114,6 +116,8 @@ def others_record(ours: Model, photo: np.ndarray) -> dict[str, object]:
         spent = medians(
             {
                 ours.name: lambda: ours.predict([crop]),
+                f"{ours.name}_alone": lambda: ours.predict([crop], flip=False),
+                **{rival.name: partial(rival.predict, [crop], flip=False) for rival in rivals},
                 "efficientnet_b0_224_onnx": lambda: session.run(None, {"pictures": picture}),
             }
         )
@@ -163,7 +167,8 @@ def main() -> None:
     for name in names:
         print(json.dumps(backbone_record(slow.model(name), fast.model(name))), flush=True)
     print(json.dumps(chain_record(slow, fast, photo, names)), flush=True)
-    print(json.dumps(others_record(fast.model("efficientnet_lite0"), photo)), flush=True)
+    rivals = [slow.model(name) for name in fast.backbones if BACKBONES[name].kind == "rival"]
+    print(json.dumps(others_record(fast.model("efficientnet_lite0"), rivals, photo)), flush=True)
     whole = medians({"detect_ms": lambda: fast.detect(photo), "compare_ms": lambda: fast.compare(photo)})
     chain = {
         "device": str(fast.device),

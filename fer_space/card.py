@@ -19,10 +19,9 @@ from fer_space.distributions import Distributions, boost_rare, renormalise
 from fer_space.emotions import EMOTIONS, columns_of, to_eight
 from fer_space.errors import WeightsError
 from fer_space.files import sha256_of, shipped, write_text
-from fer_space.vision.alignment import CropRule
+from fer_space.vision.alignment import CROP_SIZE, CropRule
 from fer_space.vision.preprocess import Preprocess
 
-CROP_SIZE = 224
 ENSEMBLE_FILE = "ensemble.json"
 LONGEST_CARD = 2**20  # bytes
 WEIGHTS_DIR = Path(os.environ.get("FER_SPACE_WEIGHTS") or shipped("weights"))
@@ -130,6 +129,7 @@ class Scores(Rates):
         undetected: pictures without a found face, which count as wrong.
         near_duplicates, without_near_duplicates: faces that also lie in the training split, and the rates
             without them.
+        sets: of joined sets, the rates on the faces of each, among the emotions that it knows.
         members, disagreement: of an ensemble; mean disagreement in bits.
         affect: where the data set has valence and arousal.
     """
@@ -141,6 +141,7 @@ class Scores(Rates):
     undetected: int | None = None
     near_duplicates: int | None = None
     without_near_duplicates: Rates | None = None
+    sets: dict[str, Rates] | None = None
     members: tuple[str, ...] = ()
     disagreement: float | None = None
     affect: AffectRates | None = None

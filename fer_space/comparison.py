@@ -25,6 +25,7 @@ class Comparison:
         readings: one a model.
         shares: of each reading in the fitted ensemble, at least 0 and not all 0; () where not all members of
             the ensemble were chosen, so that all models count alike.
+        asked: how many models were asked; more than `readings` as long as some have yet to answer.
 
     Example:
         >>> from fer_space import Engine, load_image
@@ -37,6 +38,7 @@ class Comparison:
     face: Face
     readings: tuple[Reading, ...]
     shares: tuple[float, ...] = ()
+    asked: int = 0
 
     def __post_init__(self) -> None:
         if not self.readings:

@@ -448,10 +448,8 @@ class Engine:
             yield source.name, _read(model, crops[key], method, boost_rare)
 
     def _chosen(self, backbones: Sequence[str] | None) -> list[ModelSource]:
-        if backbones is None:
-            sources = self._usable()
-        else:
-            sources = [self.registry.source(name) for name in dict.fromkeys(backbones)]
+        chosen = None if backbones is None else dict.fromkeys(backbones)
+        sources = self._usable() if chosen is None else self.registry.sources(chosen)
         if not sources:
             wanted = "there are no weights" if backbones is None else "no backbone was chosen"
             raise WeightsError(f"Nothing can be read: {wanted}.")

@@ -25,3 +25,14 @@ def keep_freed_memory() -> bool:
     # The first is refused by glibc before 2.35; the others alone would only do harm.
     options = ((M_MMAP_THRESHOLD, LARGE), (M_TRIM_THRESHOLD, LARGE), (M_TOP_PAD, PAD))
     return all(mallopt(option, value) == 1 for option, value in options)
+
+
+def give_back_memory() -> None:
+    """Return what malloc keeps of freed memory to the system, where the C library can.
+
+    Loading a network leaves more behind than it needs: its random start, and the file as it is stored.
+    """
+    if sys.platform.startswith("linux"):
+        trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # glibc's
+        if trim is not None:
+            trim(0)

@@ -24,6 +24,7 @@ from fer_space.emotions import EMOTIONS, to_eight
 from fer_space.errors import WeightsError
 from fer_space.explain.gradcam import METHOD, maps_of
 from fer_space.explain.library import library_maps, require_method
+from fer_space.memory import give_back_memory
 from fer_space.registry import source_of
 from fer_space.runtime.device import Runtime, resolve_device, resolve_runtime
 from fer_space.runtime.openvino import openvino_runner
@@ -285,7 +286,7 @@ class Model:
                 output = self._runner.head(features)
             rows = [output.logits, output.affect, maps, output.embedding if embed else None]
             if flip:
-                rows = [None if row is None else _mean_of_both(row) for row in rows]
+                rows = [None if row is None else mean_of_both(row) for row in rows]
             return _to_cpu(rows)
 
     def _explained(self, features: Tensor, method: str | None) -> tuple[Output | None, Tensor | None]:
@@ -317,10 +318,12 @@ def load_model(
     """
     source = source_of(name, weights_dir)
     where = resolve_device(device)
-    return Model(source.card(), source.build(), where, resolve_runtime(runtime, where))
+    model = Model(source.card(), source.build(), where, resolve_runtime(runtime, where))
+    give_back_memory()
+    return model
 
 
-def _mean_of_both(rows: Tensor) -> Tensor:
+def mean_of_both(rows: Tensor) -> Tensor:
     """Average rows (2 B, ...) of pictures with those of their mirror images; maps are mirrored back first."""
     straight, mirrored = rows.chunk(2)
     if rows.ndim == 4:  # maps (2 B, K, h, w)

@@ -9,6 +9,7 @@ appears without a restart; cards are parsed again only when their files change.
 
 import re
 from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import TYPE_CHECKING, Literal
 
 from fer_space.backbones.specs import BACKBONES, BackboneSpec
 from fer_space.card import WEIGHTS_DIR, Card, check_sha256, paths_of, read_card
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import (
     FerSpaceError,
     MissingDependencyError,
@@ -247,10 +249,15 @@ class Registry:
         return tuple(self.present())
 
     def source(self, name: str) -> ModelSource:
-        """Look up a model by name, whether its files are here or not.
+        """Look up a model by name; see `sources`."""
+        (source,) = self.sources((name,))
+        return source
+
+    def sources(self, names: Iterable[str]) -> list[ModelSource]:
+        """Look up models by name, whether their files are here or not.
 
         Args:
-            name: of a model that is shipped, fetched or the user's own. Paths are not looked up: visitors of
+            names: of models that are shipped, fetched or the user's own. Paths are not looked up: visitors of
                 the page name models, too.
 
         Raises:
@@ -259,8 +266,12 @@ class Registry:
             MissingDependencyError: a model of the Hub was not fetched.
         """
         present, problems = self._look()
-        if name in present:
-            return present[name]
+        return [present.get(name) or self._absent(name, present, problems) for name in names]
+
+    def _absent(
+        self, name: str, present: Mapping[str, ModelSource], problems: Mapping[str, str]
+    ) -> ModelSource:
+        """A model whose files are not here, which says so when it is built; otherwise what is wrong."""
         if name in BACKBONES:
             return self._shipped(BACKBONES[name])
         if name in MANIFEST:
@@ -342,7 +353,7 @@ def _built(card: Card, weights: Path) -> "Backbone":
         raise WeightsError(
             f"The card of {card.name} is for “{card.architecture}”. Known: {', '.join(known)}."
         )
-    return _filled(known[card.architecture], card, weights)
+    return _filled(known[card.architecture], card, weights, run=True)
 
 
 def _graph(path: Path, card: Card) -> "Backbone":
@@ -353,13 +364,30 @@ def _graph(path: Path, card: Card) -> "Backbone":
     return network.eval().requires_grad_(False)
 
 
-def _filled(spec: BackboneSpec, card: Card, path: Path) -> "Backbone":
-    """Build the network of `spec` and fill it from a verified file, divided for reading."""
-    from fer_space.tensors import fill
+def _filled(spec: BackboneSpec, card: Card, path: Path, *, run: bool = False) -> "Backbone":
+    """Build the network of `spec` and fill it from a verified file, divided for reading.
+
+    Args:
+        spec: of the network.
+        card: of the file.
+        path: of the file.
+        run: whether it may be the best weights of a run, which answer with all eight emotions also where the
+            card names fewer.
+    """
+    from fer_space.tensors import Unfilled, fill
 
     check_sha256(card, path)
-    backbone = spec.build(len(card.labels), card.affect)
-    fill(backbone, path)
+    with Unfilled():
+        backbone = spec.build(len(card.labels), card.affect)
+    try:
+        fill(backbone, path)
+    except WeightsError:
+        if not run or len(card.labels) == len(EMOTIONS):
+            raise
+        with Unfilled():
+            backbone = spec.build(len(EMOTIONS), card.affect)
+        fill(backbone, path)
+        backbone.head.keep_classes(card.columns)
     return backbone.for_reading().eval().requires_grad_(False)
 
 

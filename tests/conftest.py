@@ -22,7 +22,9 @@ settings.load_profile("patient")
 def nothing_fetched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """What this machine has fetched or converted is no part of any test."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path_factory.mktemp("assets")))
+        assets = str(tmp_path_factory.mktemp("assets"))
+        patch.setattr(constants, "HF_ASSETS_CACHE", assets)
+        patch.setenv("HF_ASSETS_CACHE", assets)  # for child processes
         patch.delenv(FOLDER_VARIABLE, raising=False)
         patch.setenv(RUNTIME_VARIABLE, "torch")  # answers do not depend on what was converted before
         yield

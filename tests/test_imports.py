@@ -33,7 +33,7 @@ ALLOWED: dict[str, set[str]] = {
     "card": NUMBERS,
     "external": NUMBERS | {"backbones", "runtime", "card", "sources"},
     "registry": BASE | {"tensors", "backbones", "card", "external"},
-    "model": NETWORKS | {"card", "external", "registry"},
+    "model": NETWORKS | {"memory", "card", "external", "registry"},
     "tracks": {"types"},
     "watch": NUMBERS | {"detectors", "comparison", "tracks"},
     "engine": MODELS | {"comparison", "tracks", "watch"},

@@ -3,12 +3,14 @@
 from pathlib import Path
 
 import pytest
+import torch
 
 from fer_space.card import Card, paths_of, write_card
+from fer_space.emotions import EMOTIONS
 from fer_space.errors import MissingDependencyError, UnknownNameError, WeightsError
 from fer_space.external.specs import MANIFEST
 from fer_space.external.user import FOLDER_VARIABLE
-from fer_space.registry import Registry, file_name_of, title_of
+from fer_space.registry import Registry, file_name_of, source_of, title_of
 from tests.networks import lively_tiny, toy_card, write_weights
 
 
@@ -65,6 +67,20 @@ def test_user_models_may_have_fewer_emotions(tmp_path: Path, tiny: str, monkeypa
     assert source.kind == "user"
     assert source.card().labels == labels
     assert source.build().head.classifier.out_features == 3
+
+
+def test_a_run_that_learned_fewer_emotions_is_read_as_it_lies(
+    tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch
+):
+    """Its best weights have a column for each of the eight, its card names those that its faces taught."""
+    labels = ("neutral", "sadness", "fear")
+    whole = lively_tiny()
+    write_weights(tmp_path, whole, name="mine", labels=labels, bias=(0.0,) * 3)
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path))
+    columns = [EMOTIONS.index(label) for label in labels]
+    for source in (Registry(tmp_path / "none").source("mine"), source_of(f"folder:{tmp_path}")):
+        kept = source.build().head.classifier.weight
+        assert torch.equal(kept, whole.head.classifier.weight[columns])
 
 
 def test_user_models_must_not_take_a_name(tmp_path: Path, tiny: str, monkeypatch: pytest.MonkeyPatch):

@@ -3,9 +3,10 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from torch import nn
 
 from fer_space.errors import WeightsError
-from fer_space.tensors import fill, load_tensors, save_tensors
+from fer_space.tensors import Unfilled, fill, load_tensors, save_tensors
 from tests.networks import lively_tiny
 
 
@@ -46,3 +47,16 @@ def test_files_that_are_none(tmp_path: Path):
     for path in (tmp_path / "a.safetensors", tmp_path / "b.safetensors"):
         with pytest.raises(WeightsError, match="cannot be read as safetensors"):
             load_tensors(path)
+
+
+def test_an_unfilled_network_draws_nothing():
+    state = torch.get_rng_state()
+    with Unfilled():
+        nn.Sequential(nn.Conv2d(3, 4, 3), nn.Linear(4, 2), nn.Embedding(3, 2))
+    assert torch.equal(torch.get_rng_state(), state)
+
+
+def test_bounds_hold_while_nothing_is_drawn():
+    with Unfilled():
+        drawn = nn.init.trunc_normal_(torch.full((100,), 9.0), std=0.02)
+    assert float(drawn.abs().max()) <= 2.0

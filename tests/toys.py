@@ -1,7 +1,7 @@
 """A toy engine: real `Comparison` objects from the look of the picture, in no time and without weights."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import cv2
@@ -79,6 +79,9 @@ class ToyRegistry:
         if name not in self._sources:
             raise UnknownNameError.of("model", name, self._sources)
         return self._sources[name]
+
+    def sources(self, names: Iterable[str]) -> list[ModelSource]:
+        return list(map(self.source, names))
 
     def card(self, name: str) -> Card:
         return self.source(name).card()

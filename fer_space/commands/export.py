@@ -1,15 +1,24 @@
-"""`fer-space export`: copy a finished run into the folder of weights."""
+"""`fer-space export`: copy a finished run, or its authors' checkpoint, into a folder of weights."""
 
 import argparse
 from pathlib import Path
 
 from fer_space.card import WEIGHTS_DIR
-from fer_space.training.export import export
+from fer_space.errors import InputError
+from fer_space.external.official import OFFICIALS
+from fer_space.training.export import export, export_official
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder that `fer-space train --out` wrote")
+    parser.add_argument(
+        "run", type=Path, metavar="RUN", help="what `fer-space train --out` wrote, or a checkpoint"
+    )
+    parser.add_argument(
+        "--official",
+        choices=OFFICIALS,
+        help="RUN is a .safetensors file of this network's authors; use it by FER_SPACE_OWN",
+    )
     parser.add_argument("folder", type=Path, nargs="?", default=WEIGHTS_DIR, help="default: weights/")
     storing = parser.add_mutually_exclusive_group()
     storing.add_argument(
@@ -28,6 +37,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     """Copy weights and card."""
+    if args.official and (args.check or args.affect):
+        raise InputError("--official copies a checkpoint as it is: leave out --check and --affect.")
+    if args.official:
+        card = export_official(args.run, args.folder, args.official, name=args.name, force=args.force)
+        print(f"{card.name}: weights and card are in {args.folder}")
+        return 0
     card = export(
         args.run,
         args.folder,

@@ -5,19 +5,23 @@ Below them everything else that a command or the page lets one choose: detectors
 
 import argparse
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fer_space.backbones.specs import BACKBONES
 from fer_space.card import Card, Measurement
 from fer_space.detectors.specs import DETECTORS
-from fer_space.errors import FerSpaceError
+from fer_space.errors import FerSpaceError, MissingDependencyError
 from fer_space.explain.library import METHODS
 from fer_space.external.specs import MANIFEST
 from fer_space.model import load_model
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import ExternalModel, ModelSource, Registry
 from fer_space.runtime.device import resolve_device, resolve_runtime
+
+if TYPE_CHECKING:
+    from fer_space.evaluation.footprint import Kind
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -28,12 +32,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     form.add_argument(
         "--compile", action="store_true", help="convert every model for OpenVINO now, which runs it faster"
     )
+    form.add_argument(
+        "--memory",
+        action="store_true",
+        help="measure what each detector and model adds to a process, in megabytes",
+    )
 
 
 def run(args: argparse.Namespace) -> int:
     """Print every model."""
     registry = Registry()
     here, problems = registry.present(), registry.problems()
+    if args.memory:
+        print_memory([*here])
+        return 0
     if args.compile:
         for name in here:
             print(f"{name}: {load_model(name, device='cpu', runtime='openvino').runtime}", flush=True)
@@ -54,6 +66,23 @@ def run(args: argparse.Namespace) -> int:
     if not args.json:
         print(choices())
     return 0
+
+
+def print_memory(models: Sequence[str]) -> None:
+    """Measure detectors and models, each in a process of its own, and print a line each."""
+    from fer_space.evaluation.footprint import footprint
+
+    asked: list[tuple[Kind, str]] = [("detector", name) for name in DETECTORS]
+    for kind, name in [*asked, *(("model", name) for name in models)]:
+        try:
+            found = footprint(kind, name)
+        except MissingDependencyError as error:
+            print(f"{name}: {error}", flush=True)
+        else:
+            print(
+                f"{name}: {found.loaded:.1f} MB loaded, {found.answered:.1f} MB with its first answer",
+                flush=True,
+            )
 
 
 def choices() -> str:

@@ -47,7 +47,8 @@ def backbone_names(text: str, registry: Registry) -> list[str]:
         if not registry.names():
             raise WeightsError("There are no weights here. Train a backbone and export it.")
         return list(registry.names())
-    names = [registry.source(name.strip()).name for name in text.split(",") if name.strip()]
+    named = [name.strip() for name in text.split(",") if name.strip()]
+    names = [source.name for source in registry.sources(named)]
     if not names:
         raise InputError(f"“{text}” names no backbone.")
     return list(dict.fromkeys(names))

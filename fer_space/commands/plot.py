@@ -28,6 +28,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         (tradeoff, "tradeoff", "FILE.parquet", True, "what recall of rare emotions costs in accuracy"),
         (differences, "differences", "FILE.parquet", True, "how far the others are ahead of the first"),
         (tsne, "tsne", "FILE.parquet", False, "map of the features that test --embeddings stored"),
+        (
+            affect,
+            "affect",
+            "SOURCE",
+            False,
+            "valence and arousal of a KIND:PATH, or predicted in FILE.parquet",
+        ),
+        (
+            gallery,
+            "gallery",
+            "SOURCE",
+            True,
+            "good and bad results: FILE.parquet and the KIND:PATH of its faces",
+        ),
         (distribution, "distribution", "KIND:PATH", False, "faces of each emotion and split; or a .csv"),
         (augment, "augment", "KIND:PATH", False, "what training does to faces, and the targets that result"),
     ):
@@ -59,7 +73,7 @@ def curves(sources: list[str], out: Path | None) -> Path:
 
 def confusion(sources: list[str], out: Path | None) -> Path:
     """Draw the confusion matrix of stored outputs, by default over `test --out`'s own."""
-    outputs = Outputs.load(Path(sources[0]))
+    outputs = load(sources[0])
     path = out or Path(sources[0]).with_suffix(".png")
     plots.draw_confusion(metrics.confusion(outputs.scored, outputs.labels), outputs.about.title, path)
     return path
@@ -95,7 +109,7 @@ def differences(sources: list[str], out: Path | None) -> Path:
 
 def tsne(sources: list[str], out: Path | None) -> Path:
     """Draw a map of the stored embeddings; faces that were not found are left out."""
-    outputs = Outputs.load(Path(sources[0]))
+    outputs = load(sources[0])
     if outputs.embeddings is None:
         raise InputError(
             f"{sources[0]} holds no embeddings: read the data with `fer-space test --embeddings`."
@@ -106,6 +120,41 @@ def tsne(sources: list[str], out: Path | None) -> Path:
     path = out or _beside(sources[0], "tsne")
     points = face_plots.tsne_points(outputs.embeddings[picks])
     face_plots.draw_tsne(points, outputs.labels[picks], title, path)
+    return path
+
+
+def affect(sources: list[str], out: Path | None) -> Path:
+    """Draw valence and arousal: the labels of a data set's train split, or stored answers against labels."""
+    if ":" in sources[0]:
+        faces = open_data(sources[0], "train")
+        rated = np.zeros(len(faces), dtype=bool) if faces.affect is None else np.isfinite(faces.affect).all(1)
+        if faces.affect is None or not rated.any():
+            raise InputError(f"No face of {faces.name} train has valence and arousal.")
+        path = out or Path(f"{faces.name}-affect.png")
+        title = f"{faces.name} train: {rated.sum():,} faces with valence and arousal"
+        face_plots.draw_affect(faces.affect[rated], faces.labels[rated], title, path)
+        return path
+    outputs = Outputs.load(Path(sources[0]))
+    if outputs.affect_labels is None:
+        raise InputError(f"{sources[0]} holds no labels of valence and arousal.")
+    predicted, given = outputs.valence_arousal, outputs.affect_labels
+    both = np.isfinite(predicted).all(axis=1) & np.isfinite(given).all(axis=1)
+    if not both.any():
+        raise InputError(f"{sources[0]} holds no face with valence and arousal, labelled and predicted.")
+    path = out or _beside(sources[0], "affect")
+    title = f"{outputs.about.title} ({outputs.affect_source})"
+    face_plots.draw_agreement(predicted[both], given[both], outputs.labels[both], title, path)
+    return path
+
+
+def gallery(sources: list[str], out: Path | None) -> Path:
+    """Draw faces that a model read well and badly, with their probabilities."""
+    if len(sources) != 2 or ":" not in sources[1]:
+        raise InputError("Name stored predictions, and then the KIND:PATH whose pictures they read.")
+    outputs = Outputs.load(Path(sources[0]))
+    faces = open_data(sources[1], outputs.about.setting.split)
+    path = out or _beside(sources[0], "gallery")
+    face_plots.draw_sheet(face_plots.gallery_rows(outputs, faces), path)
     return path
 
 
@@ -127,7 +176,7 @@ def augment(sources: list[str], out: Path | None) -> Path:
     from fer_space.training.sheet import sheet_rows
 
     faces = open_data(sources[0], "valid")
-    firsts = [int(np.flatnonzero(faces.labels == k)[0]) for k in np.unique(faces.labels)]
+    firsts = [int(np.flatnonzero(faces.labels == k)[0]) for k in np.unique(faces.labels[faces.labelled])]
     guide = load_model(TrainConfig.model_fields["guide"].default, device="cpu")
     pictures = LabelledPictures.read(faces.select(firsts), guide.card.preprocess)
     path = out or Path(f"{faces.name}-augment.png")
@@ -135,9 +184,17 @@ def augment(sources: list[str], out: Path | None) -> Path:
     return path
 
 
+def load(source: str) -> Outputs:
+    """Load stored outputs; raises InputError for a file that holds none, or none of emotions."""
+    outputs = Outputs.load(Path(source))
+    if not outputs.has_emotions:
+        raise InputError(f"{source} holds valence and arousal alone: there are no emotions to draw.")
+    return outputs
+
+
 def load_all(sources: Sequence[str]) -> dict[str, Outputs]:
     """Load stored outputs by title; raises InputError for a file that holds none."""
-    several = [Outputs.load(Path(source)) for source in sources]
+    several = [load(source) for source in sources]
     titles = told_apart([outputs.about.title for outputs in several], sources)
     return dict(zip(titles, several, strict=True))
 

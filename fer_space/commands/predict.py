@@ -43,6 +43,9 @@ from fer_space.watch import Watched
 
 Image = NDArray[np.uint8]
 
+# Name, answer, how sure, valence and its change, arousal and its change, shift.
+_COLUMNS = "    {:<26} {:<10} {:>6}   {:>7} {:>7}   {:>7} {:>7}   {:>9}"
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
@@ -260,14 +263,17 @@ def describe_frame(name: str, watched: Watched) -> str:
 
 
 def describe_covered(name: str, covered: Sequence[Covered]) -> str:
-    """Write the same, and below each answer what it becomes when the face is occluded."""
+    """Write the same as a table a face: below each answer what it becomes, its values and their changes."""
     lines = [_found(name, len(covered))]
     for number, face in enumerate(covered, start=1):
         total = len(face.changes)
         kept = f"{len(face.kept)} of {total} {'keeps' if len(face.kept) == 1 else 'keep'} the answer"
         lines.append(f"{_face(number, face.before)}; with {face.kind}: {face.after.consensus} ({kept})")
+        lines.append(
+            _COLUMNS.format("", "answer", "sure", *("valence", "change", "arousal", "change"), "shift")
+        )
         for change in face.changes:
-            lines += [_answer(change.before.prediction), _change(change)]
+            lines += _change(change)
     return "\n".join(lines)
 
 
@@ -290,12 +296,25 @@ def _answer(p: Prediction) -> str:
     )
 
 
-def _change(change: Change) -> str:
-    p, (valence, arousal) = change.after.prediction, change.movement
+def _change(change: Change) -> tuple[str, str]:
+    """A row before it is occluded, without changes, and one after."""
+    moved = [f"{movement:+.2f}" for movement in change.movement]
     return (
-        f"      {'kept' if change.kept else 'changed':<24} {p.label:<10} {p.confidence:6.1%}   "
-        f"valence {valence:+.2f}  arousal {arousal:+.2f}   shift {change.shift:.2f} bits"
+        _row(change.backbone, change.before.prediction, ["", ""], ""),
+        _row(
+            f"  {'kept' if change.kept else 'changed'}",
+            change.after.prediction,
+            moved,
+            f"{change.shift:.2f} bits",
+        ),
     )
+
+
+def _row(name: str, p: Prediction, moved: Sequence[str], shift: str) -> str:
+    valence, arousal = f"{p.valence:+.2f}", f"{p.arousal:+.2f}"
+    return _COLUMNS.format(
+        name, p.label, f"{p.confidence:.1%}", *(valence, moved[0], arousal, moved[1]), shift
+    ).rstrip()
 
 
 def write_maps(

@@ -8,16 +8,19 @@ fer-space test --backbone all,ensemble --data ferplus:DIR --abstention --summary
 
 import argparse
 import json
+import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from fer_space.backbones.specs import BACKBONES
 from fer_space.card import Setting, write_fit
 from fer_space.commands.options import add_boost_rare, add_device, add_runtime, backbone_names
 from fer_space.data import open_data, split_data
-from fer_space.data.faceset import SPLITS
+from fer_space.data.faceset import SPLITS, FaceSet
 from fer_space.data.taggers import open_tagged
 from fer_space.detectors.specs import DETECTORS
 from fer_space.engine import Engine
@@ -31,6 +34,7 @@ from fer_space.evaluation.predict_dataset import near_duplicates, predict_datase
 from fer_space.evaluation.recording import (
     command_of,
     describe,
+    describe_affect,
     describe_fit,
     record,
     record_boost,
@@ -62,6 +66,8 @@ OF_READING = (
 )
 # Of these, what --abstention, which reads all faces as they are, has no use for.
 NOT_ABSTAINING = tuple(name for name in OF_READING if name not in ("backbone", "data"))
+# What measures or fits emotions.
+OF_EMOTIONS = ("calibrate", "fit_boost", "record", "weigh", "summary")
 # What --json said in version 0.1 is said under its old name too.
 OLD_KEYS = {
     "boost_rare": "lift",
@@ -135,14 +141,20 @@ def run(args: argparse.Namespace) -> int:
     several = []
     for outputs in map(Outputs.load, args.stored) if args.stored else read(args):
         several.append(replace(outputs, embeddings=None))
-        if args.out is not None:
-            path = outputs.save(args.out)
+        path = None if args.out is None else outputs.save(args.out)
+        if not outputs.has_emotions:
+            text = _as_json(record_of(outputs)) if args.json else describe_affect(outputs)
+            print(text, flush=True)
+            continue
+        if path is not None:
             counts = confusion(outputs.scored, outputs.labels)
             draw_confusion(counts, outputs.about.title, path.with_suffix(".png"))
         scores = scores_of(outputs)
         text = _as_json(record_of(outputs, scores)) if args.json else describe(outputs, scores)
         print(text, flush=True)
     if args.summary is not None:
+        if not all(outputs.has_emotions for outputs in several):
+            raise InputError("A summary compares emotions, and nobody named one in these data.")
         report.require_comparable(several)
         engine = Engine(device="cpu", runtime=args.runtime)
         shipped = [name for o in several if (name := o.about.model) in BACKBONES]
@@ -196,6 +208,7 @@ def read(args: argparse.Namespace) -> Iterator[Outputs]:
     kinds = [kind for kind, _ in split_data(args.data)]
     faces = open_data(args.data, args.split)
     faces.say_dropped()
+    faces = rated(faces, args)
     # By vote distributions more faces are trained on than by majority.
     train = open_data(args.data, "train", "cel") if args.without_near_duplicates else None
     near = None if train is None else near_duplicates(faces, train)
@@ -234,6 +247,22 @@ def read(args: argparse.Namespace) -> Iterator[Outputs]:
         weighted = ensemble.fitted_mean(members, fit, name)
         if weighted is not None and not (number and args.summary):
             yield weighted
+
+
+def rated(faces: FaceSet, args: argparse.Namespace) -> FaceSet:
+    """Leave out faces without an emotion, or none where nobody named one: then V/A alone are measured.
+
+    Raises InputError for an option that needs emotions where there are none.
+    """
+    if not faces.labelled.any():
+        given = [f"--{name.replace('_', '-')}" for name in OF_EMOTIONS if _given(args, name)]
+        if given:
+            raise InputError(f"{faces.name} has valence and arousal alone: leave out {', '.join(given)}.")
+        return faces
+    if count := int((~faces.labelled).sum()):
+        print(f"{faces.name}: {count:,} faces without an emotion are left out", file=sys.stderr)
+        return faces.select(np.flatnonzero(faces.labelled))
+    return faces
 
 
 def _model(engine: Engine, name: str) -> Model:

@@ -11,6 +11,15 @@ from fer_space.training.trainer import Trainer
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
+    add_fields(parser)
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the run is written")
+    parser.add_argument("--resume", action="store_true", help="continue a run that was cut off")
+    add_device(parser)
+    parser.add_argument("--stop-after", type=int, default=0, metavar="EPOCH", help="end early; default: no")
+
+
+def add_fields(parser: argparse.ArgumentParser) -> None:
+    """Add an option for every field of `TrainConfig`."""
     for name, field in TrainConfig.model_fields.items():
         flag, meaning = f"--{name.replace('_', '-')}", _help(name)
         if isinstance(field.default, bool):
@@ -23,15 +32,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         parser.add_argument(
             flag, type=kind, choices=choices, required=field.is_required(), default=default, help=meaning
         )
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="where the run is written")
-    parser.add_argument("--resume", action="store_true", help="continue a run that was cut off")
-    add_device(parser)
-    parser.add_argument("--stop-after", type=int, default=0, metavar="EPOCH", help="end early; default: no")
+
+
+def config_of(args: argparse.Namespace) -> TrainConfig:
+    """Read the config out of the options of `add_fields`."""
+    return TrainConfig(**{name: getattr(args, name) for name in TrainConfig.model_fields})
 
 
 def run(args: argparse.Namespace) -> int:
     """Train and leave config.json, history.csv, last.pt, best.safetensors and card.json in --out."""
-    config = TrainConfig(**{name: getattr(args, name) for name in TrainConfig.model_fields})
+    config = config_of(args)
     Trainer(config, args.out, device=args.device, resume=args.resume, stop_after=args.stop_after).run()
     return 0
 

@@ -6,7 +6,7 @@ the others. Pictures are opened only when someone looks at them.
 
 import hashlib
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from fer_space.data.faceset import (
     nothing_left,
     one_hot,
 )
+from fer_space.data.found import NO_FACE, Found
 from fer_space.data.survey import readable
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, UnknownNameError
@@ -40,12 +41,14 @@ class Row:
     Attributes:
         file: its name in reports.
         split: train, valid or test; "" where the set has no splits, so that it counts in every one.
-        label: index into `EMOTIONS`.
+        label: index into `EMOTIONS`, or NO_ANSWER where valence and arousal alone are known.
         source: a plain picture file, or what gives the bytes of one (from an archive, from numbers).
         target: a distribution over `EMOTIONS`; None means the label alone.
         affect: valence and arousal in [-1, 1], or NaN twice.
         subject: person or film, "" where unknown.
         box_xyxy: the face in pixels of the picture (edges, the first pixel begins at 0), None for all.
+        found: what a detector made of the picture, None where nobody looked.
+        attributes: what else is known of the person, as the owner counts it (gender, race, age).
         member: which of the joined sets it is of, in their order.
     """
 
@@ -57,7 +60,14 @@ class Row:
     affect: tuple[float, float] = NO_AFFECT
     subject: str = ""
     box_xyxy: Box | None = None
+    found: Found | None = None
+    attributes: Mapping[str, str] = field(default_factory=dict)
     member: int = 0
+
+    @property
+    def is_faceless(self) -> bool:
+        """Whether a detector looked and found no face: nothing to learn from, but a test counts it."""
+        return self.found is not None and not self.found.is_face and self.box_xyxy is None
 
     def encoded(self) -> bytes:
         """The bytes of the picture file; raises OSError when it cannot be read."""
@@ -65,7 +75,7 @@ class Row:
 
     def decode(self) -> NDArray[np.uint8]:
         """The face as uint8 (H, W, 3) RGB; raises ImageError or OSError."""
-        return decode_face(self.encoded(), self.box_xyxy)
+        return decode_face(self.encoded(), self.box_xyxy, self.found)
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,7 +83,7 @@ class Collection:
     """A data set: its usable faces, those that were dropped, and the emotions that its scheme knows.
 
     `train_is_all` marks a set for tests alone, whose `train` is all of it, for cross-validation. `members`
-    are the sets that were joined, none for a set alone.
+    are the sets that were joined, none for a set alone. `notes` are sentences about what the reader chose.
     """
 
     name: str
@@ -82,6 +92,7 @@ class Collection:
     classes: tuple[str, ...] = EMOTIONS
     train_is_all: bool = False
     members: tuple[Member, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.rows:
@@ -89,6 +100,8 @@ class Collection:
 
     def faces(self, split: str, *, check: bool = True) -> FaceSet:
         """One split; with `check` every picture is decoded once, and unreadable ones are dropped.
+
+        `train` leaves out pictures in which no face was found.
 
         Raises:
             UnknownNameError: there is no such split.
@@ -99,6 +112,9 @@ class Collection:
         every = self.train_is_all and split == "train"
         rows = [row for row in self.rows if every or row.split in ("", split)]
         dropped = [bad for bad in self.dropped if every or bad.split in ("", split)]
+        if split == "train":
+            dropped += [Dropped(row.file, NO_FACE, row.split) for row in rows if row.is_faceless]
+            rows = [row for row in rows if not row.is_faceless]
         if check:
             rows, unreadable = readable(rows)
             dropped += unreadable
@@ -128,6 +144,8 @@ class Collection:
             dropped=tuple(dropped),
             classes=self.classes,
             boxes=tuple(row.box_xyxy for row in rows) if any(row.box_xyxy for row in rows) else None,
+            found=tuple(row.found for row in rows) if any(row.found for row in rows) else None,
+            notes=self.notes,
             members=self.members,
             origins=np.array([row.member for row in rows], dtype=np.int64) if self.members else None,
         )
@@ -139,6 +157,7 @@ class Gathering:
 
     rows: list[Row] = field(default_factory=list)
     dropped: list[Dropped] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     def add(self, row: Row) -> None:
         """Keep a row, or drop it when its picture file does not exist."""
@@ -168,7 +187,8 @@ class Gathering:
         self, name: str, classes: tuple[str, ...] = EMOTIONS, *, train_is_all: bool = False
     ) -> Collection:
         """Everything found; raises DataError naming the first reason when no row is usable."""
-        return Collection(name, tuple(self.rows), tuple(self.dropped), classes, train_is_all)
+        rows, dropped, notes = tuple(self.rows), tuple(self.dropped), tuple(self.notes)
+        return Collection(name, rows, dropped, classes, train_is_all, notes=notes)
 
 
 def hash_share(key: str, parts: int) -> int:

@@ -19,13 +19,20 @@ def join(parts: Sequence[Collection]) -> Collection:
     a file's name; the rest stays `valid`, and its `test` is not touched.
     """
     known = {name for part in parts for name in part.classes}
+    names = _told_apart([part.name for part in parts])
     return Collection(
         name="+".join(part.name for part in parts),
         rows=tuple(row for number, part in enumerate(parts) for row in _member_rows(part, number)),
         dropped=tuple(bad for part in parts for bad in part.dropped),
         classes=tuple(name for name in EMOTIONS if name in known),
-        members=tuple(Member(part.name, part.classes) for part in parts),
+        notes=tuple(f"{part.name}: {note}" for part in parts for note in part.notes),
+        members=tuple(Member(name, part.classes) for name, part in zip(names, parts, strict=True)),
     )
+
+
+def _told_apart(names: Sequence[str]) -> list[str]:
+    """Give names; from its second time on, one that several share has a number."""
+    return [f"{name}-{n}" if (n := names[: i + 1].count(name)) > 1 else name for i, name in enumerate(names)]
 
 
 def _member_rows(part: Collection, number: int) -> Iterator[Row]:

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from fer_space.data.collection import Collection, Row
-from fer_space.data.faceset import Dropped
-from fer_space.data.tables import BOX_COLUMNS, MANIFEST
+from fer_space.data.faceset import Dropped, name_of
+from fer_space.data.found import Found
+from fer_space.data.tables import ATTRIBUTES, BOX_COLUMNS, FOUND_COLUMNS, MANIFEST
 from fer_space.emotions import EMOTIONS, column_of
 from fer_space.errors import DataError
 from fer_space.files import replacing
@@ -20,19 +21,24 @@ def write_manifest(collection: Collection, folder: Path) -> Path:
     Namesakes in there (joined sets may have some) get a number before their names.
 
     Every row has its label, its distribution over the classes of the set, valence and arousal, subject,
-    split and box; what is unknown is blank. Paths are relative to the manifest where that is possible.
+    split and box; where the set has them, attributes, and what a detector found. What is unknown is blank.
+    Paths are relative to the manifest where that is possible.
 
     Returns:
         The path of the manifest.
     """
     classes = collection.classes
+    attributes = [name for name in ATTRIBUTES if any(name in row.attributes for row in collection.rows)]
+    found = FOUND_COLUMNS if any(row.found for row in collection.rows) else ()
     path = folder / MANIFEST
     taken: set[Path] = set()
     with replacing(path) as temporary, temporary.open("w", encoding="utf-8", newline="") as stream:
         writer = csv.writer(stream)
-        writer.writerow(["file", "label", *classes, "valence", "arousal", "subject", "split", *BOX_COLUMNS])
+        known = ("valence", "arousal", "subject", "split", *BOX_COLUMNS)
+        writer.writerow(["file", "label", *classes, *known, *attributes, *found])
         for row in collection.rows:
-            writer.writerow([_place(row, folder, taken), *_cells(row, classes)])
+            cells = [*_cells(row, classes), *(row.attributes.get(name, "") for name in attributes)]
+            writer.writerow([_place(row, folder, taken), *cells, *(_found_cells(row.found) if found else ())])
     return path
 
 
@@ -56,18 +62,37 @@ def nameable(rows: Sequence[Row]) -> tuple[list[Row], list[Dropped]]:
 def _cells(row: Row, classes: Sequence[str]) -> list[str]:
     target = row.target or tuple(float(i == row.label) for i in range(len(EMOTIONS)))
     return [
-        EMOTIONS[row.label],
+        name_of(row.label),
         *(_number(target[column_of(name)]) for name in classes),
         *map(_number, row.affect),
         row.subject,
         row.split,
-        *(map(_number, row.box_xyxy) if row.box_xyxy else [""] * len(BOX_COLUMNS)),
+        *(map(_exact, row.box_xyxy) if row.box_xyxy else [""] * len(BOX_COLUMNS)),
     ]
+
+
+def _found_cells(found: Found | None) -> list[str]:
+    if found is None or found.face is None or found.photo_to_crop is None:
+        seen = ["", ""] if found is None else [found.detector, found.sha256]
+        return [*seen, *[""] * (len(FOUND_COLUMNS) - len(seen))]
+    face = found.face
+    numbers = (
+        (face.score,),
+        face.box_xyxy,
+        () if face.landmarks is None else face.landmarks.ravel().tolist(),
+        found.photo_to_crop.ravel().tolist(),
+    )
+    return [found.detector, found.sha256, *(" ".join(map(_exact, row)) for row in numbers)]
 
 
 def _number(value: float) -> str:
     """Short, exact for float32; blank for NaN."""
     return "" if math.isnan(value) else f"{value:.9g}"
+
+
+def _exact(value: float) -> str:
+    """Short where the number is, and exact for float64 to a part in 10^12."""
+    return f"{value:.12g}"
 
 
 def _place(row: Row, folder: Path, taken: set[Path]) -> str:

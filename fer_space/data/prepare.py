@@ -1,4 +1,4 @@
-"""What `fer-space prepare` makes of a data set: every picture looked at once, leaks dropped, masks drawn.
+"""What `fer-space prepare` makes of a data set: pictures looked at, leaks dropped, faces found, masks drawn.
 
 `fer-space train --mask` needs no landmarks, but only fits faces that are framed like those it learned from.
 `wear_masks` finds and fits every face first, as the engine does, so that the mask follows its pose in any
@@ -6,10 +6,11 @@ kind of picture. Who wears one, and its colour, follow from the hash of the file
 machine.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import PurePath
+from pathlib import Path, PurePath
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,20 +18,23 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fer_space.data import collect, split_data
+from fer_space.data.aligning import Detect, Known, align_rows, known_faces
 from fer_space.data.collection import Collection, Row, hash_share
 from fer_space.data.faceset import SPLITS
 from fer_space.data.joining import find_leaks, join
 from fer_space.data.manifest import nameable
 from fer_space.data.near_duplicates import thumbnail
-from fer_space.data.report import build_report, count_near
+from fer_space.data.report import NO_SPLIT, build_report, count_near
 from fer_space.data.survey import fingerprint, sift
+from fer_space.data.tables import MANIFEST, collect_csv
+from fer_space.distributions import NO_ANSWER
 from fer_space.emotions import EMOTIONS
+from fer_space.errors import DataError
 from fer_space.occlusion import SURGICAL_BLUE, draw_mask
-from fer_space.types import Face
+from fer_space.vision.alignment import CropRule, landmarks_through
 from fer_space.vision.imaging import encode_png, resize
 
 Picture = NDArray[np.uint8]
-Detect = Callable[[Picture], Sequence[Face]]  # the largest face first: `Engine.detect`
 
 COLOURS = (SURGICAL_BLUE, (240, 240, 238), (38, 38, 42), (196, 216, 190), (228, 190, 196), (92, 104, 128))
 SMALLEST = 192  # pixels: faces of smaller pictures are looked for in an enlarged copy
@@ -86,6 +90,47 @@ def examine(collection: Collection, *, near: bool = False, leaks: bool = False) 
     )
 
 
+class Aligned(NamedTuple):
+    """The set with its faces found, and how many of them an earlier manifest knew."""
+
+    collection: Collection
+    known: int
+
+    def report(self, detector: str) -> dict[str, Any]:
+        """Say what was found, as plain values for JSON."""
+        seen = [(row.split, row.found) for row in self.collection.rows if row.found is not None]
+        lost = Counter(split or NO_SPLIT for split, found in seen if not found.is_face)
+        marked = sum(f.face is not None and f.face.landmarks is not None for _, f in seen)
+        return {
+            "detector": detector,
+            "found": len(seen) - lost.total(),
+            "with_landmarks": marked,
+            "not_found": dict(lost),
+            "known_before": self.known,
+        }
+
+
+def align(
+    collection: Collection, out: Path, detector: str, detect: Detect, rule: CropRule | None = None
+) -> Aligned:
+    """Find the faces of a data set, but for those that the manifest in its folder knows already.
+
+    Args:
+        collection: every row must be readable (`examine`).
+        out: the folder that `write_manifest` will write to.
+        detector: name of what `detect` finds faces with.
+        detect: finds the faces of a picture.
+        rule: how they are framed; None is the framing of FERPlus.
+    """
+    earlier: Known = {}
+    with suppress(DataError):  # there is no manifest, or nothing in it can be used
+        earlier = known_faces(collect_csv(out / MANIFEST).rows, detector)
+    earlier = {**earlier, **known_faces(collection.rows, detector)}
+    found = align_rows(collection, detector, detect, rule or CropRule(), earlier)
+    keys = ((row.found.sha256, row.box_xyxy) for row in found.rows if row.found is not None)
+    return Aligned(found, sum(key in earlier for key in keys))
+
+
 class Masked(NamedTuple):
     """The set with masks, how many faces wear one, and how many should but have no landmarks."""
 
@@ -109,12 +154,14 @@ def wear_masks(collection: Collection, share: float, detect: Detect) -> Masked:
     chosen = [i for i in training if hash_share(made[i].file, PARTS) < share * PARTS]
     for i in tqdm(chosen, desc="masks", unit="face", leave=False):
         row = made[i]
-        landmarks = _landmarks(row.decode(), detect)
+        landmarks = _landmarks(row, detect)
         if landmarks is None:
             unfitted += 1
             continue
         name = "-".join(("masked", *PurePath(row.file).with_suffix(".png").parts))
-        made[i] = replace(row, file=name, source=partial(_masked_png, row, landmarks), box_xyxy=None)
+        made[i] = replace(
+            row, file=name, source=partial(_masked_png, row, landmarks), box_xyxy=None, found=None
+        )
     return Masked(replace(collection, rows=tuple(made)), len(chosen) - unfitted, unfitted)
 
 
@@ -131,13 +178,16 @@ def count_emotions(data: str) -> tuple[str, dict[str, NDArray[np.int64]]]:
     parts = [collect(kind, path) for kind, path in split_data(data)]
     whole = join(parts) if len(parts) > 1 else parts[0]
     counts = {split: np.zeros(len(EMOTIONS), dtype=np.int64) for split in (*SPLITS, "")}
-    for row in whole.rows:
+    for row in (row for row in whole.rows if row.label != NO_ANSWER):
         counts[row.split][row.label] += 1
     return whole.name, {split or "all": rows for split, rows in counts.items() if rows.any()}
 
 
-def _landmarks(image_rgb: Picture, detect: Detect) -> NDArray[np.float64] | None:
-    """The 68 landmarks of the largest face, float64 (68, 2) in pixels of the picture, or None."""
+def _landmarks(row: Row, detect: Detect) -> NDArray[np.float64] | None:
+    """The 68 landmarks of the largest face, float64 (68, 2) in pixels of the decoded face, or None."""
+    if row.found is not None and row.found.face is not None and row.found.photo_to_crop is not None:
+        return landmarks_through(row.found.face, row.found.photo_to_crop)
+    image_rgb = row.decode()
     height, width = image_rgb.shape[:2]
     scale = max(1.0, SMALLEST / min(height, width))
     enlarged = resize(image_rgb, (round(height * scale), round(width * scale))) if scale > 1.0 else image_rgb

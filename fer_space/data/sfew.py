@@ -7,9 +7,10 @@ of the EmotiW 2015 challenge. Reads the layout that the authors send out:
     DIR/Val/                                                             the same
     DIR/Test/                                                            no labels
 
-or the aligned faces, DIR/Train_Aligned_Faces and DIR/Val_Aligned_Faces. The official test has no labels:
-`Val` is `test` here, as in the papers. `valid` is part of `Train`: two tenths of the films, by the hash of
-the film's name (the file name before its first "_"), so that no film is in both.
+or the aligned faces, DIR/Train_Aligned_Faces and DIR/Val_Aligned_Faces, which are preferred where both are
+there. Of whole frames `prepare --align` cuts the faces. The official test has no labels: `Val` is `test`
+here, as in the papers. `valid` is part of `Train`: two tenths of the films, by the hash of the film's name
+(the file name before its first "_"), so that no film is in both.
 """
 
 from pathlib import Path
@@ -24,7 +25,12 @@ def collect_sfew(folder: Path) -> Collection:
     """Read both labelled parts; raises DataError when one is missing or nothing is usable."""
     found = Gathering()
     for part in ("Train", "Val"):
-        root = existing_folder(folder / part, folder / f"{part}_Aligned_Faces")
+        whole, aligned = folder / part, folder / f"{part}_Aligned_Faces"
+        if whole.is_dir() and aligned.is_dir():
+            found.notes.append(
+                f"{aligned.name} is read; {part}, the same faces in whole frames, is left out."
+            )
+        root = existing_folder(aligned if aligned.is_dir() else whole)
         for directory in sub_folders(root):
             for path in pictures_in(directory):
                 _add(found, folder, path, part)

@@ -6,13 +6,18 @@ those are train and test alone, one tenth of the training faces, by the hash of 
 `csv:FILE` reads these columns; paths are relative to the CSV file:
 
     file                      needed
-    label                     an emotion
+    label                     an emotion; blank where there are valence and arousal alone
     neutral, happiness, ...   one column an emotion: a distribution or votes; with `label` as well, the
                               label is what counts as right and the distribution what training aims at
     valence, arousal          in [-1, 1]; what is blank or beyond counts as unknown (NaN)
     split                     train, valid or test; blank or without the column: in every split
     subject                   the person shown
     left, top, right, bottom  the face in pixels of the picture; blank: the whole picture
+    gender, race, age         as the set's owner counts them
+    detector, sha256          what looked for the face in the picture, and that file's sum, as prepare --align
+                              writes them; with them stand score, face (left top right bottom), landmarks
+                              (x y of 68 or 5 points) and transform (2 x 3, picture to a crop of 224 pixels,
+                              row by row), numbers with spaces between them; blank where no face was found
 
 A row is one line of the file. A file called manifest.csv gives its folder's name to the set. Emotions may
 go by their usual synonyms (`fer_space.emotions.SYNONYMS`). `fer-space prepare` writes such a file for every
@@ -22,15 +27,23 @@ data set that it knows.
 import math
 from pathlib import Path
 
-from fer_space.data.collection import Collection, Gathering, Row, held_out_split, valid_affect
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_space.data.collection import NO_AFFECT, Collection, Gathering, Row, held_out_split, valid_affect
 from fer_space.data.faceset import SPLITS, Box
 from fer_space.data.files import count_files, parse_number, parse_table, place_of, read_text, visible
+from fer_space.data.found import Found
+from fer_space.distributions import NO_ANSWER
 from fer_space.emotions import EMOTIONS, SYNONYMS, canonical, column_of
 from fer_space.errors import DataError
 from fer_space.sources.pictures import is_picture_file
+from fer_space.types import Face
 
 MANIFEST = "manifest.csv"
 BOX_COLUMNS = ("left", "top", "right", "bottom")
+ATTRIBUTES = ("gender", "race", "age")
+FOUND_COLUMNS = ("detector", "sha256", "score", "face", "landmarks", "transform")
 SPLIT_WORDS = {"training": "train", "val": "valid", "validation": "valid", "testing": "test"}
 
 
@@ -120,7 +133,8 @@ def collect_csv(file: Path) -> Collection:
         except DataError as error:
             found.drop(f"{cells['file']} (line {line})", error, split if split in SPLITS else "")
     named = {canonical(column) for column in columns if _is_emotion(column)}
-    named |= {EMOTIONS[row.label] for row in found.rows} if named else set(EMOTIONS)
+    labelled = {EMOTIONS[row.label] for row in found.rows if row.label != NO_ANSWER}
+    named |= labelled if named or not labelled else set(EMOTIONS)
     return found.collection(_name(file), tuple(name for name in EMOTIONS if name in named))
 
 
@@ -131,16 +145,21 @@ def _name(file: Path) -> str:
 
 
 def _row(cells: dict[str, str], split: str, folder: Path) -> Row:
+    affect = valid_affect(*(parse_number(cells, key, math.nan) for key in ("valence", "arousal")))
     label, target = _answers(cells)
+    if label == NO_ANSWER and affect == NO_AFFECT:
+        raise DataError("a row needs a label, a positive number for an emotion, or valence and arousal.")
     return Row(
         file=cells["file"],
         split=split,
         label=label,
         source=place_of(folder, cells["file"]),
         target=target,
-        affect=valid_affect(*(parse_number(cells, key, math.nan) for key in ("valence", "arousal"))),
+        affect=affect,
         subject=cells.get("subject", ""),
         box_xyxy=_box(cells),
+        found=_found(cells),
+        attributes={name: cells[name] for name in ATTRIBUTES if cells.get(name)},
     )
 
 
@@ -153,7 +172,10 @@ def _is_emotion(column: str) -> bool:
 
 
 def _answers(cells: dict[str, str]) -> tuple[int, tuple[float, ...] | None]:
-    """The label of a row and its distribution, if it has one; each can stand for the other."""
+    """The label of a row and its distribution, if it has one; each can stand for the other.
+
+    NO_ANSWER where it has neither.
+    """
     weights = [0.0] * len(EMOTIONS)
     for column in filter(_is_emotion, cells):
         weights[column_of(column)] += parse_number(cells, column, 0.0)
@@ -161,7 +183,7 @@ def _answers(cells: dict[str, str]) -> tuple[int, tuple[float, ...] | None]:
     if min(weights) < 0.0 or not 0.0 <= total < math.inf:
         raise DataError("the number of an emotion is negative or endless.")
     if not cells.get("label") and total == 0.0:
-        raise DataError("a row needs a label, or a positive number for at least one emotion.")
+        return NO_ANSWER, None
     strongest = max(weights)
     label = canonical(cells["label"]) if cells.get("label") else EMOTIONS[weights.index(strongest)]
     target = tuple(weight / total for weight in weights) if total else None
@@ -175,6 +197,34 @@ def _box(cells: dict[str, str]) -> Box | None:
     if len(given) < len(BOX_COLUMNS):
         raise DataError("a box needs left, top, right and bottom")
     return checked_box(*(parse_number(cells, column, math.nan) for column in BOX_COLUMNS))
+
+
+def _found(cells: dict[str, str]) -> Found | None:
+    """What a detector made of the picture, None where nobody looked."""
+    if not cells.get("detector"):
+        return None
+    seen = cells["detector"], cells.get("sha256", "")
+    box, transform, points = (_numbers(cells, column) for column in ("face", "transform", "landmarks"))
+    if not len(box):
+        return Found(*seen)
+    if len(box) != 4 or len(transform) != 6 or len(points) not in (0, 10, 136):
+        raise DataError("its face needs 4 numbers, its transform 6, and its landmarks 10, 136 or none")
+    left, top, right, bottom = checked_box(*box.tolist())
+    landmarks = points.reshape(-1, 2).astype(np.float32) if len(points) else None
+    score = min(max(parse_number(cells, "score", 1.0), 0.0), 1.0)
+    face = Face((left, top, right, bottom), score, landmarks)
+    return Found(*seen, face, transform.reshape(2, 3))
+
+
+def _numbers(cells: dict[str, str], column: str) -> NDArray[np.float64]:
+    """The numbers of a cell, with spaces between them."""
+    try:
+        numbers = np.array([float(word) for word in cells.get(column, "").split()], dtype=np.float64)
+    except ValueError:
+        raise DataError(f"its {column} holds something that is no number") from None
+    if not np.isfinite(numbers).all():
+        raise DataError(f"its {column} holds a number that is not finite")
+    return numbers
 
 
 def checked_box(left: float, top: float, right: float, bottom: float) -> Box:

@@ -1,6 +1,6 @@
 """Detection from end to end: look, look again and closer, turn what lies aside, tidy up, fit landmarks."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from math import ceil, cos, radians, sin, sqrt
 
@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fer_space.detectors.base import Detector
 from fer_space.detectors.landmarks import Landmarker
+from fer_space.detectors.specs import detector_spec
 from fer_space.types import Face
 from fer_space.vision.alignment import invert, quarters_of, tilt_of
 from fer_space.vision.imaging import pad, resize, scaling, shrink, warp
@@ -35,6 +36,17 @@ TURN_PATCH = 224  # pixels, side of the square in which a doubtful face is looke
 TURN_BOX = 0.5  # of that square, the longer side of the face's box
 TURN_MARGIN = 0.02  # by how much the best turn must lead those that stand the other way up
 LEVEL = 30.0  # degrees; a face that tilts less has good landmarks as it is
+
+
+def finder(name: str) -> Callable[[Image], list[Face]]:
+    """Load a detector by its name, for programs without an engine; what it gives is called with a picture.
+
+    Raises:
+        UnknownNameError: there is no such detector.
+        MissingDependencyError: the detector is opt-in and not installed.
+    """
+    detector, landmarker = detector_spec(name).build(), Landmarker()
+    return lambda image_rgb: find_faces(image_rgb, detector, landmarker)
 
 
 def find_faces(

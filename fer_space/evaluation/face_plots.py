@@ -1,17 +1,23 @@
 """Pictures of faces: how many there are of each emotion, where their features lie, how they are changed."""
 
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.patches import Circle
 from numpy.typing import NDArray
 from sklearn.decomposition import PCA
 from sklearn.manifold import TSNE
 
+from fer_space.data.faceset import FaceSet
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.evaluation.plots import COLOURS, INK, MARKERS, save_figure, tidy
+from fer_space.evaluation.metrics import ccc
+from fer_space.evaluation.outputs import Outputs
+from fer_space.evaluation.plots import COLOURS, FAINT, INK, MARKERS, save_figure, tidy
 
 LONG_TAIL = 20  # from this ratio of the commonest to the rarest emotion on, counts are drawn on a log axis
 
@@ -67,13 +73,81 @@ def draw_tsne(points: NDArray[np.float64], labels: NDArray[np.int64], title: str
     """
     figure = Figure(figsize=(8.4, 6.6), layout="constrained")
     axes = figure.subplots()
+    _scatter(axes, points, labels, size=26)
+    axes.set(xticks=[], yticks=[], title=title)
+    axes.set_aspect("equal")
+    axes.spines[:].set_visible(False)
+    save_figure(figure, path, bbox_inches="tight")
+
+
+def draw_affect(affect: NDArray[np.floating[Any]], labels: NDArray[np.int64], title: str, path: Path) -> None:
+    """Draw valence and arousal of faces on the circumplex, a colour and a shape an emotion.
+
+    Args:
+        affect: float (N, 2) in [-1, 1].
+        labels: int64 (N,), indices into `EMOTIONS`.
+        title: over the picture.
+        path: of the picture.
+    """
+    figure = Figure(figsize=(7.4, 5.4), layout="constrained")
+    axes = figure.subplots()
+    axes.add_patch(Circle((0.0, 0.0), 1.0, fill=False, edgecolor=FAINT))
+    for line in (axes.axhline, axes.axvline):
+        line(0.0, color=FAINT, linewidth=1, zorder=0)
+    _scatter(axes, affect, labels, size=16)
+    axes.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xlabel="valence", ylabel="arousal", title=title)
+    axes.set_aspect("equal")
+    axes.spines[["top", "right"]].set_visible(False)
+    save_figure(figure, path, bbox_inches="tight")
+
+
+def draw_agreement(
+    predicted: NDArray[np.float64],
+    affect: NDArray[np.float64],
+    labels: NDArray[np.int64],
+    title: str,
+    path: Path,
+) -> None:
+    """Draw predicted against labelled valence and arousal, with their concordance (CCC).
+
+    Args:
+        predicted: float64 (N, 2) in [-1, 1].
+        affect: the labels, float64 (N, 2) in [-1, 1].
+        labels: int64 (N,), indices into `EMOTIONS`.
+        title: over the picture.
+        path: of the picture.
+    """
+    figure = Figure(figsize=(10.4, 4.8), layout="constrained")
+    for k, (axes, name) in enumerate(
+        zip(figure.subplots(1, 2, sharey=True), ("valence", "arousal"), strict=True)
+    ):
+        axes.plot([-1, 1], [-1, 1], color=FAINT, linewidth=2, zorder=0)
+        _scatter(axes, np.stack([affect[:, k], predicted[:, k]], axis=1), labels, size=16, legend=k == 1)
+        axes.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), xlabel=f"{name}, label")
+        axes.set_title(f"{name}: CCC {ccc(predicted[:, k], affect[:, k]):.3f}", fontsize=10)
+        axes.set_aspect("equal")
+        tidy(axes)
+    figure.supylabel("predicted", fontsize=10)
+    figure.suptitle(f"{title}, {len(labels):,} faces", fontsize=11)
+    save_figure(figure, path, bbox_inches="tight")
+
+
+def _scatter(
+    axes: Any,
+    points: NDArray[np.floating[Any]],
+    labels: NDArray[np.int64],
+    *,
+    size: int,
+    legend: bool = True,
+) -> None:
+    """Points float (N, 2), a colour and a shape an emotion, rare emotions on top."""
     counts = np.bincount(labels, minlength=len(EMOTIONS))
     for k in np.flatnonzero(counts):
         x, y = points[labels == k].T
         axes.scatter(
             x,
             y,
-            s=26,
+            s=size,
             color=COLOURS[k],
             marker=MARKERS[k],
             edgecolor="white",
@@ -81,11 +155,8 @@ def draw_tsne(points: NDArray[np.float64], labels: NDArray[np.int64], title: str
             zorder=3 - counts[k] / counts.max(),
             label=f"{EMOTIONS[k]} ({counts[k]})",
         )
-    axes.set(xticks=[], yticks=[], title=title)
-    axes.set_aspect("equal")
-    axes.spines[:].set_visible(False)
-    axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, markerscale=1.6)
-    save_figure(figure, path, bbox_inches="tight")
+    if legend:
+        axes.legend(loc="upper left", bbox_to_anchor=(1.02, 1.0), frameon=False, markerscale=1.6)
 
 
 def draw_sheet(rows: Sequence[Row], path: Path) -> None:
@@ -149,3 +220,63 @@ def stratified(labels: NDArray[np.int64], limit: int = FACES, seed: int = 0) -> 
         quantile[own] = np.arange(len(own)) / len(own)
     picks: NDArray[np.int64] = np.sort(np.argsort(quantile, kind="stable")[:limit])
     return picks
+
+
+def good_and_bad(outputs: Outputs, each: int = 6) -> dict[str, list[int]]:
+    """Choose faces that a model read well and badly.
+
+    Args:
+        outputs: of the model.
+        each: how many of a kind, at most.
+
+    Returns:
+        Positions by title: of every emotion in turn the right answers that it is surest of, then the wrong
+        answers that it is surest of, and those in which the label nearly won.
+    """
+    rows = np.nan_to_num(outputs.scored, nan=-1.0)
+    labels, answers = outputs.labels, rows.argmax(axis=1)
+    sure, own = rows.max(axis=1), rows[np.arange(len(rows)), labels]
+    right = np.flatnonzero(outputs.answered & (answers == labels))
+    wrong = np.flatnonzero(outputs.answered & (answers != labels))
+    by_emotion = [right[labels[right] == k] for k in np.unique(labels[right])]
+    turns = [own_right[np.argsort(-sure[own_right], kind="stable")].tolist() for own_right in by_emotion]
+    best = [face for turn in zip_longest(*turns) for face in turn if face is not None]
+    found = {
+        "right and sure": best[:each],
+        "wrong and sure": wrong[np.argsort(-sure[wrong], kind="stable")][:each].tolist(),
+        "nearly right": wrong[np.argsort((sure - own)[wrong], kind="stable")][:each].tolist(),
+    }
+    return {title: faces for title, faces in found.items() if faces}
+
+
+def gallery_rows(outputs: Outputs, faces: FaceSet, each: int = 6) -> list[Row]:
+    """Make the rows of a gallery of good and bad results, as `draw_sheet` takes them.
+
+    Args:
+        outputs: what a model said of `faces`, or of more.
+        faces: where the pictures are.
+        each: how many of a kind, at most.
+
+    Raises:
+        InputError: a picture that is wanted is not among `faces`.
+    """
+    places = {name: place for place, name in enumerate(faces.files)}
+    rows: list[Row] = []
+    for title, chosen in good_and_bad(outputs, each).items():
+        names = [outputs.files[i] for i in chosen]
+        if missing := [name for name in names if name not in places]:
+            raise InputError(f"{missing[0]} of {outputs.about.title} is not in {faces.name} {faces.split}.")
+        rows.append(
+            (title, [faces.read(places[name]) for name in names], [_answer(outputs, i) for i in chosen])
+        )
+    if not rows:
+        raise InputError(f"{outputs.about.title} holds no answer.")
+    return rows
+
+
+def _answer(outputs: Outputs, i: int) -> str:
+    """The label of a face, and the two strongest answers with their probabilities."""
+    row = np.nan_to_num(outputs.scored[i], nan=-1.0)
+    best = np.argsort(-row, kind="stable")[:2]
+    said = [f"{EMOTIONS[k]} {row[k]:.0%}" for k in best if row[k] >= 0.0]
+    return "\n".join([f"label: {EMOTIONS[outputs.labels[i]]}", *said])

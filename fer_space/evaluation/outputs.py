@@ -6,9 +6,10 @@
 
 A stored file is Parquet: `file`, `label`, one column an emotion, and, where they are known, `valence` and
 `arousal` (labels), `predicted_valence` and `predicted_arousal`, `disagreement` (of an ensemble),
-`near_duplicate` and `embedding`. An emotion is null where there is no answer: no face was found, or the model
-does not have that emotion. The file's metadata holds `About` as JSON under the key "fer_space". Files of
-version 0.1, which said `twin`, `backbone` and `lift`, are read as well.
+`near_duplicate`, `set` (which of the joined sets a face is of) and `embedding`. An emotion is null where
+there is no answer: no face was found, or the model does not have that emotion. The file's metadata holds
+`About` as JSON under the key "fer_space". Files of version 0.1, which said `twin`, `backbone` and `lift`, are
+read as well.
 """
 
 import datetime as dt
@@ -24,8 +25,9 @@ from numpy.typing import NDArray
 
 from fer_space.card import AffectSource, Emotion, Record, Setting
 from fer_space.comparison import Rule
-from fer_space.distributions import Distributions, circumplex, restrict
-from fer_space.emotions import EMOTIONS, columns_of
+from fer_space.data.faceset import Member, name_of
+from fer_space.distributions import NO_ANSWER, Distributions, circumplex, restrict
+from fer_space.emotions import EMOTIONS, column_of, columns_of
 from fer_space.errors import InputError
 from fer_space.files import replacing
 from fer_space.registry import file_name_of
@@ -46,6 +48,7 @@ class About(Record):
         setting: what was read, and how.
         model_classes, data_classes: the emotions that the model and the labels know.
         members, rule: of an ensemble, the names of its models and how they become one answer.
+        sets: the data sets that were joined, in the order that `Outputs.origins` counts them; () for one.
         affect_source: what the outputs' valence and arousal are from, where they have any.
         date: when the pictures were read, in UTC; None where nobody noted it.
     """
@@ -56,6 +59,7 @@ class About(Record):
     data_classes: tuple[Emotion, ...] = EMOTIONS
     members: tuple[str, ...] = ()
     rule: Rule | None = None
+    sets: tuple[Member, ...] = ()
     affect_source: AffectSource = "head"
     date: dt.date | None = None
 
@@ -87,7 +91,8 @@ class Outputs:
     Attributes:
         about: where they come from.
         files: name of each picture.
-        labels: int64 (N,), index into `EMOTIONS`.
+        labels: int64 (N,), index into `EMOTIONS`; NO_ANSWER for all faces of a set with valence and arousal
+            alone.
         probabilities: float64 (N, 8) over `EMOTIONS`, calibrated, as the model gave them; NaN for emotions
             that the model does not have, and in every column where no face was found.
         affect: float64 (N, 2), valence and arousal in [-1, 1] as `about.affect_source` says, NaN where no
@@ -95,6 +100,7 @@ class Outputs:
         affect_labels: float64 (N, 2), the data set's, NaN where nobody rated the face; or None.
         disagreement: float64 (N,), bits among the members of an ensemble, NaN where none answered; or None.
         near_duplicate: bool (N,), whether the face also lies in the training split; or None.
+        origins: int64 (N,), which of `about.sets` each face is of; None where there is one.
         embeddings: float16 (N, C), what the classifier reads, NaN where no face was found; or None.
 
     Raises:
@@ -109,6 +115,7 @@ class Outputs:
     affect_labels: NDArray[np.float64] | None = None
     disagreement: NDArray[np.float64] | None = None
     near_duplicate: NDArray[np.bool_] | None = None
+    origins: NDArray[np.int64] | None = None
     embeddings: NDArray[np.float16] | None = None
 
     def __post_init__(self) -> None:
@@ -118,13 +125,20 @@ class Outputs:
         lacking = np.delete(self.probabilities, columns_of(self.about.model_classes), axis=1)
         if not np.isnan(lacking).all():
             raise ValueError("a model gives no probability to an emotion that it does not have")
-        optional = (self.affect, self.affect_labels, self.disagreement, self.near_duplicate, self.embeddings)
-        for rows in optional:
+        if (self.origins is None) != (not self.about.sets):
+            raise ValueError("joined sets and the set that each face is of belong together")
+        optional = (self.affect, self.affect_labels, self.disagreement, self.near_duplicate)
+        for rows in (*optional, self.origins, self.embeddings):
             if rows is not None and len(rows) != count:
                 raise ValueError(f"{count} files need {count} rows, not {len(rows)}")
 
     def __len__(self) -> int:
         return len(self.files)
+
+    @property
+    def has_emotions(self) -> bool:
+        """Whether an emotion is known of each face; else valence and arousal alone can be scored."""
+        return bool((self.labels != NO_ANSWER).all())
 
     @property
     def answered(self) -> NDArray[np.bool_]:
@@ -139,6 +153,15 @@ class Outputs:
         model answers the question that the data ask. A row that has nothing left is NaN: no answer.
         """
         return restrict(self.probabilities, self.about.data_classes)
+
+    def of_set(self, number: int) -> tuple[Distributions, NDArray[np.int64]]:
+        """Give the faces of one of the joined sets.
+
+        Returns:
+            float64 (M, 8), their probabilities over the emotions that this set knows, and labels int64 (M,).
+        """
+        mine = np.flatnonzero(self.origins == number)
+        return restrict(self.probabilities[mine], self.about.sets[number].classes), self.labels[mine]
 
     @property
     def valence_arousal(self) -> NDArray[np.float64]:
@@ -214,7 +237,7 @@ def _columns(outputs: Outputs) -> dict[str, Any]:
 
     columns: dict[str, Any] = {
         "file": list(outputs.files),
-        "label": [EMOTIONS[label] for label in outputs.labels],
+        "label": [name_of(label) or None for label in outputs.labels],
     }
     columns |= {emotion: _nullable(outputs.probabilities[:, k]) for k, emotion in enumerate(EMOTIONS)}
     for prefix, values in (("", outputs.affect_labels), ("predicted_", outputs.affect)):
@@ -226,6 +249,9 @@ def _columns(outputs: Outputs) -> dict[str, Any]:
         columns["disagreement"] = _nullable(outputs.disagreement)
     if outputs.near_duplicate is not None:
         columns["near_duplicate"] = outputs.near_duplicate
+    if outputs.origins is not None:
+        names = [joined.name for joined in outputs.about.sets]
+        columns["set"] = pyarrow.DictionaryArray.from_arrays(pyarrow.array(outputs.origins), names)
     if outputs.embeddings is not None:
         flat = pyarrow.array(outputs.embeddings.reshape(-1))
         columns["embedding"] = pyarrow.FixedSizeListArray.from_arrays(flat, outputs.embeddings.shape[1])
@@ -259,14 +285,22 @@ def _from_table(about: About, table: Any) -> Outputs:
     return Outputs(
         about=about,
         files=tuple(table["file"].to_pylist()),
-        labels=np.array(columns_of(table["label"].to_pylist()), dtype=np.int64),
+        labels=np.array(
+            [column_of(name) if name else NO_ANSWER for name in table["label"].to_pylist()], dtype=np.int64
+        ),
         probabilities=probabilities,
         affect=numbers("predicted_valence", "predicted_arousal"),
         affect_labels=numbers("valence", "arousal"),
         disagreement=None if disagreement is None else disagreement[:, 0],
         near_duplicate=flags("near_duplicate", "twin"),
+        origins=_origins(about, table["set"]) if about.sets else None,
         embeddings=_embeddings(table["embedding"]) if "embedding" in present else None,
     )
+
+
+def _origins(about: About, column: Any) -> NDArray[np.int64]:
+    places = {joined.name: number for number, joined in enumerate(about.sets)}
+    return np.array([places[name] for name in column.to_pylist()], dtype=np.int64)
 
 
 def _embeddings(column: Any) -> NDArray[np.float16]:

@@ -4,7 +4,7 @@
 
 Without a detector every picture is taken as the face crop, as FER data sets have it. With one, the whole
 chain runs as in the engine: find, align, crop, occlude, read the largest face; a picture without a found face
-counts as wrong.
+counts as wrong. What the same detector found for `prepare --align` is not looked for again.
 """
 
 from collections.abc import Iterator, Sequence
@@ -98,6 +98,7 @@ def predict_dataset(
             setting=setting.model_copy(update={"boost_rare": False}),
             model_classes=model.card.emotions,
             data_classes=tuple(emotion for emotion in EMOTIONS if emotion in faces.classes),
+            sets=() if faces.origins is None else faces.members,
             date=today(),
         ),
         files=faces.files,
@@ -105,6 +106,7 @@ def predict_dataset(
         probabilities=probabilities,
         affect=affect,
         affect_labels=None if faces.affect is None else faces.affect.astype(np.float64),
+        origins=faces.origins,
         embeddings=None if embeddings is None else embeddings.astype(np.float16),
     )
     return boosted(outputs, model.card) if setting.boost_rare else outputs
@@ -148,18 +150,27 @@ def face_crops(
     """
     cover = None if setting.occlusion is None else Cover(setting.occlusion)
     for i in tqdm(range(len(faces)), desc=f"{faces.name} {faces.split}", unit="picture", leave=False):
-        picture = faces.read(i)
         if setting.detector is None:
+            picture = faces.read(i)
             yield picture if cover is None else cover.on_picture(picture)
             continue
-        if detect is None:
-            raise ValueError(f"detect is needed to find faces by {setting.detector}")
-        seen = detect(picture, detector=setting.detector)
-        if not seen:
+        picture, face = _largest(faces, i, setting.detector, detect)
+        if face is None:
             yield None
             continue
-        crop = crop_face(picture, seen[0], card.crop, card.crop_size)
-        yield (crop if cover is None else cover.on_crop(crop, seen[0])).image_rgb
+        crop = crop_face(picture, face, card.crop, card.crop_size)
+        yield (crop if cover is None else cover.on_crop(crop, face)).image_rgb
+
+
+def _largest(faces: FaceSet, i: int, detector: str, detect: Detect | None) -> tuple[Picture, Face | None]:
+    """Picture i and its largest face in it, or None where there is none."""
+    found = faces.found_by(detector, i)
+    if found is not None:
+        return faces.read_whole(i), found.face
+    if detect is None:
+        raise ValueError(f"detect is needed to find faces by {detector}")
+    picture = faces.read_by_box(i)
+    return picture, next(iter(detect(picture, detector=detector)), None)
 
 
 def near_duplicates(faces: FaceSet, others: FaceSet) -> NDArray[np.bool_]:

@@ -59,8 +59,11 @@ def scores_of(outputs: Outputs) -> Scores:
         rest = ~outputs.near_duplicate
         alone = rates(scored[rest], labels[rest]) if rest.any() else None
         measured |= {"near_duplicates": int((~rest).sum()), "without_near_duplicates": alone}
+    if about.sets:
+        faces = {joined.name: outputs.of_set(number) for number, joined in enumerate(about.sets)}
+        measured["sets"] = {name: rates(*mine) for name, mine in faces.items() if len(mine[1])}
     if outputs.affect_labels is not None:
-        measured["affect"] = _affect_rates(outputs)
+        measured["affect"] = affect_rates(outputs)
     return Scores(**measured)
 
 
@@ -73,14 +76,18 @@ def record_of(outputs: Outputs, scores: Scores | None = None) -> dict[str, Any]:
 
     Returns:
         What was measured on what: backbone, data, split, flip and, where they apply, boost_rare, detector,
-        occlusion and rule; then every figure that `scores_of` set.
+        occlusion and rule; then every figure that `scores_of` set. Of faces with valence and arousal alone
+        these two are all.
     """
     about = outputs.about
     setting = about.setting.model_dump(exclude_none=True)
     if not about.setting.boost_rare:
         del setting["boost_rare"]
     rule = {} if about.rule is None else {"rule": about.rule}
-    figures = (scores or scores_of(outputs)).model_dump(mode="json", exclude_unset=True)
+    if outputs.has_emotions:
+        figures = (scores or scores_of(outputs)).model_dump(mode="json", exclude_unset=True)
+    else:
+        figures = {"n": len(outputs), "affect": affect_rates(outputs).model_dump(mode="json")}
     return {"backbone": about.model, **setting, **rule, **figures}
 
 
@@ -176,6 +183,7 @@ def _known(outputs: Outputs, card: Card) -> tuple[Tensor, Tensor]:
 def describe(outputs: Outputs, scores: Scores) -> str:
     """Write scores for a person: one line, and one more for each thing that needs to be said."""
     lines = [f"{outputs.about.title}: {_figures(scores)}"]
+    lines += [f"of these, {name}: {_figures(rest)}" for name, rest in (scores.sets or {}).items()]
     if scores.undetected is not None:
         lines.append(f"no face found in {scores.undetected}, which count as wrong")
     if scores.members:
@@ -194,10 +202,18 @@ def describe(outputs: Outputs, scores: Scores) -> str:
         figures = _figures(rest) if rest else "none left"
         lines.append(f"without near-duplicates of train faces ({scores.near_duplicates}): {figures}")
     if scores.affect is not None:
-        affect = scores.affect
-        both = f"valence {_agreement(affect.valence)}; arousal {_agreement(affect.arousal)}"
-        lines.append(f"{both} ({affect.source}, n = {affect.n})")
+        lines.append(_affect_figures(scores.affect))
     return "\n  ".join(lines)
+
+
+def describe_affect(outputs: Outputs) -> str:
+    """Write for a person how well valence and arousal are read, where nobody named an emotion."""
+    return f"{outputs.about.title}: {_affect_figures(affect_rates(outputs))}"
+
+
+def _affect_figures(affect: AffectRates) -> str:
+    both = f"valence {_agreement(affect.valence)}; arousal {_agreement(affect.arousal)}"
+    return f"{both} ({affect.source}, n = {affect.n})"
 
 
 def describe_fit(fit: Fit) -> str:
@@ -217,7 +233,7 @@ def _measurement(outputs: Outputs, kinds: Sequence[str]) -> Measurement:
     )
 
 
-def _affect_rates(outputs: Outputs) -> AffectRates:
+def affect_rates(outputs: Outputs) -> AffectRates:
     """Score valence and arousal over the `n` faces that have a label and an answer."""
     answers, labels = outputs.valence_arousal, outputs.affect_labels
     assert labels is not None

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from fer_space.card import Card, Scores
+from fer_space.card import Card, Rates, Scores
 from fer_space.errors import InputError
 from fer_space.evaluation import plots
 from fer_space.evaluation.cost import Cost, cost_of_all, reference_of
@@ -99,21 +99,35 @@ def zoo_table(summary: Summary) -> str:
         "|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     for name, model in sorted(summary["models"].items(), key=lambda item: -item[1]["accuracy"]):
-        low, high = model["accuracy_interval"]
         cost = (
             f"{model['parameters'] / 1e6:.1f} M | {model['multiply_adds'] / 1e6:,.0f} M | {model['time']:.1f}"
             if "time" in model
             else "– | – | –"
         )
-        lines.append(
-            f"| {name} | {cost} | **{model['accuracy']:.1%}** ({low:.1%} to {high:.1%}) | "
-            f"{model['balanced_accuracy']:.1%} | {model['macro_f1']:.1%} | {model['ece']:.1%} |"
-        )
+        lines.append(f"| {name} | {cost} | {_rates_cells(Rates(**_only_rates(model)))} |")
+        for part, rates in model.get("sets", {}).items():
+            lines.append(f"| {name}: {part} | | | | {_rates_cells(Rates(**rates))} |")
     return "\n".join(lines)
 
 
+def _only_rates(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: values[name] for name in Rates.model_fields}
+
+
+def _rates_cells(rates: Rates) -> str:
+    """Accuracy with its interval, balanced accuracy, macro-F1 and ECE as cells of a Markdown table."""
+    low, high = rates.accuracy_interval
+    return (
+        f"**{rates.accuracy:.1%}** ({low:.1%} to {high:.1%}) | {rates.balanced_accuracy:.1%} | "
+        f"{rates.macro_f1:.1%} | {rates.ece:.1%}"
+    )
+
+
 def scores_table(cards: Sequence[Card]) -> str:
-    """Write the measurements of cards as a Markdown table: a row a model and setting, free faces only."""
+    """Write the measurements of cards as a Markdown table: free faces only.
+
+    Each model and setting is a row, and each of the sets that were joined for it.
+    """
     lines = [
         "| backbone | measured on | faces | accuracy (95 % interval) | balanced | macro-F1 | ECE | date |",
         "|---|---|---:|---:|---:|---:|---:|---|",
@@ -122,12 +136,12 @@ def scores_table(cards: Sequence[Card]) -> str:
         for setting, scores, date in ((m.setting, m.scores, m.date) for m in card.measurements):
             if setting.occlusion is not None:
                 continue
-            low, high = scores.accuracy_interval
-            lines.append(
-                f"| {card.name} | {setting} | {scores.n:,} | **{scores.accuracy:.1%}** "
-                f"({low:.1%} to {high:.1%}) | {scores.balanced_accuracy:.1%} | {scores.macro_f1:.1%} | "
-                f"{scores.ece:.1%} | {date} |"
-            )
+            parts = {
+                str(setting): scores,
+                **{f"{setting}: {name}": r for name, r in (scores.sets or {}).items()},
+            }
+            for what, rates in parts.items():
+                lines.append(f"| {card.name} | {what} | {rates.n:,} | {_rates_cells(rates)} | {date} |")
     return "\n".join(lines)
 
 

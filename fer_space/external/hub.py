@@ -67,6 +67,33 @@ def fetch_repo(repo: str, known: ExternalSpec | None, endpoint: str | None = Non
     )
 
 
+def fetch_tensors(repo: str, endpoint: str | None = None) -> Path:
+    """Fetch `TENSORS` of a repository alone, as a start of training; nothing of it is a model here.
+
+    Args:
+        repo: "OWNER/REPO", or "OWNER/REPO@COMMIT" for that commit and no later one.
+        endpoint: of the Hub; None takes the one that the client is set to.
+
+    Returns:
+        The path of the file in the Hub cache.
+
+    Raises:
+        SourceError: the Hub cannot be reached, the repository is not there, has no safetensors or is too
+            large.
+    """
+    api = HfApi(endpoint=endpoint)
+    repo, _, revision = repo.partition("@")
+
+    def ask() -> Any:
+        return api.model_info(repo, revision=revision or None, timeout=_SILENCE, files_metadata=True)
+
+    info = _asked(repo, ask)
+    _check_files(repo, info, (TENSORS,), MAX_BYTES)
+    path = _get(api, repo, TENSORS, info.sha)
+    _check_tensors(path, repo, info, None)
+    return path
+
+
 def _fetch_published(api: HfApi, repo: str, info: Any) -> Receipt:
     """Fetch a model that was published from here, with its card and its calibration."""
     names = (CARD_FILE, WEIGHTS_FILE)

@@ -8,6 +8,8 @@ from fer_space.comparison import Comparison
 from fer_space.render.record import comparison_csv
 from fer_space.render.texts import Verdict, verdict_of
 
+_VERDICT_BYTES = 800  # of one, as measured with 14 models
+
 
 @dataclass(frozen=True)
 class Entry:
@@ -24,6 +26,11 @@ class Entry:
     verdicts: tuple[Verdict, ...] = ()
     table: str = ""
     problem: str = ""
+
+    @property
+    def size(self) -> int:
+        """About how many bytes it keeps in memory."""
+        return len(self.name) + len(self.table) + len(self.problem) + _VERDICT_BYTES * len(self.verdicts)
 
     @property
     def tally(self) -> str:

@@ -164,7 +164,7 @@ def answer_html(
         drawing: what every drawing shares.
         view: what the maps show and how.
         which: which of several faces it is, "Face 2 of 7".
-        chips: settings that change the answer, such as "rare emotions boosted".
+        chips: settings that differ from the start and change the answer, as "rare emotions not boosted".
         remarks: what should be known about the picture, a sentence each; "" is none.
     """
     crops = [reading.crop.image_rgb for reading in comparison.readings]
@@ -350,28 +350,52 @@ class BoardRow:
 
 @dataclass(frozen=True)
 class BoardPoint:
-    """A row on the plane of time and accuracy, in units of the drawing (1000 x 290).
+    """A row on the plane of time and accuracy, in units of the drawing (1000 x 400).
 
     Attributes:
         row: what is placed.
         x, y: where its dot is.
-        line: where its name is written, away from other names.
+        words: its name and accuracy.
+        words_x, words_y: where they begin, or end where `anchor` is "end"; no words and no dots lie there.
+        anchor: "start" or "end".
     """
 
     row: BoardRow
     x: float
     y: float
-    line: float
+    words: str
+    words_x: float
+    words_y: float
+    anchor: str
+
+    @property
+    def apart(self) -> bool:
+        """Whether the words are so far away that a line leads to them."""
+        return abs(self.words_y - self.y) > 10.0
 
 
-def board_html(rows: Sequence[BoardRow], points: Sequence[BoardPoint]) -> str:
+@dataclass(frozen=True)
+class BoardPlot:
+    """The plane of time and accuracy.
+
+    Attributes:
+        points: the rows of which the time is known.
+        times, accuracies: lines of the grid, each a place in units of the drawing and its word.
+    """
+
+    points: Sequence[BoardPoint]
+    times: Sequence[tuple[float, str]]
+    accuracies: Sequence[tuple[float, str]]
+
+
+def board_html(rows: Sequence[BoardRow], plot: BoardPlot) -> str:
     """Show what was measured of all models and ensembles.
 
     Args:
         rows: one a model.
-        points: those of which the time is known, placed.
+        plot: where they lie in time and accuracy.
     """
-    return render("board", rows=rows, points=points)
+    return render("board", rows=rows, plot=plot)
 
 
 def lab_html(

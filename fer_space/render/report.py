@@ -45,7 +45,7 @@ def report_png(comparison: Comparison, looks: Looks, which: str = "") -> bytes:
     colour = _INK if not verdict.plain else EMOTION_COLOURS[verdict.emotion][0]
     _write(pen, (left, _EDGE + 10), which, 22, _QUIET)
     _write(pen, (left, _EDGE + 46), verdict.headline, 52 if len(verdict.headline) < 24 else 34, colour)
-    said = f"{verdict.sentence}: {percent(verdict.confidence)}"
+    said = f"{verdict.sentence}, {percent(verdict.confidence)}"
     _write(pen, (left, _EDGE + 118), said, 26, _INK)
     _write(pen, (left, _EDGE + 162), f"One answer by {verdict.rule}.", 18, _QUIET)
 

@@ -82,6 +82,7 @@ class Verdict:
         kind: "one" for a single model; "all" when they agree; "most" when more say the emotion than any
             other; "split" on a tie, or when most say another one than all together.
         rule: how the models become one answer, in words.
+        asked: how many models were asked; some may have yet to answer.
     """
 
     emotion: str
@@ -89,11 +90,17 @@ class Verdict:
     votes: tuple[Vote, ...]
     kind: Literal["one", "all", "most", "split"]
     rule: str
+    asked: int = 0
 
     @property
     def models(self) -> int:
-        """How many models were asked."""
+        """How many models have answered."""
         return sum(len(vote.backbones) for vote in self.votes)
+
+    @property
+    def pending(self) -> bool:
+        """Whether some models have yet to answer, so that all of this holds so far."""
+        return self.models < self.asked
 
     @property
     def unsure(self) -> bool:
@@ -116,12 +123,26 @@ class Verdict:
         if self.kind == "split":
             return self.tally
         if self.unsure:
+            if self.pending:
+                return "Not clear yet"
             return "The model does not know" if self.kind == "one" else "The models do not know"
         return self.emotion.capitalize()
 
     @property
     def sentence(self) -> str:
-        """Who says so: "All nine models agree", "7 of 9 models say so", "7 of 9 models lean to Fear"."""
+        """Who says so: "All nine models agree", "7 of 9 models say so", "7 of 9 models lean to Fear".
+
+        Where some have yet to answer it begins with how many have: "1 of 9 models so far".
+        """
+        if not self.pending:
+            return self._who
+        answered = f"{self.models} of {self.asked} models so far"
+        if self.kind == "one" and not self.unsure:
+            return answered
+        return f"{answered}: {self._who[0].lower()}{self._who[1:]}"
+
+    @property
+    def _who(self) -> str:
         emotion = self.emotion.capitalize()
         if self.kind == "split":
             return f"The models are split. Together they lean to {emotion}"
@@ -172,7 +193,7 @@ def verdict_of(comparison: Comparison) -> Verdict:
         kind = "split"
     elif len(votes) == 1:
         kind = "all"
-    return Verdict(emotion, shares[emotion], votes, kind, _RULES[comparison.rule])
+    return Verdict(emotion, shares[emotion], votes, kind, _RULES[comparison.rule], comparison.asked)
 
 
 def covered_sentence(covered: Covered, looks: Looks) -> tuple[str, str]:

@@ -43,15 +43,6 @@ def keep_to_cores() -> None:
         torch.set_num_threads(cores())
 
 
-def _renew_turn() -> None:
-    """In a process that was forked while another thread had the turn, nobody would ever give it back."""
-    global _turn
-    _turn = RLock()
-
-
-os.register_at_fork(after_in_child=_renew_turn)
-
-
 def _new_turn() -> None:
     """In a process that was forked while another thread had the turn, nobody would ever give it back."""
     global _turn

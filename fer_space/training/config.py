@@ -10,8 +10,9 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fer_space.data.faceset import TargetMode
+from fer_space.detectors.specs import DETECTORS
 from fer_space.emotions import EMOTIONS
-from fer_space.errors import InputError
+from fer_space.errors import InputError, UnknownNameError
 
 ScheduleName = Literal["onecycle", "cosine", "step"]
 OptimizerName = Literal["adamw", "adam", "sgd"]
@@ -47,6 +48,11 @@ class TrainConfig(BaseModel):
     data: str = Field(description="KIND:PATH of the training data; its valid split chooses the epoch")
     target: TargetMode = Field(
         "cel", description="what the targets hold: votes in one of three ways, or the label alone"
+    )
+    detect: str = Field(
+        "",
+        description="detector by which faces of whole pictures are found, aligned and cut, as in the app; "
+        "empty where pictures are face crops",
     )
     second_label: float = share(
         0.0, "share of a second label in the targets: of FERPlus's faces FER-2013's own"
@@ -84,7 +90,9 @@ class TrainConfig(BaseModel):
         "imagenet",
         description="imagenet, none, a .safetensors FILE, matching:FILE (every tensor of a relative with the "
         "same name and shape), net2net:FILE (a smaller relative, whose answers the network starts with), "
-        "official:FILE (the paper's authors' checkpoint), hse:DIR or dlib:DIR (face recognition)",
+        "official:FILE (the paper's authors' checkpoint, or the ResNet-18 that they started from), "
+        "torchvision:FILE, timm:FILE (a network of that library), hub:OWNER/REPO (fetches timm's from the "
+        "Hub), hse:DIR or dlib:DIR (face recognition)",
     )
     freeze: Freeze = Field("none", description="backbone trains the head alone, on features that stay")
     dropout: float = Field(
@@ -189,6 +197,8 @@ class TrainConfig(BaseModel):
             raise ValueError(
                 "--batch-size must be a multiple of --processes, two pictures for each at least."
             )
+        if self.detect and self.detect not in DETECTORS:
+            raise ValueError(str(UnknownNameError.of("detector", self.detect, DETECTORS)))
         if self.target == "multi" and self.label_smoothing:
             raise ValueError("--target multi takes any accepted emotion; label smoothing would accept all.")
         if self.target == "multi" and (self.mix != "none" or self.loss != "ce" or self.teachers):

@@ -13,10 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_space.data import open_data
+from fer_space.data.aligning import Detect, aligned
 from fer_space.data.faceset import FaceSet, Member
+from fer_space.detectors.pipeline import finder
+from fer_space.distributions import NO_ANSWER
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, InputError
 from fer_space.training.config import Imbalance, TrainConfig, parse_numbers
+from fer_space.training.initialise import start_card
+from fer_space.vision.alignment import CropRule
 from fer_space.vision.preprocess import Preprocess
 
 COLUMNS = ("pictures", "labels", "targets", "affect")  # of every face
@@ -29,8 +34,8 @@ class LabelledPictures:
 
     Attributes:
         pictures: uint8 (N, C, h, w), the only tensor that `on` moves.
-        labels: int64 (N,), index into `EMOTIONS`.
-        targets: float32 (N, 8).
+        labels: int64 (N,), index into `EMOTIONS`; NO_ANSWER where nobody named an emotion.
+        targets: float32 (N, 8); zeros there.
         affect: float32 (N, 2), valence and arousal in [-1, 1], NaN where nobody labelled a face.
         members: the sets that were joined; a set alone is its own member.
         origins: int64 (N,), which member each face is of; empty for a set alone.
@@ -56,14 +61,28 @@ class LabelledPictures:
         """Give `present` on the device of the pictures."""
         return self.present.to(self.pictures.device)
 
+    @property
+    def labelled(self) -> Tensor:
+        """Find the faces of which somebody named an emotion, bool (N,)."""
+        return self.labels != NO_ANSWER
+
+    @property
+    def has_emotions(self) -> bool:
+        """Whether there is an emotion to learn; else valence and arousal are all that is known."""
+        return bool(self.labelled.any())
+
     def of_member(self, number: int) -> Tensor:
         """Find the faces of a member of the joined sets, bool (N,)."""
         return self.origins == number if len(self.origins) else torch.ones(len(self), dtype=torch.bool)
 
     @property
     def first_member(self) -> Tensor:
-        """Find the faces of the first of the joined sets that has one, bool (N,): they decide."""
-        return next(mine for n in range(len(self.members)) if (mine := self.of_member(n)).any())
+        """Find the labelled faces of the first of the joined sets that has one, bool (N,): they decide.
+
+        Where nobody named an emotion, none decides.
+        """
+        members = (self.of_member(n) & self.labelled for n in range(len(self.members)))
+        return next((mine for mine in members if mine.any()), torch.zeros(len(self), dtype=torch.bool))
 
     def on(self, device: torch.device) -> "LabelledPictures":
         """Move the pictures, and nothing else, to a device."""
@@ -118,16 +137,23 @@ def read_faces(
     """Read the training and the validation faces of a run, and refuse what it could not end with.
 
     Args:
-        config: names the data.
+        config: names the data, and what finds the faces in it.
         preprocess: how the network sees faces.
         aloud: say on stderr what was left out.
 
     Raises:
         InputError: a split has too few faces, emotions or ratings for this run.
+        UnknownNameError, MissingDependencyError: there is no such detector, or it is not installed.
         DataError: the data cannot be read.
     """
-    train_set = open_data(config.data, "train", config.target, config.second_label)
-    valid_set = open_data(config.data, "valid")
+    detect = finder(config.detect) if config.detect else None
+    train_set, valid_set = (
+        _aligned(faces, config, detect)
+        for faces in (
+            open_data(config.data, "train", config.target, config.second_label),
+            open_data(config.data, "valid"),
+        )
+    )
     if aloud:
         train_set.say_dropped()
         valid_set.say_dropped()
@@ -139,18 +165,42 @@ def read_faces(
     return trained, held_out
 
 
+def _aligned(faces: FaceSet, config: TrainConfig, detect: Detect | None) -> FaceSet:
+    """The faces that the run reads, found and framed as its card will say, if it has a detector."""
+    if detect is None:
+        return faces
+    return aligned(faces.select(_sample(faces, config.limit)), config.detect, detect, CropRule())
+
+
 def check_faces(config: TrainConfig, train_set: LabelledPictures, valid_set: LabelledPictures) -> None:
     """Raise InputError or DataError for faces with which a run would fail after hours."""
     if min(len(train_set), len(valid_set)) < 2 * config.processes:
         raise InputError(f"{config.data} has fewer pictures in a split than two for each process of the run.")
+    if config.affect_weight and not train_set.affect.isfinite().any():
+        raise InputError(f"{config.data} has no valence and arousal to learn: leave out --affect-weight.")
+    times_shown(train_set, config.sampling)  # names a set that is not there
+    if not train_set.has_emotions:
+        _check_affect(config, valid_set)
+        return
     if int(train_set.present.sum()) < 2:
         raise DataError(f"{config.data} shows one emotion alone in training: there is nothing to tell apart.")
     first = valid_set.first_member
     if not train_set.present[valid_set.labels[first]].any():
         raise DataError(f"No validation face of {config.data} shows an emotion that is trained.")
-    if config.affect_weight and not train_set.affect.isfinite().any():
-        raise InputError(f"{config.data} has no valence and arousal to learn: leave out --affect-weight.")
-    times_shown(train_set, config.sampling)  # names a set that is not there
+
+
+def _check_affect(config: TrainConfig, valid_set: LabelledPictures) -> None:
+    """Raise InputError unless a run can learn from faces with valence and arousal alone."""
+    alone = f"{config.data} has valence and arousal alone"
+    if not config.affect_weight:
+        raise InputError(f"{alone}: without --affect-weight there is nothing to learn.")
+    if start_card(config.init) is None:
+        raise InputError(
+            f"{alone}: join a set that has emotions, or name weights of {config.backbone} that know them, "
+            "their card beside them, with --init FILE."
+        )
+    if int(valid_set.affect.isfinite().all(dim=1).sum()) < 2:
+        raise InputError(f"{alone}, and too few such faces in its valid split to choose an epoch by.")
 
 
 def _say_shared(train_set: FaceSet, valid_set: FaceSet) -> None:
@@ -194,6 +244,7 @@ def epoch_length(labels: Tensor, imbalance: Imbalance, times: Tensor | None = No
         labels = labels[_repeated(times, None)]
     if not len(labels):
         return 0
+    labels = _groups(labels)
     counts = torch.bincount(labels)
     counts = counts[counts > 0]
     per_class = {"oversample": counts.max(), "undersample": counts.min()}.get(imbalance)
@@ -233,6 +284,7 @@ def epoch_order(
         return places[epoch_order(labels[places], imbalance, rng, limit=limit)]
     if imbalance == "none":
         return torch.randperm(len(labels), generator=rng)
+    labels = _groups(labels)
     if imbalance in POWER:
         counts = torch.bincount(labels).float()
         chance = torch.where(counts > 0, counts ** (POWER[imbalance] - 1.0), torch.zeros_like(counts))
@@ -241,6 +293,11 @@ def epoch_order(
     each = epoch_length(labels, imbalance, limit=limit) // len(present)
     picked = torch.cat([_repeat(torch.nonzero(labels == k)[:, 0], each, rng) for k in present])
     return picked[torch.randperm(len(picked), generator=rng)]
+
+
+def _groups(labels: Tensor) -> Tensor:
+    """Labels int64 (N,) in which the faces without an emotion are one more kind, none below 0."""
+    return labels.where(labels != NO_ANSWER, len(EMOTIONS))
 
 
 def _repeated(times: Tensor, rng: torch.Generator | None) -> Tensor:

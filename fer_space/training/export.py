@@ -16,6 +16,7 @@ from fer_space.card import WEIGHTS_DIR, Card, Fp16Check, check_sha256, paths_of,
 from fer_space.data import open_data, without_paths
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
+from fer_space.external.official import read_official
 from fer_space.files import replacing
 from fer_space.model import Model
 from fer_space.tensors import save_tensors, stored
@@ -73,7 +74,30 @@ def export(
     # 3. Half precision, where it does no harm.
     if half and check:
         card, half = with_fp16_check(card, network, check)
-    # 4. Both files, or neither: weights without their own card cannot be used.
+    return _write(card, network, name, folder, half=half)
+
+
+def export_official(path: Path, folder: Path, kind: str, *, name: str = "", force: bool = False) -> Card:
+    """Write a checkpoint of a paper's authors as a model of one's own.
+
+    Args:
+        path: of the checkpoint, converted to .safetensors.
+        folder: made if need be; FER_SPACE_OWN may name it.
+        kind: of `fer_space.external.official.OFFICIALS`.
+        name: of the exported model; "" takes `kind`.
+        force: replace a model of that name that is in the folder.
+
+    Raises:
+        InputError: the file holds another network, or the name is taken or none for this folder.
+    """
+    card, network = read_official(kind, path)
+    name = name or kind
+    _check_name(name, card, folder, force)
+    return _write(card, network, name, folder, half=False)
+
+
+def _write(card: Card, network: Backbone, name: str, folder: Path, *, half: bool) -> Card:
+    """Write both files, or neither: weights without their own card cannot be used."""
     weights, told = paths_of(name, folder)
     with replacing(told) as temporary_card, replacing(weights) as temporary_weights:
         sha256 = save_tensors(network.state_dict(), temporary_weights, half=half)

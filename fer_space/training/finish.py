@@ -17,10 +17,11 @@ from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, WeightsError
 from fer_space.evaluation.calibration import calibrate
 from fer_space.files import sha256_of, write_text
+from fer_space.model import mean_of_both
 from fer_space.tensors import fill
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures
-from fer_space.training.initialise import empty_network, preprocess_for
+from fer_space.training.initialise import empty_network, preprocess_for, start_card
 from fer_space.vision.alignment import CropRule
 from fer_space.vision.preprocess import Preprocess
 
@@ -47,6 +48,7 @@ def write_run_card(
     """Calibrate a run's best weights on the validation split and write its card.json.
 
     The card names the emotions that the training faces taught; `export` drops the other columns of the head.
+    Where they taught valence and arousal alone, emotions and calibration are those that the run started with.
 
     Args:
         config: of the run.
@@ -59,6 +61,10 @@ def write_run_card(
         DataError: no validation face shows one of the emotions.
         WeightsError: best.safetensors is missing or damaged.
     """
+    if not train_set.has_emotions:
+        card = _card_of_affect(config, out)
+        write_text(out / "card.json", card.to_json())
+        return card
     columns = torch.nonzero(train_set.present)[:, 0].tolist()
     priors = train_set.targets[:, columns].mean(dim=0)
     card = calibrated(config, columns, priors, valid_set, out, device)
@@ -90,13 +96,30 @@ def logits_of(network: Backbone, preprocess: Preprocess, pictures: Tensor) -> Te
     Returns:
         float32 (N, K) on the CPU, the mean of both.
     """
+    return answers_of(network, preprocess, pictures)[0]
+
+
+@torch.no_grad()
+def answers_of(network: Backbone, preprocess: Preprocess, pictures: Tensor) -> tuple[Tensor, Tensor | None]:
+    """Read pictures like `logits_of`, valence and arousal too where the head has them.
+
+    Args:
+        network: in evaluation mode.
+        preprocess: how it wants its pictures.
+        pictures: uint8 (N, C, h, w) on any device.
+
+    Returns:
+        Logits float32 (N, K) and valence and arousal float32 (N, 2) or None, on the CPU.
+    """
     device = next(network.parameters()).device
-    seen = []
+    logits, affect = [], []
     for batch in torch.split(pictures, GPU_BATCH if device.type == "cuda" else CPU_BATCH):
         inputs = preprocess.normalise(batch.to(device))
-        straight, mirrored = network(torch.cat([inputs, inputs.flip(3)])).logits.chunk(2)
-        seen.append((straight + mirrored) / 2)
-    return torch.cat(seen).cpu()
+        output = network(torch.cat([inputs, inputs.flip(3)]))
+        logits.append(mean_of_both(output.logits))
+        if output.affect is not None:
+            affect.append(mean_of_both(output.affect))
+    return torch.cat(logits).cpu(), torch.cat(affect).cpu() if affect else None
 
 
 def calibrated(
@@ -142,6 +165,30 @@ def calibrated(
         command=command_of(config, str(out)),
     )
     return calibrate(card, logits, labels, priors)
+
+
+def _card_of_affect(config: TrainConfig, out: Path) -> Card:
+    """Make the card of a network that learned valence and arousal alone."""
+    start = start_card(config.init)
+    assert start is not None  # `check_faces` asked
+    backbone = finished_network(config, start.columns, out)
+    kinds = tuple(kind for kind, _ in split_data(config.data))
+    return start.model_copy(
+        update={
+            "name": config.backbone,
+            "preprocess": preprocess_for(config),
+            "crop": CropRule(),
+            "affect": True,
+            "boost": (),
+            "validation": None,
+            "measurements": (),
+            "parameters": backbone.parameter_count(),
+            "sha256": sha256_of(out / "best.safetensors"),
+            "data": "+".join([start.data, *kinds]),
+            "licence": f"{start.licence} For valence and arousal: {licence_of(kinds)}",
+            "command": command_of(config, str(out)),
+        }
+    )
 
 
 def command_of(config: TrainConfig, out: str = "RUN") -> str:

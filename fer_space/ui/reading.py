@@ -235,7 +235,7 @@ def _read_faces(runs: Runs, answer: Answer, image: Image, todo: Sequence[Face]) 
                 columns.append(readings)
                 comparisons = list(answer.comparisons)
                 for comparison in runs.together(part, columns, answer.options.ensemble):
-                    comparisons[answer.faces.index(comparison.face)] = comparison
+                    comparisons[answer.faces.index(comparison.face)] = replace(comparison, asked=models)
                 finished = start + SLICE >= len(todo) and len(columns) == models
                 answer = replace(
                     answer,

@@ -38,7 +38,7 @@ NO_FACE = (
     "high; another detector may see what this one missed, or you can place the box by hand."
 )
 UNFORESEEN = "Something went wrong on the server. Please try again, or try another picture."
-FORGOTTEN = "This page was unused for so long that its picture was forgotten. It is read again."
+FORGOTTEN = "This page was unused for so long that what it showed was forgotten. It is read again."
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,7 @@ class Answer:
         rest: smaller faces that were found and not read, the largest first.
         album: what was read of many photos, where there are many instead of one picture.
         left_out: how many more of them there were.
+        waiting: bytes of the files that have yet to be read.
     """
 
     picture: Picture | None = None
@@ -119,6 +120,7 @@ class Answer:
     rest: tuple[Face, ...] = ()
     album: tuple[Entry, ...] = ()
     left_out: int = 0
+    waiting: int = 0
 
     @property
     def done(self) -> bool:
@@ -135,7 +137,8 @@ class Answer:
         """About how many bytes it keeps in memory."""
         picture = self.picture
         own = len(picture.data) + picture.shown.nbytes + len(picture.uri) if picture else 0
-        return own + sum(_size(reading) for comparison in self.read for reading in comparison.readings)
+        many = self.waiting + sum(entry.size for entry in self.album)
+        return own + many + sum(_size(reading) for comparison in self.read for reading in comparison.readings)
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,7 @@ from fer_space.vision.imaging import scaling, warp
 # the picture's side. benchmarks/measure_template.py measures them, and the two box defaults of `CropRule` as
 # medians over 1,282 DiffusionFER faces found by libfacedetection.
 TEMPLATE = np.array([[0.316, 0.393], [0.684, 0.393], [0.5, 0.772]])
+CROP_SIZE = 224  # pixels, side of a crop, unless a network reads larger ones
 
 
 Scale = Annotated[float, Field(gt=0.0, le=100.0)]
@@ -46,7 +47,7 @@ class CropRule:
     box_shift_y: float = 0.0
 
 
-def crop_face(image_rgb: NDArray[np.uint8], face: Face, rule: CropRule, size: int = 224) -> FaceCrop:
+def crop_face(image_rgb: NDArray[np.uint8], face: Face, rule: CropRule, size: int = CROP_SIZE) -> FaceCrop:
     """Cut one face out of a photo, upright where its landmarks are known.
 
     A crop by the box is turned by quarters alone, so that no face stands on its head.
@@ -57,12 +58,16 @@ def crop_face(image_rgb: NDArray[np.uint8], face: Face, rule: CropRule, size: in
         rule: the framing.
         size: side of the crop in pixels.
     """
-    if rule.align and face.landmarks is not None and _spread(face.landmarks) > 0.0:
-        photo_to_crop = _by_landmarks(face.landmarks, rule, size)
-    else:
-        quarters = 0 if face.landmarks is None else quarters_of(tilt_of(face.landmarks))
-        photo_to_crop = _by_box(face.box_xyxy, rule, size, quarters)
+    photo_to_crop = crop_transform(face, rule, size)
     return FaceCrop(warp(image_rgb, photo_to_crop, size), photo_to_crop)
+
+
+def crop_transform(face: Face, rule: CropRule, size: int = CROP_SIZE) -> NDArray[np.float64]:
+    """Return the (2, 3) transform from a photo to the crop of `crop_face`, float64."""
+    if rule.align and face.landmarks is not None and _spread(face.landmarks) > 0.0:
+        return _by_landmarks(face.landmarks, rule, size)
+    quarters = 0 if face.landmarks is None else quarters_of(tilt_of(face.landmarks))
+    return _by_box(face.box_xyxy, rule, size, quarters)
 
 
 def eyes_and_mouth(landmarks: NDArray[np.floating[Any]]) -> NDArray[np.float64]:
@@ -97,9 +102,14 @@ def quarters_of(tilt: float) -> int:
 
 def landmarks_in_crop(face: Face, crop: FaceCrop) -> NDArray[np.float64] | None:
     """The 68 landmarks of a face in pixels of its crop, float64 (68, 2); None where it has no 68."""
+    return landmarks_through(face, crop.photo_to_crop)
+
+
+def landmarks_through(face: Face, transform: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The 68 landmarks of a face through a (2, 3) transform, float64 (68, 2); None where it has no 68."""
     if face.all_68 is None:
         return None
-    return np.asarray(face.all_68 @ crop.photo_to_crop[:, :2].T + crop.photo_to_crop[:, 2])
+    return np.asarray(face.all_68 @ transform[:, :2].T + transform[:, 2])
 
 
 def invert(transform: NDArray[np.float64]) -> NDArray[np.float64]:

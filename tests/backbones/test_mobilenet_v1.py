@@ -13,7 +13,7 @@ from fer_space.backbones.tfjs import depthwise, kernel
 from fer_space.errors import InputError
 from fer_space.registry import BACKBONES
 from fer_space.training.config import TrainConfig
-from fer_space.training.initialise import initialise, preprocess_for, settle_norms, start_network
+from fer_space.training.initialise import initialise, preprocess_for, start_of
 from fer_space.vision.preprocess import Preprocess
 from tests.backbones.npm import random_arrays, write_package
 
@@ -86,8 +86,9 @@ def test_a_run_starts_with_restored_norms(arrays: dict[str, NDArray[np.float32]]
     config = TrainConfig(data="", backbone="mobilenet_v1_faces", init=f"hse:{tmp_path}")
     pictures = torch.randint(0, 256, (8, 1, 48, 48), generator=torch.Generator().manual_seed(1)).byte()
     faces = preprocess_for(config).normalise(pictures)
-    folded, restored = (start_network(config).eval() for _ in range(2))
-    settle_norms(restored, config, pictures)
+    starts = [start_of(config) for _ in range(2)]
+    starts[1].settle(config, pictures)
+    folded, restored = (start.network.eval() for start in starts)
     assert not folded.body.stem.norm.running_mean.any()
     assert restored.body.stem.norm.running_mean.all()
     expected = folded.body(faces)

@@ -4,10 +4,11 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
+from torch import Tensor, nn
 
 from fer_space.backbones.ran import (
     BOXES_XYXY,
+    Ran,
     RanHead,
     build_ran,
     load_official,
@@ -110,11 +111,8 @@ def test_maps_cover_the_face():
     assert maps.shape == (2, 8, 16, 16)
 
 
-@torch.no_grad()
-@pytest.mark.parametrize("prefix", ["", "module."])
-def test_official_checkpoint(prefix: str, tmp_path: Path):
-    source = build_ran(8).eval()
-    torch.nn.init.normal_(source.head.classifier.weight)
+def official_tensors(backbone: Ran, prefix: str) -> dict[str, Tensor]:
+    """Our tensors under the official names."""
     names = {
         "body.": "",
         "head.alpha.": "alpha.0.",
@@ -122,11 +120,19 @@ def test_official_checkpoint(prefix: str, tmp_path: Path):
         "head.classifier.": "fc.",
     }
     tensors = {}
-    for name, tensor in source.state_dict().items():
+    for name, tensor in backbone.state_dict().items():
         ours, theirs = next(pair for pair in names.items() if name.startswith(pair[0]))
         tensors[prefix + theirs + name.removeprefix(ours)] = tensor
+    return tensors
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("prefix", ["", "module."])
+def test_official_checkpoint(prefix: str, tmp_path: Path):
+    source = build_ran(8).eval()
+    torch.nn.init.normal_(source.head.classifier.weight)
     path = tmp_path / "ran.safetensors"
-    save_file(tensors, path)
+    save_file(official_tensors(source, prefix), path)
     again = build_ran(8, affect=True).eval()
     initialise(again, BACKBONES["ran"], f"official:{path}")
     pictures = torch.randn(2, 3, 32, 32)

@@ -7,6 +7,8 @@ import pytest
 
 from fer_space.commands import plot
 from fer_space.data.prepare import count_emotions
+from fer_space.evaluation.face_plots import good_and_bad
+from fer_space.vision.imaging import encode_png
 from tests.evaluation.made import lively
 from tests.running import is_drawn, run
 
@@ -38,6 +40,45 @@ def test_several_models_share_one_picture(what: str, tmp_path: Path):
     other = replace(made, about=made.about.model_copy(update={"model": "other"}), probabilities=others)
     run("plot", what, made.save(tmp_path), other.save(tmp_path), "-o", tmp_path / "new" / "both.png")
     assert is_drawn(tmp_path / "new" / "both.png")
+
+
+def test_valence_and_arousal_are_drawn_for_predictions_and_for_a_data_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    rng = np.random.default_rng(0)
+    given = rng.uniform(-1.0, 1.0, (60, 2))
+    given[::7] = np.nan
+    made = replace(lively(60), affect_labels=given, affect=np.clip(given + 0.1, -1.0, 1.0))
+    path = made.save(tmp_path)
+    run("plot", "affect", path)
+    assert is_drawn(path.with_name(f"{path.stem}-affect.png"))
+    lines = [f"{i}.png,{'fear' if i % 2 else 'happy'},train,{i / 9 - 0.5},{0.5 - i / 9}" for i in range(9)]
+    (tmp_path / "manifest.csv").write_text("\n".join(["file,label,split,valence,arousal", *lines]))
+    for i in range(9):
+        (tmp_path / f"{i}.png").write_bytes(encode_png(np.zeros((48, 48, 3), dtype=np.uint8)))
+    monkeypatch.chdir(tmp_path)
+    run("plot", "affect", "csv:manifest.csv", "-o", "set.png")
+    assert is_drawn(tmp_path / "set.png")
+
+
+def test_a_gallery_shows_good_and_bad_results(faces: str, seeing: Path, tmp_path: Path):
+    run("test", "--backbone", "tiny", "--data", faces, "--split", "valid", "--out", tmp_path / "results")
+    (stored,) = (tmp_path / "results").glob("*.parquet")
+    run("plot", "gallery", stored, faces)
+    assert is_drawn(stored.with_name(f"{stored.stem}-gallery.png"))
+
+
+def test_faces_are_chosen_by_how_sure_a_model_is():
+    rows = np.full((4, 8), 0.0)
+    for row, (answer, label, sure) in enumerate([(1, 1, 0.9), (1, 1, 0.6), (3, 1, 0.8), (3, 1, 0.55)]):
+        rows[row, [answer, label]] = 1 - sure, 1 - sure
+        rows[row, answer] = sure
+    made = replace(lively(4), labels=np.ones(4, dtype=np.int64), probabilities=rows, embeddings=None)
+    assert good_and_bad(made, each=2) == {
+        "right and sure": [0, 1],
+        "wrong and sure": [2, 3],
+        "nearly right": [3, 2],
+    }
 
 
 def test_models_of_one_name_are_told_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -91,6 +132,8 @@ def test_a_data_set_is_drawn_by_split(tmp_path: Path, monkeypatch: pytest.Monkey
         (["confusion", "gone.parquet"], "no file"),
         (["differences", "bare.parquet"], "one or more others"),
         (["differences", "bare.parquet", "other.parquet"], "not of the same faces"),
+        (["affect", "bare.parquet"], "no labels of valence"),
+        (["gallery", "bare.parquet"], "whose pictures they read"),
         (["curves", "gone"], "no file"),
         (["curves", "words.csv"], "no history"),
         (["curves", "empty.csv"], "no history"),
@@ -101,6 +144,8 @@ def test_a_data_set_is_drawn_by_split(tmp_path: Path, monkeypatch: pytest.Monkey
         "no predictions",
         "nothing beside",
         "other faces",
+        "no valence",
+        "no pictures",
         "no run",
         "no numbers",
         "no lines",

@@ -1,4 +1,5 @@
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -124,9 +125,18 @@ def test_faces_are_read_occluded_too(pictures: Path, tmp_path: Path, capsys: pyt
     assert change["valence"] == pytest.approx(hidden["valence"] - free["valence"])
     assert len(list((tmp_path / "cam").glob("001-a-eye_bar-*"))) == 2
     run(*words)
-    out = capsys.readouterr().out
-    assert "with eye_bar" in out
-    assert "bits" in out
+    first, heading, before, after = capsys.readouterr().out.splitlines()[1:]
+    assert "with eye_bar" in first
+    assert heading.split() == ["answer", "sure", "valence", "change", "arousal", "change", "shift"]
+    signs = re.compile(r"[+-]\d\.\d\d")
+    values, changed = ([float(sign) for sign in signs.findall(row)] for row in (before, after))
+    assert values == [round(free["valence"], 2), round(free["arousal"], 2)]  # values alone, no changes
+    assert changed[::2] == [round(hidden["valence"], 2), round(hidden["arousal"], 2)]
+    assert changed[1::2] == [round(change["valence"], 2), round(change["arousal"], 2)]
+    assert after.endswith("bits")
+    for number, name in enumerate(("valence", "arousal")):  # right below what they are called
+        end = heading.index(name) + len(name)
+        assert float(after[end - 5 : end]) == changed[2 * number]
 
 
 def test_rare_emotions_are_boosted_by_either_name(

@@ -2,19 +2,32 @@
 
 import json
 import tarfile
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from PIL import Image
 
 from fer_space import cli
 from fer_space.data import collect, open_data
 from fer_space.data.near_duplicates import THRESHOLD
+from fer_space.data.prepare import count_emotions
 from fer_space.emotions import EMOTIONS
-from tests.data.making import fer_csv, picture, png, text
+from fer_space.engine import Engine
+from fer_space.vision.alignment import TEMPLATE, eyes_and_mouth
+from fer_space.vision.imaging import load_image
+from tests.data.making import EXAMPLES, FIRST_COLUMNS, fer_csv, picture, png, scene, text
 from tests.data.test_fer2013 import ROWS, make_folders
-from tests.data.test_sets import make_affectnet, make_ck_sequences, make_rafdb, make_voc
+from tests.data.test_sets import (
+    make_affectnet,
+    make_ck_sequences,
+    make_first_affectnet,
+    make_rafdb,
+    make_rafdb_originals,
+    make_voc,
+)
 
 
 def make_folder(folder: Path) -> None:
@@ -35,7 +48,7 @@ SOURCES = {
     "csv": make_csv,
     "rafdb": make_rafdb,
     "affectnet": make_affectnet,
-    "affectnet7": make_affectnet,
+    "affectnet7": make_first_affectnet,
     "ckplus": make_ck_sequences,
     "voc": make_voc,
     "ferplus": lambda folder: fer_csv(folder, ROWS),
@@ -222,6 +235,129 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, capsys: pytest.CaptureF
     assert cli.main(["prepare", "sfew", str(tmp_path), str(tmp_path / "out")]) == 2
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "out").exists()
+
+
+def make_sfew(folder: Path) -> None:
+    """Whole frames of films, as SFEW has them; in one of them nobody is seen."""
+    for part, film in (("Train", "Film"), ("Val", "Other")):
+        scene(folder / part / "Happy" / f"{film}_0001_01.png", "astronaut.jpg", (720, 576), (400, 150), 220)
+        scene(folder / part / "Neutral" / f"{film}_0002_01.png", "hopper.jpg", (720, 576), (60, 90), 240)
+        scene(folder / part / "Sad" / f"{film}_0003_01.png", "hopper.jpg", (720, 576), (719, 575), 240)
+
+
+def make_whole_ck(folder: Path) -> None:
+    """A sequence of CK+: whole frames of 640 x 490 pixels, in which a person moves a little."""
+    for frame in range(1, 7):
+        path = folder / "cohn-kanade-images" / "S010" / "002" / f"S010_002_{frame:08d}.png"
+        scene(path, "astronaut.jpg", (640, 490), (180 + 4 * frame, 60), 300)
+    text(folder / "Emotion" / "S010" / "002" / "S010_002_00000006_emotion.txt", "   5.0000000e+00\n")
+
+
+def eyes_of(face: NDArray[np.uint8]) -> NDArray[np.float64]:
+    """Both eyes and the mouth in a crop, as parts of its side, looked for anew."""
+    (seen,) = Engine(device="cpu").detect(face)[:1]
+    assert seen.landmarks is not None
+    return (eyes_and_mouth(seen.landmarks) + 0.5) / len(face)
+
+
+@pytest.mark.parametrize(("kind", "make"), [("sfew", make_sfew), ("ckplus", make_whole_ck)])
+def test_faces_of_whole_frames_are_cut_as_models_want_them_and_found_once(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    make: Callable[[Path], None],
+):
+    make(tmp_path / "whole")
+    out = tmp_path / "out"
+    words = ["prepare", kind, str(tmp_path / "whole"), str(out), "--align"]
+    assert cli.main(words) == 0
+    assert "aligned: 4 faces found by libfacedetection (0 known" in capsys.readouterr().out
+    data = f"csv:{out / 'manifest.csv'}"
+    splits = {row.split for row in collect("csv", out / "manifest.csv").rows}
+    for split in splits:
+        faces = open_data(data, split)
+        for i, file in enumerate(faces.files):
+            if "_0003_" in file:
+                assert split == "test"
+                assert faces.read(i).shape == (576, 720, 3)
+                continue
+            assert faces.read(i).shape == (224, 224, 3)
+            np.testing.assert_allclose(eyes_of(faces.read(i)), TEMPLATE, atol=0.08)
+    if kind == "ckplus":
+        labels = {row.file[-5]: EMOTIONS[row.label] for row in collect("csv", out / "manifest.csv").rows}
+        assert labels == {"1": "neutral", "4": "happiness", "5": "happiness", "6": "happiness"}
+    monkeypatch.setattr(Engine, "detect", lambda *_, **__: pytest.fail("it was known"))
+    before = (out / "manifest.csv").read_bytes()
+    assert cli.main(words) == 0
+    assert "known from before" in capsys.readouterr().out
+    assert (out / "manifest.csv").read_bytes() == before
+    assert cli.main([*words, "--backbone", "efficientnet_lite0"]) == 0
+    framed = open_data(data, next(iter(splits)))
+    assert framed.found
+    assert framed.found[0] is not None
+    expected = framed.found[0].framed(Engine(device="cpu").card("efficientnet_lite0").crop)
+    np.testing.assert_allclose(framed.found[0].photo_to_crop, expected.photo_to_crop, rtol=1e-9)
+
+
+def test_the_face_in_the_owners_box_is_aligned(tmp_path: Path):
+    """Two people in one picture of the first AffectNet, and a box around the smaller face."""
+    frame = tmp_path / "a" / "Manually_Annotated_Images" / "1" / "a.png"
+    scene(frame, "astronaut.jpg", (900, 500), (20, 20), 420)
+    with Image.open(frame) as both, Image.open(EXAMPLES / "hopper.jpg") as photo:
+        both.paste(photo.convert("RGB").resize((180, round(180 * photo.height / photo.width))), (600, 100))
+        both.save(frame)
+    stranger, mine = Engine(device="cpu").detect(load_image(frame))
+    left, top, right, bottom = mine.box_xyxy
+    cells = f"1/a.png,{left:.0f},{top:.0f},{right - left:.0f},{bottom - top:.0f},,0,0,0"
+    text(tmp_path / "a" / "validation.csv", f"{FIRST_COLUMNS}\n{cells}\n")
+    text(tmp_path / "a" / "training.csv", f"{FIRST_COLUMNS}\n{cells}\n")
+    assert stranger.area > mine.area
+    assert cli.main(["prepare", "affectnet", str(tmp_path / "a"), str(tmp_path / "out"), "--align"]) == 0
+    faces = open_data(f"csv:{tmp_path / 'out' / 'manifest.csv'}", "test")
+    assert faces.found
+    assert faces.found[0] is not None
+    assert faces.found[0].face is not None
+    assert faces.found[0].face.overlap(mine) > 0.7
+    np.testing.assert_allclose(eyes_of(faces.read(0)), TEMPLATE, atol=0.08)
+
+
+def test_valence_and_arousal_alone_stay_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    picture(tmp_path / "a.png", 1)
+    text(tmp_path / "va.csv", "file,valence,arousal\na.png,0.5,-0.5\na.png,0.25,0\n")
+    out = tmp_path / "out"
+    assert cli.main(["prepare", "csv", str(tmp_path / "va.csv"), str(out)]) == 0
+    assert "valence and arousal alone, no emotion: 2 faces" in capsys.readouterr().out
+    report = json.loads((out / "report.json").read_text())
+    assert {item["label"] for group in report["duplicates"]["files"] for item in group} == {""}
+    faces = open_data(f"csv:{out / 'manifest.csv'}", "train")
+    assert faces.classes == ()
+    assert not faces.labelled.any()
+    assert count_emotions(f"csv:{out / 'manifest.csv'}") == ("out", {})
+
+
+def test_attributes_stay_in_the_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    make_rafdb_originals(tmp_path / "raf")
+    assert cli.main(["prepare", "rafdb", str(tmp_path / "raf"), str(tmp_path / "out")]) == 0
+    assert "gender: female 3, male 2, unsure 2" in capsys.readouterr().out
+    direct, again = collect("rafdb", tmp_path / "raf"), collect("csv", tmp_path / "out" / "manifest.csv")
+    assert [row.attributes for row in again.rows] == [row.attributes for row in direct.rows]
+
+
+def test_options_of_aligning_need_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    assert cli.main(["prepare", "folder", str(tmp_path), str(tmp_path / "out"), "--detect", "dlib"]) == 2
+    assert "add --align" in capsys.readouterr().err
+
+
+def test_masks_are_drawn_on_aligned_faces_by_the_landmarks_that_were_found(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    make_sfew(tmp_path / "sfew")
+    words = ["prepare", "sfew", str(tmp_path / "sfew"), str(tmp_path / "out"), "--align", "--masks", "1"]
+    assert cli.main(words) == 0
+    assert "masks: 2 worn" in capsys.readouterr().out
+    rows = [row for row in collect("csv", tmp_path / "out" / "manifest.csv").rows if "masked" in row.file]
+    assert [row.decode().shape for row in rows] == [(224, 224, 3)] * 2
 
 
 def test_masks_follow_the_landmarks_of_training_faces_alone(

@@ -11,9 +11,9 @@ from fer_space.card import Fit, Setting, read_card, read_fits, write_fit
 from fer_space.commands import test as test_command
 from fer_space.errors import InputError
 from fer_space.evaluation.outputs import Outputs
-from fer_space.evaluation.report import zoo_table
+from fer_space.evaluation.report import scores_table, zoo_table
 from fer_space.registry import Registry
-from tests.data.making import fer_csv
+from tests.data.making import fer_csv, picture, text
 from tests.evaluation.made import lively
 from tests.networks import TINY, lively_tiny, write_weights
 from tests.running import is_drawn, run
@@ -251,6 +251,72 @@ def test_names_of_backbones_and_the_ensemble(two_backbones: Path):
         test_command.chosen("tiny,ensemble", registry)
     with pytest.raises(InputError, match="names no backbone"):
         test_command.chosen(" ", registry)
+
+
+def test_every_table_has_a_row_for_each_of_the_joined_sets(
+    two_backbones: Path, faces: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    picture(tmp_path / "more" / "test" / "fear" / "b.png", 5)
+    text(tmp_path / "more" / "faces.csv", "file,fear,sad,split\ntest/fear/b.png,1,0,test\n")
+    words = ["--data", f"{faces}+csv:{tmp_path / 'more' / 'faces.csv'}", *CPU]
+    run("test", "--backbone", "all,ensemble", *words, "--json", "--out", tmp_path / "stored", "--record")
+    records = records_of(capsys)
+    for record in records.values():
+        assert {name: rates["n"] for name, rates in record["sets"].items()} == {
+            "a folder of faces": 3,
+            "faces": 1,
+        }
+        assert list(record["sets"]["faces"]["per_class"]) == ["fear"]
+    assert list(records) == ["tiny", "small", "ensemble"]
+    stored = [tmp_path / "stored" / f"{name}-a folder of faces+faces-test.parquet" for name in records]
+    run("test", *stored, "--summary", tmp_path / "out")
+    out = capsys.readouterr().out
+    assert out.count("of these, faces: accuracy") == 3
+    for name in records:
+        assert f"\n| {name}: a folder of faces |" in out
+        assert f"\n| {name}: faces |" in out
+    table = scores_table([read_card(two_backbones / "tiny.json")])
+    assert "| tiny | a folder of faces+faces test: faces | 1 |" in table
+
+
+def make_affect(folder: Path) -> str:
+    """Four faces with valence and arousal, of which nobody named an emotion."""
+    for i in range(4):
+        picture(folder / f"{i}.png", i)
+    rows = "".join(f"{i}.png,{i / 4},{-i / 4}\n" for i in range(4))
+    text(folder / "va.csv", f"file,valence,arousal\n{rows}")
+    return f"csv:{folder / 'va.csv'}"
+
+
+def test_valence_and_arousal_alone_are_measured_without_emotions(
+    two_backbones: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    words = ["--backbone", "all,ensemble", "--data", make_affect(tmp_path), *CPU]
+    run("test", *words, "--json", "--out", tmp_path / "out")
+    records = records_of(capsys)
+    assert list(records) == ["tiny", "small", "ensemble"]
+    assert records["tiny"]["affect"]["n"] == records["tiny"]["n"] == 4
+    assert "accuracy" not in records["tiny"]
+    stored = tmp_path / "out" / "tiny-va-test.parquet"
+    run("test", stored)
+    assert "tiny on va test: valence CCC" in capsys.readouterr().out
+    run("test", *words, "--record", status=2)
+    assert "va has valence and arousal alone: leave out --record" in capsys.readouterr().err
+    run("test", stored, "--summary", tmp_path / "summary", status=2)
+    assert "nobody named one" in capsys.readouterr().err
+    run("plot", "confusion", stored, status=2)
+    assert "no emotions to draw" in capsys.readouterr().err
+
+
+def test_faces_without_an_emotion_are_left_out_beside_others(
+    seeing: Path, faces: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    run("test", "--backbone", "tiny", "--data", f"{faces}+{make_affect(tmp_path)}", "--json", *CPU)
+    out, err = capsys.readouterr()
+    record = json.loads(out)
+    assert record["n"] == record["sets"]["a folder of faces"]["n"] == 3
+    assert list(record["sets"]) == ["a folder of faces"]
+    assert "4 faces without an emotion are left out" in err
 
 
 def test_doubts_are_measured_and_kept(

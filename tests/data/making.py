@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+EXAMPLES = Path(__file__).parent.parent.parent / "examples"
+
 
 def pixels(seed: int, side: int = 8) -> np.ndarray:
     """A gray picture uint8 (side, side) that no other seed gives."""
@@ -68,3 +70,28 @@ def voc_xml(folder: Path, stem: str, objects: list[tuple[str, tuple[object, ...]
     )
     xml = f"<annotation><filename>{stem}.png</filename>{body}</annotation>"
     text(folder / "Annotations" / f"{stem}.xml", xml)
+
+
+FIRST_COLUMNS = (
+    "subDirectory_filePath,face_x,face_y,face_width,face_height,facial_landmarks,expression,valence,arousal"
+)
+
+
+def affectnet_table(folder: Path, name: str, rows: list[tuple[str, str]], *, header: bool = True) -> None:
+    """Write a table of AffectNet's first release and its pictures; rows are (file, what follows it)."""
+    lines = [FIRST_COLUMNS] if header else []
+    for seed, (file, cells) in enumerate(rows):
+        picture(folder / "Manually_Annotated_Images" / file, seed)
+        lines.append(f"{file},{cells}")
+    text(folder / name, "\n".join(lines) + "\n")
+
+
+def scene(path: Path, example: str, size_wh: tuple[int, int], corner: tuple[int, int], width: int) -> Path:
+    """Write a gray scene into which one of the example photos is set, `width` pixels wide."""
+    frame = Image.new("RGB", size_wh, (96, 96, 96))
+    with Image.open(EXAMPLES / example) as photo:
+        height = round(photo.height * width / photo.width)
+        frame.paste(photo.convert("RGB").resize((width, height), Image.Resampling.LANCZOS), corner)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    frame.save(path)
+    return path

@@ -45,6 +45,13 @@ def make_two(folder: Path) -> str:
     return f"folder:{folder / 'a'}+folder:{folder / 'b'}"
 
 
+def test_sets_of_one_name_are_told_apart(tmp_path: Path):
+    picture(tmp_path / "a" / "happy" / "1.png", 1)
+    picture(tmp_path / "b" / "a" / "sad" / "2.png", 2)
+    faces = open_data(f"folder:{tmp_path / 'a'}+folder:{tmp_path / 'b' / 'a'}", "test")
+    assert [member.name for member in faces.members] == ["a", "a-2"]
+
+
 def test_what_is_in_valid_or_test_leaves_train_and_is_counted(tmp_path: Path):
     train = open_data(make_two(tmp_path), "train")
     assert train.files == ("train/happy/2.png", "train/fear/5.bmp")

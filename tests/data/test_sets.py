@@ -12,7 +12,7 @@ from fer_space.data.collection import Collection
 from fer_space.data.faceset import SPLITS
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError
-from tests.data.making import affectnet_face, picture, pixels, text, voc_xml
+from tests.data.making import affectnet_face, affectnet_table, picture, pixels, text, voc_xml
 
 SEVEN = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear")
 
@@ -48,6 +48,56 @@ def test_rafdb_maps_by_name_and_lists_bad_rows(tmp_path: Path, below: str):
     assert why["train_99999_aligned.jpg"] == "the picture is missing"
     assert "“8”" in why["test_99998.jpg"]
     assert "neither" in why["other_1.jpg (line 17)"]
+
+
+def make_rafdb_originals(folder: Path) -> None:
+    lines = []
+    for code in range(1, 8):
+        stem = f"test_{code:04d}"
+        picture(folder / "Image" / "original" / f"{stem}.png", code)
+        text(folder / "Annotation" / "boundingbox" / f"{stem}_boundingbox.txt", f"1.0 {code % 2}.0 6.0 8.0\n")
+        points = "\n".join("1.5\t2.5" for _ in range(5))
+        text(folder / "Annotation" / "manual" / f"{stem}_manu_attri.txt", f"{points}\n{code % 3}\n2\n4\n")
+        lines.append(f"{stem}.png {code}")
+    text(folder / "EmoLabel" / "list_patition_label.txt", "\n".join(lines))
+
+
+def test_rafdb_cuts_the_originals_by_their_boxes_and_keeps_the_attributes(tmp_path: Path):
+    make_rafdb_originals(tmp_path)
+    notes = tmp_path / "Annotation"
+    (notes / "boundingbox" / "test_0002_boundingbox.txt").unlink()
+    text(notes / "boundingbox" / "test_0003_boundingbox.txt", "1 2 3")
+    text(notes / "boundingbox" / "test_0004_boundingbox.txt", "5 5 4 6")
+    text(notes / "manual" / "test_0005_manu_attri.txt", "no numbers")
+    (notes / "manual" / "test_0006_manu_attri.txt").unlink()
+    found = collect("rafdb", tmp_path)
+    by_name = {row.file: row for row in found.rows}
+    np.testing.assert_array_equal(by_name["test_0001.png"].decode()[..., 0], pixels(1)[1:8, 1:6])
+    assert by_name["test_0001.png"].attributes == {"gender": "female", "race": "Asian", "age": "70+"}
+    assert by_name["test_0005.png"].attributes == by_name["test_0006.png"].attributes == {}
+    assert by_name["test_0007.png"].label == EMOTIONS.index("neutral")
+    assert reasons(found) == {
+        "test_0002.png": "its bounding box is missing",
+        "test_0003.png": "its bounding box is not four numbers",
+        "test_0004.png": "the box has no area.",
+    }
+    assert found.notes == ()
+
+
+def test_the_aligned_faces_of_rafdb_win(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    make_rafdb_originals(tmp_path)
+    make_rafdb(tmp_path)
+    text(tmp_path / "Annotation" / "manual" / "test_00002_manu_attri.txt", "1 2 " * 5 + "0 0 0")
+    faces = open_data(f"rafdb:{tmp_path}", "test")
+    assert set(faces.files) == {f"test_{code:05d}_aligned.jpg" for code in range(1, 8)}
+    assert faces.boxes is None
+    faces.say_dropped()
+    assert (
+        "rafdb: Image/aligned is read; Image/original, the same faces uncut, is left"
+        in capsys.readouterr().err
+    )
+    attributes = {row.file: row.attributes for row in collect("rafdb", tmp_path).rows}
+    assert attributes["test_00002_aligned.jpg"] == {"gender": "male", "race": "Caucasian", "age": "0-3"}
 
 
 def make_affectnet(folder: Path) -> None:
@@ -92,6 +142,67 @@ def test_affectnet_test_needs_no_train_set(tmp_path: Path):
     assert len(open_data(f"affectnet:{tmp_path}", "test")) == 1
     with pytest.raises(DataError, match="train_set"):
         open_data(f"affectnet:{tmp_path}", "train")
+
+
+def make_first_affectnet(folder: Path, *, header: bool = True) -> None:
+    """The layout of 2017: a box a face, expressions 0 to 10, -2 where nobody rated."""
+    rows = [(f"1/{code}.png", f"1,0,4,8,1.0;2.0;3.0;4.0,{code},.5,-.25") for code in range(11)]
+    rows += [("2/20.png", "0,0,8,8,,1,-2,-2"), ("2/21.png", "NULL,NULL,NULL,NULL,NULL,1,0,0")]
+    rows += [("2/22.png", "3,3,0,5,,1,0,0"), ("2/23.png", "0,0,8,8,,eleven,0,0")]
+    affectnet_table(folder, "validation.csv", rows, header=header)
+    trained = [(f"9/{number}.png", "0,0,8,8,,2,0,0") for number in range(30)]
+    affectnet_table(folder, "training.csv", trained, header=header)
+
+
+@pytest.mark.parametrize("kind", ["affectnet", "affectnet7"])
+@pytest.mark.parametrize("header", [True, False], ids=["header", "no header"])
+def test_the_first_release_of_affectnet_is_cut_by_its_boxes(tmp_path: Path, kind: str, header: bool):
+    make_first_affectnet(tmp_path, header=header)
+    text(
+        tmp_path / "validation.csv", (tmp_path / "validation.csv").read_text() + "2/gone.png,0,0,8,8,,1,0,0\n"
+    )
+    faces = open_data(f"{kind}:{tmp_path}", "test")
+    by_name = dict(zip(faces.files, faces.labels.tolist(), strict=True))
+    order = ("neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt")
+    for code, emotion in enumerate(order[: 8 if kind == "affectnet" else 7]):
+        assert EMOTIONS[by_name[f"1/{code}.png"]] == emotion
+    np.testing.assert_array_equal(faces.read(faces.files.index("1/3.png"))[..., 0], pixels(3)[:, 1:5])
+    assert faces.affect is not None
+    np.testing.assert_allclose(faces.affect[faces.files.index("1/0.png")], [0.5, -0.25])
+    assert np.isnan(faces.affect[faces.files.index("2/20.png")]).all()
+    why = {bad.file: bad.why for bad in faces.dropped}
+    assert [why[f"1/{code}.png"] for code in (8, 9, 10)] == [
+        "labelled “none”",
+        "labelled “uncertain”",
+        "labelled “no face”",
+    ]
+    assert "face_x is “NULL”" in why["2/21.png"]
+    assert "no area" in why["2/22.png"]
+    assert "expression is “eleven”" in why["2/23.png"]
+    assert why["2/gone.png"] == "the picture is missing"
+    assert ("1/7.png" in why) == (kind == "affectnet7")
+    train, valid = (open_data(f"{kind}:{tmp_path}", split) for split in ("train", "valid"))
+    assert len(train) + len(valid) == 30
+    assert not set(train.files) & set(valid.files)
+
+
+def test_the_test_of_the_first_affectnet_needs_no_training_table(tmp_path: Path):
+    make_first_affectnet(tmp_path)
+    (tmp_path / "training.csv").unlink()
+    lists = tmp_path / "Manually_Annotated_file_lists"
+    lists.mkdir()
+    (tmp_path / "validation.csv").rename(lists / "validation.csv")
+    assert len(open_data(f"affectnet:{tmp_path}", "test"))
+    with pytest.raises(DataError, match=r"no training\.csv"):
+        open_data(f"affectnet:{tmp_path}", "train")
+
+
+def test_the_cut_faces_of_affectnet_win(tmp_path: Path):
+    make_first_affectnet(tmp_path)
+    make_affectnet(tmp_path)
+    faces = open_data(f"affectnet:{tmp_path}", "test")
+    assert all(name.startswith("val_set/") for name in faces.files)
+    assert "Manually_Annotated_Images, whole pictures, is left out" in faces.notes[0]
 
 
 def make_ck_sequences(folder: Path) -> None:
@@ -197,6 +308,18 @@ def test_sfew_keeps_the_films_of_valid_out_of_train(tmp_path: Path, suffix: str)
     why = reasons(found)
     assert "no labels" in why["Test"]
     assert "not among the 7" in why[f"Val{suffix}/Contempt/Other_000100_0002.png"]
+
+
+def test_the_aligned_faces_of_sfew_win(tmp_path: Path):
+    for suffix in ("", "_Aligned_Faces"):
+        for part in ("Train", "Val"):
+            picture(tmp_path / f"{part}{suffix}" / "Happy" / "Film_000100_0001.png", 1)
+    found = collect("sfew", tmp_path)
+    assert {row.file.split("/")[0] for row in found.rows} == {"Train_Aligned_Faces", "Val_Aligned_Faces"}
+    assert found.notes == (
+        "Train_Aligned_Faces is read; Train, the same faces in whole frames, is left out.",
+        "Val_Aligned_Faces is read; Val, the same faces in whole frames, is left out.",
+    )
 
 
 def make_voc(folder: Path) -> None:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from fer_space.data import open_data
 from fer_space.data.faceset import FaceSet
+from fer_space.distributions import NO_ANSWER
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, InputError, UnknownNameError
 
@@ -152,6 +153,29 @@ def test_csv_of_distributions(tmp_path: Path):
     table = tmp_path / "faces.csv"
     table.write_text("file,neutral,happy,happiness\na.png,2,1,1\n")
     np.testing.assert_allclose(read_csv(table, "test").targets[0], [0.5, 0.5, 0, 0, 0, 0, 0, 0])
+
+
+def test_a_csv_of_valence_and_arousal_alone_has_no_emotions(tmp_path: Path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "va.csv").write_text("file,valence,arousal\na.png,0.5,-1\na.png,,\na.png,-2,0\n")
+    faces = read_csv(tmp_path / "va.csv", "train")
+    assert faces.labels.tolist() == [NO_ANSWER]
+    assert faces.classes == ()
+    assert not faces.labelled.any()
+    assert faces.affect is not None
+    np.testing.assert_array_equal(faces.affect, [[0.5, -1.0]])
+    for targets in ("majority", "cel"):
+        assert not open_data(f"csv:{tmp_path / 'va.csv'}", "train", targets).targets.any()
+    assert [bad.why.split(",")[0] for bad in faces.dropped] == ["a row needs a label"] * 2
+
+
+def test_rows_of_valence_and_arousal_may_stand_beside_labels(tmp_path: Path):
+    picture(tmp_path / "a.png")
+    (tmp_path / "va.csv").write_text("file,label,valence,arousal\na.png,,0.5,-1\na.png,joy,,\n")
+    faces = read_csv(tmp_path / "va.csv", "train")
+    assert faces.labels.tolist() == [NO_ANSWER, 1]
+    assert faces.targets.sum(axis=1).tolist() == [0.0, 1.0]
+    assert faces.classes == EMOTIONS
 
 
 BAD_ROWS = [

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from fer_space.data.faceset import Member
 from fer_space.emotions import EMOTIONS, columns_of
 from fer_space.errors import InputError
 from fer_space.evaluation.outputs import KEY, Outputs, require_same_faces
@@ -25,6 +26,7 @@ COLUMNS = (
     "affect_labels",
     "disagreement",
     "near_duplicate",
+    "origins",
     "embeddings",
 )
 
@@ -44,8 +46,21 @@ def rich() -> Outputs:
         affect_labels=np.array([(0.2, 0.1), (0.9, 0.1), GAP, (-0.1, 0.8)]),
         disagreement=np.array([0.1, np.nan, 0.3, 0.2]),
         near_duplicate=np.array([True, False, False, False]),
+        sets=(Member("one", EMOTIONS), Member("none", SEVEN), Member("two", SEVEN)),
+        origins=np.array([0, 2, 0, 2]),
         embeddings=np.arange(12, dtype=np.float16).reshape(4, 3) / 7,
     )
+
+
+def test_each_joined_set_is_scored_by_itself():
+    scores = scores_of(rich())
+    assert {name: (rates.n, rates.accuracy) for name, rates in scores.sets.items()} == {
+        "one": (2, 0.5),  # contempt is not in the model
+        "two": (2, 0.5),  # one face was not found
+    }
+    assert "sets" not in scores_of(plain()).model_fields_set
+    with pytest.raises(ValueError, match="belong together"):
+        replace(rich(), origins=None)
 
 
 def plain() -> Outputs:
@@ -68,6 +83,7 @@ def test_what_is_stored_comes_back_with_the_same_scores(made: Outputs, tmp_path:
 
 def test_files_of_version_0_1_are_read(tmp_path: Path):
     made = rich()
+    made = replace(made, about=made.about.model_copy(update={"sets": ()}), origins=None)
     table = pyarrow.parquet.read_table(made.save(tmp_path))
     old = {
         "backbone": "tiny",

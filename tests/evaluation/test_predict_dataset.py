@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from fer_space.card import Card
+from fer_space.data.aligning import aligned
 from fer_space.data.faceset import FaceSet, one_hot
 from fer_space.distributions import circumplex
 from fer_space.emotions import EMOTIONS
@@ -178,3 +179,18 @@ def test_near_duplicates_are_found_in_another_split():
     mine, other = faces(0), faces(1)
     mixed = replace(other, encoded=lambda i: (mine if i == 3 else other).encoded(i))
     assert near_duplicates(mine, mixed).tolist() == [False, False, False, True, False]
+
+
+def test_faces_that_the_same_detector_found_before_are_read_without_it(model: Model):
+    seen = [FOUND, replace(FOUND, box_xyxy=(0, 0, 20, 20))]
+    setting = setting_of(faces(), detector="any")
+    before = aligned(faces(), "any", lambda image: seen if image[0, 0, 0] % 2 else [], CropRule(scale=2.0))
+    assert {one.is_face for one in before.found or () if one} == {True, False}
+    direct = predict_dataset(
+        model, faces(), setting, detect=lambda image, *, detector: seen if image[0, 0, 0] % 2 else []
+    )
+    np.testing.assert_array_equal(predict_dataset(model, before, setting).probabilities, direct.probabilities)
+    other = setting_of(before, detector="other")
+    again = predict_dataset(model, before, other, detect=lambda image, *, detector: [FOUND])
+    whole = predict_dataset(model, faces(), other, detect=lambda image, *, detector: [FOUND])
+    np.testing.assert_array_equal(again.probabilities, whole.probabilities)

@@ -11,6 +11,7 @@ from fer_space.errors import MissingDependencyError, SourceError, UnknownNameErr
 from fer_space.external import hub
 from fer_space.external.cache import home, receipt_of, receipt_path, receipts
 from fer_space.external.fetch import fetch
+from fer_space.external.hub import fetch_tensors
 from fer_space.external.specs import MANIFEST, ExternalSpec
 from fer_space.files import sha256_of
 from tests.external.networks import SIDE, write_vit
@@ -208,3 +209,17 @@ def test_a_receipt_that_cannot_be_read_counts_as_none(text: str, server: Server,
     assert tuple(receipts()) == ()
     fetch_tiny(server, tiny_spec)
     assert tuple(receipts()) == (tiny_spec.name,)
+
+
+def test_a_start_of_training_is_one_file(server: Server, repo: Path, cache: Path):
+    (repo / "pytorch_model.bin").write_bytes(b"a pickle")
+    path = fetch_tensors(f"{REPO}@{COMMIT}", endpoint=server.url)
+    assert path.is_relative_to(cache / "hub")
+    assert path.read_bytes() == (repo / "model.safetensors").read_bytes()
+    assert [
+        asked for asked in server.asked if "/resolve/" in asked and "model.safetensors" not in asked
+    ] == []
+    assert tuple(receipts()) == ()
+    (repo / "model.safetensors").unlink()
+    with pytest.raises(SourceError, match=r"holds no model\.safetensors"):
+        fetch_tensors(REPO, endpoint=server.url)

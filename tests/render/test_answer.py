@@ -2,6 +2,7 @@
 
 import re
 from base64 import b64decode
+from dataclasses import replace
 from itertools import pairwise
 
 import cv2
@@ -137,6 +138,32 @@ def test_ink_can_be_read_on_its_colour(spec) -> None:
 )
 def test_the_verdict_says_ties_and_splits_as_such(answers: list[dict[str, float]], text: str) -> None:
     assert verdict_of(_comparison(*answers)).text.replace("\u202f", " ") == text
+
+
+@pytest.mark.parametrize(
+    ("answers", "text"),
+    [
+        ([_says(happiness=0.9)], "Happiness, 90 % sure. 1 of 8 models so far."),
+        (
+            [_says(happiness=0.4, surprise=0.35, fear=0.25)],
+            "Not clear yet. 1 of 8 models so far: it leans to Happiness, 40 %.",
+        ),
+        (
+            [_says(happiness=0.9)] * 2,
+            "Happiness, 90 % sure. 2 of 8 models so far: both models agree.",
+        ),
+        (
+            [_says(happiness=0.9)] * 3 + [_says(neutral=0.8)],
+            "Happiness, 73 % sure. 4 of 8 models so far: 3 of 4 models say so.",
+        ),
+    ],
+    ids=["one", "one unsure", "two", "one dissents"],
+)
+def test_what_holds_only_so_far_says_so(answers: list[dict[str, float]], text: str) -> None:
+    comparison = replace(_comparison(*answers), asked=8)
+    assert verdict_of(comparison).text.replace("\u202f", " ") == text
+    assert "so far" in _plain(_answer(comparison))
+    assert "so far" not in verdict_of(replace(comparison, asked=len(answers))).text
 
 
 @pytest.mark.parametrize(("sure", "people"), [(0.95, ""), (0.85, "seven"), (0.45, "four")])

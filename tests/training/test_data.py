@@ -1,4 +1,5 @@
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,7 +9,14 @@ from hypothesis import strategies as st
 
 from fer_space.data.faceset import Member
 from fer_space.emotions import EMOTIONS
-from fer_space.training.data import COLUMNS, LabelledPictures, epoch_length, epoch_order
+from fer_space.engine import Engine
+from fer_space.errors import InputError
+from fer_space.training.config import TrainConfig
+from fer_space.training.data import COLUMNS, LabelledPictures, epoch_length, epoch_order, read_faces
+from fer_space.vision.alignment import CropRule, crop_face
+from fer_space.vision.imaging import load_image
+from fer_space.vision.preprocess import Preprocess
+from tests.data.making import scene
 from tests.networks import striped_faces
 
 LABELS = torch.tensor([0] * 90 + [2] * 9 + [5])
@@ -107,3 +115,35 @@ def test_rebalancing_has_a_limit(imbalance: str, each: int):
     order = epoch_order(LABELS, imbalance, torch.Generator().manual_seed(0), limit=20)
     assert torch.bincount(LABELS[order]).tolist() == [each, 0, each, 0, 0, each]
     assert len(order) == epoch_length(LABELS, imbalance, limit=20)
+
+
+def frames(folder: Path) -> str:
+    """Whole frames of two emotions, and one of training and validation in which nobody is seen."""
+    for split in ("train", "valid"):
+        scene(folder / split / "happy" / "a.png", "astronaut.jpg", (720, 576), (400, 150), 220)
+        scene(folder / split / "neutral" / "b.png", "hopper.jpg", (720, 576), (60, 90), 240)
+        scene(folder / split / "sad" / "c.png", "hopper.jpg", (720, 576), (719, 575), 240)
+    return f"folder:{folder}"
+
+
+def test_faces_of_whole_frames_are_trained_on_as_the_card_will_cut_them(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    data = frames(tmp_path)
+    config = TrainConfig(backbone="tiny", data=data, detect="libfacedetection", target="majority")
+    preprocess = Preprocess(16, 12, gray=True)
+    trained, held_out = read_faces(config, preprocess)
+    assert trained.labels.tolist() == [1, 0]
+    assert held_out.labels.tolist() == [1, 0, 3]
+    engine = Engine(device="cpu")
+    for i, name in enumerate(("happy/a.png", "neutral/b.png")):
+        photo = load_image(tmp_path / "train" / name)
+        crop = crop_face(photo, engine.detect(photo)[0], CropRule()).image_rgb
+        assert torch.equal(trained.pictures[i : i + 1], preprocess.reduce([crop]))
+    assert torch.equal(held_out.pictures[2:], preprocess.reduce([load_image(tmp_path / "valid/sad/c.png")]))
+    assert "1: no face was found in the picture" in capsys.readouterr().err
+
+
+def test_a_detector_that_does_not_exist_is_named():
+    with pytest.raises(InputError, match=r"“eyes”.*libfacedetection"):
+        TrainConfig(backbone="tiny", data="folder:x", detect="eyes")

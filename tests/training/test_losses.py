@@ -168,3 +168,31 @@ def test_weights_may_be_given_as_numbers():
     torch.testing.assert_close(given.weights, torch.tensor([3.0, 1.0, 0.5]))
     expected = 3 * 0.5 * minus_log(0.7).sum() + 0.5 * minus_log(0.2).sum()
     torch.testing.assert_close(given(LOGITS, HALF), expected)
+
+
+@pytest.mark.parametrize("name", ["ce", "kl", "focal", "ldam", "logit-adjusted"])
+def test_a_picture_without_an_emotion_does_not_count(name: str):
+    rng = torch.Generator().manual_seed(0)
+    logits, targets = torch.randn(6, 8, generator=rng), torch.eye(8)[:6]
+    loss = TrainingLoss(TrainConfig(backbone="b", data="d", loss=name), torch.full((8,), 5.0))
+    targets[2:4] = 0.0
+    rest = [0, 1, 4, 5]
+    assert float(loss(logits, targets)) == pytest.approx(float(loss(logits[rest], targets[rest])))
+    assert float(loss(logits[2:4], targets[2:4])) == 0.0
+
+
+def test_the_multi_label_loss_leaves_out_pictures_without_an_emotion():
+    loss = TrainingLoss(TrainConfig(backbone="b", data="d", target="multi"), torch.full((8,), 5.0))
+    assert float(loss(torch.randn(3, 8), torch.zeros(3, 8))) == 0.0
+
+
+def test_no_label_is_sampled_where_nobody_named_an_emotion():
+    targets = torch.tensor([[0.0, 0.0], [0.5, 0.5], [0.0, 1.0]])
+    sampled = losses.sample_labels(targets, torch.Generator().manual_seed(0))
+    assert sampled.sum(dim=1).tolist() == [0.0, 1.0, 1.0]
+
+
+def test_a_set_without_emotions_has_nothing_to_learn_of_them():
+    loss = TrainingLoss(TrainConfig(backbone="b", data="d", loss="ldam"), torch.zeros(8))
+    assert float(loss(torch.randn(2, 8), torch.zeros(2, 8))) == 0.0
+    assert all(bool(tensor.isfinite().all()) for tensor in loss.buffers())

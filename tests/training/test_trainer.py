@@ -11,14 +11,15 @@ from safetensors.torch import load_file, save_file
 
 from fer_space.backbones.base import Backbone
 from fer_space.data.faceset import Member
+from fer_space.distributions import NO_ANSWER
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, InputError, TrainingError, WeightsError
 from fer_space.training import trainer
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures, check_faces
-from fer_space.training.finish import logits_of
+from fer_space.training.finish import logits_of, write_run_card
 from fer_space.training.folds import Fold
-from fer_space.training.initialise import preprocess_for
+from fer_space.training.initialise import preprocess_for, start_network
 from fer_space.training.losses import concordance
 from fer_space.training.parallel import Worker, run_workers
 from fer_space.training.recipe import Recipe
@@ -32,7 +33,7 @@ from fer_space.training.trainer import (
     train_step,
     validation_figures,
 )
-from tests.networks import build_tiny, striped_faces
+from tests.networks import build_tiny, lively_tiny, striped_faces, write_weights
 
 CONFIG = TrainConfig(
     backbone="tiny",
@@ -383,3 +384,71 @@ def test_faces_that_would_fail_after_hours_are_refused_at_once(changes: dict[str
         valid_set = replace(valid_set, labels=valid_set.labels + 4)
     with pytest.raises(InputError, match=words):
         check_faces(CONFIG.changed(**changes), train_set, valid_set)
+
+
+def unlabelled(faces: LabelledPictures, rows: slice = slice(None)) -> LabelledPictures:
+    """The same faces; of those at `rows` valence and arousal alone are known."""
+    labels, targets = faces.labels.clone(), faces.targets.clone()
+    labels[rows], targets[rows] = NO_ANSWER, 0.0
+    return replace(faces, labels=labels, targets=targets)
+
+
+@pytest.mark.parametrize("imbalance", ["none", "oversample", "balanced"])
+def test_valence_and_arousal_alone_leave_the_emotions_of_a_frozen_start(
+    tiny: str, tmp_path: Path, imbalance: str
+):
+    start = tmp_path / "start"
+    card = write_weights(start, lively_tiny(), temperature=0.75, boost=(0.5,) * 8)
+    config = CONFIG.changed(
+        epochs=6, early_epochs=0, affect_weight=1.0, freeze="backbone", imbalance=imbalance
+    ).changed(init=str(start / "tiny.safetensors"))
+    network = start_network(config)
+    before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
+    faces = unlabelled(striped_faces(160))
+    task = replace(task_of(config, tmp_path / "run", network), train_set=faces)
+    task = replace(task, valid_set=unlabelled(task.valid_set))
+    check_faces(config, task.train_set, task.valid_set)
+    open_run(config, task.out, resume=False)
+    state = train(task, Worker())
+    assert state.best > state.history[0]["valid_ccc"] + 0.1
+    assert set(state.history[0]) == {"epoch", "train_loss", "valid_loss", "valid_ccc", "seconds"}
+    assert state.history[-1]["valid_loss"] == pytest.approx(1.0 - state.history[-1]["valid_ccc"])
+    for name, tensor in state.averaged.network.state_dict().items():
+        assert torch.equal(tensor, before[name]) != name.startswith("head.affect"), name
+    made = write_run_card(config, task.train_set, task.valid_set, task.out)
+    assert (made.labels, made.bias, made.temperature) == (card.labels, card.bias, card.temperature)
+    assert (made.affect, made.validation, made.boost) == (True, None, ())
+    assert made.data == "invented+folder"
+
+
+def test_what_valence_and_arousal_alone_need_is_said(tiny: str, tmp_path: Path):
+    train_set, valid_set = unlabelled(striped_faces(64)), unlabelled(striped_faces(64, seed=1))
+    with pytest.raises(InputError, match="without --affect-weight there is nothing to learn"):
+        check_faces(CONFIG, train_set, valid_set)
+    with pytest.raises(InputError, match="join a set that has emotions, or name weights of tiny"):
+        check_faces(CONFIG.changed(affect_weight=1.0), train_set, valid_set)
+    write_weights(tmp_path, lively_tiny())
+    config = CONFIG.changed(affect_weight=1.0, init=str(tmp_path / "tiny.safetensors"))
+    check_faces(config, train_set, valid_set)
+    unknown = replace(valid_set, affect=torch.full((64, 2), torch.nan))
+    with pytest.raises(InputError, match="too few such faces in its valid split"):
+        check_faces(config, train_set, unknown)
+
+
+@pytest.mark.parametrize("target", ["cel", "pld"])
+def test_faces_with_valence_and_arousal_alone_join_faces_with_emotions(
+    tiny: str, tmp_path: Path, target: str
+):
+    config = CONFIG.changed(epochs=8, affect_weight=1.0, target=target, early_epochs=0, mix="mixup")
+    faces = unlabelled(striped_faces(160), slice(0, None, 2))
+    faces = replace(faces, affect=faces.affect.masked_fill(faces.labelled[:, None], torch.nan))
+    task = replace(task_of(config, tmp_path), train_set=faces)
+    task = replace(task, valid_set=unlabelled(task.valid_set, slice(0, 20)))
+    check_faces(config, task.train_set, task.valid_set)
+    open_run(config, tmp_path, resume=False)
+    state = train(task, Worker())
+    assert state.best > 0.9
+    assert state.history[-1]["valid_ccc"] > 0.3
+    card = write_run_card(config, task.train_set, task.valid_set, tmp_path)
+    assert card.validation is not None
+    assert card.validation.calibrated.n == 44

@@ -1,6 +1,7 @@
 """Many photos and zips become one table, whatever lies in them."""
 
 import zlib
+from types import SimpleNamespace
 from zipfile import ZIP_BZIP2
 
 import pytest
@@ -9,7 +10,7 @@ from fer_space.errors import ImageError, InputError
 from fer_space.render.album import album_csv
 from fer_space.ui.album import MOST, pictures_in, read_album
 from fer_space.ui.events import named_files
-from fer_space.ui.session import Answer, Options, Session
+from fer_space.ui.session import FORGOTTEN, Answer, Options, Session, Sessions
 from fer_space.vision.imaging import MAX_BYTES
 from tests.ui.conftest import EXAMPLES, zipped
 from tests.ui.desk import TWO, Desk
@@ -46,6 +47,19 @@ def test_photos_and_zips_become_one_table(desk: Desk) -> None:
     assert lines[0].startswith("source,face,")
     assert len(lines) == 1 + 3 * (len(TWO) + 1)
     assert {line.split(",")[0] for line in lines[1:]} == {"one.jpg", "a/pair.jpg"}
+
+
+def test_what_is_kept_is_counted(desk: Desk) -> None:
+    during, last = (_read(desk, [("one.jpg", PORTRAIT), ("two.jpg", PAIR)])[place] for place in (1, -1))
+    assert during.size >= len(PORTRAIT) + len(PAIR) + len(during.album[0].table)
+    tables = sum(len(entry.table) for entry in last.album)
+    assert tables < last.size < tables + 5_000
+    sessions = Sessions(Answer(), limit=last.size)
+    kept, other = (sessions.of(SimpleNamespace(session_hash=name)) for name in "ab")
+    kept.begin(last)
+    other.begin(last)
+    sessions.of(SimpleNamespace(session_hash="b"))
+    assert (kept.answer.problem, other.answer.problem) == (FORGOTTEN, "")
 
 
 def test_newer_work_ends_it_between_two_photos(desk: Desk) -> None:

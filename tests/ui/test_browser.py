@@ -123,7 +123,9 @@ def test_photo_boxes_and_progress_come_before_the_answer(
     assert here.page.locator("[aria-live]:has(.fer-progress)").count() == 1
     here.page.wait_for_function("document.querySelectorAll('.fer-matrix tr[data-model]').length > 0")
     assert here.rows.count() < ALL
+    expect(here.verdict).to_contain_text(f"of {ALL} models so far")
     expect(here.rows).to_have_count(ALL)
+    expect(here.verdict).not_to_contain_text("so far")
 
 
 def test_a_cleared_photo_never_comes_back_and_its_work_stops(
@@ -310,16 +312,16 @@ def test_the_settings_of_the_maps_redraw_without_the_models(visit, served: Serve
 def test_boosting_shows_in_the_verdict_and_is_remembered(visit) -> None:
     here = visit()
     here.open_settings()
-    expect(here.verdict).to_contain_text("rare emotions boosted")
+    expect(here.verdict).not_to_contain_text("boosted")  # as the page starts
     here.page.get_by_role("checkbox", name="Boost rare emotions").uncheck()
-    expect(here.verdict).not_to_contain_text("rare emotions boosted")
+    expect(here.verdict).to_contain_text("rare emotions not boosted")
     here.page.get_by_label(TOY_SPECS[1].title, exact=True).uncheck()
     expect(here.rows).to_have_count(ALL - 1)
     here.page.wait_for_function("(localStorage.getItem('fer-space-options') || '').length > 0")
     here.page.wait_for_timeout(300)
     here.page.reload()
     expect(here.rows).to_have_count(ALL - 1)
-    expect(here.verdict).not_to_contain_text("rare emotions boosted")
+    expect(here.verdict).to_contain_text("rare emotions not boosted")
 
 
 def test_every_button_has_a_name(visit) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 from fer_space.runtime import process
+from fer_space.runtime.device import RUNTIME_VARIABLE
 
 # By what the service says: status, headers, body. An idle worker is used again.
 LENT: tuple[int, dict[str, str], dict[str, Any]] = (
@@ -78,8 +79,12 @@ class Service:
         return LENT
 
     def environment(self) -> dict[str, str]:
-        """What ZeroGPU sets in a Space."""
-        return {"SPACES_ZERO_GPU": "true", "SPACES_ZERO_DEVICE_API_URL": self.url}
+        """What ZeroGPU sets in a Space, and the runtime of a GPU: OpenVINO does not survive a fork."""
+        return {
+            "SPACES_ZERO_GPU": "true",
+            "SPACES_ZERO_DEVICE_API_URL": self.url,
+            RUNTIME_VARIABLE: "torch",
+        }
 
 
 def import_spaces() -> ModuleType:
