@@ -14,10 +14,10 @@ from typing import Any
 
 from fer_space.data import open_data, without_paths
 from fer_space.engine import Engine
-from fer_space.evaluation.faithfulness import measure
+from fer_space.evaluation.faithfulness import RIVALS, measure
 from fer_space.evaluation.outputs import today
-from fer_space.explain.gradcam import METHOD
-from fer_space.explain.library import METHODS
+from fer_space.explain.library import METHODS, method_title
+from fer_space.explain.maps import DEFAULT
 from fer_space.files import write_text
 
 
@@ -28,12 +28,12 @@ def markdown(backbones: Mapping[str, Any]) -> str:
         "|---|---|---:|---:|---:|---:|",
     ]
     for name, record in backbones.items():
-        for method in (which for which in record if which in METHODS):
+        for method in (which for which in record if which not in RIVALS):
             r = record[method]
             low = r["ahead_of_centre"][1]
             verdict = "" if low > 0.0 else " **no better**"
             lines.append(
-                f"| {name} | {METHODS[method].title} | {r['deletion']:.3f} | {r['insertion']:.3f} | "
+                f"| {name} | {method_title(method)} | {r['deletion']:.3f} | {r['insertion']:.3f} | "
                 f"{written(r['ahead_of_centre'])}{verdict} | {written(r['ahead_of_random'])} |"
             )
     return "\n".join(lines)
@@ -63,7 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", metavar="KIND:PATH")
     parser.add_argument("--backbones", default="all", metavar="A,B|all")
-    parser.add_argument("--methods", default=METHOD, metavar="A,B|all")
+    parser.add_argument("--methods", default=DEFAULT, metavar="A,B|all")
     parser.add_argument("--faces", type=int, default=300)
     parser.add_argument("--out", type=Path, metavar="FILE.json")
     args = parser.parse_args()
