@@ -1,8 +1,8 @@
 """Do the attention maps tell the truth? `python benchmarks/faithfulness.py ferplus:DIR --out FILE.json`
 
-Reads faces of the test split (the first N, as they come) with every backbone, makes the map of each answer by
-every method that is asked for, and compares its deletion and insertion curves with those of a blob in the
-middle and of random maps (`fer_space.evaluation.faithfulness`). Prints the table of the docs.
+Reads faces of a split (the first N, as they come; test unless told otherwise) with every backbone, makes the
+map of each answer by every method that is asked for, and compares its deletion and insertion curves with those
+of a blob in the middle and of random maps (`fer_space.evaluation.faithfulness`). Prints the table of the docs.
 """
 
 import argparse
@@ -65,12 +65,13 @@ def main() -> None:
     parser.add_argument("--backbones", default="all", metavar="A,B|all")
     parser.add_argument("--methods", default=DEFAULT, metavar="A,B|all")
     parser.add_argument("--faces", type=int, default=300)
+    parser.add_argument("--split", choices=("test", "valid"), default="test")
     parser.add_argument("--out", type=Path, metavar="FILE.json")
     args = parser.parse_args()
     engine = Engine(device="cpu")
     names = engine.backbones if args.backbones == "all" else args.backbones.split(",")
     methods = list(METHODS) if args.methods == "all" else args.methods.split(",")
-    faces = open_data(args.data, "test")
+    faces = open_data(args.data, args.split)
     crops = [faces.read(i) for i in range(min(args.faces, len(faces)))]
     records = {}
     for name in names:
@@ -80,6 +81,7 @@ def main() -> None:
     print(markdown(records))
     if args.out is not None:
         words = f"{without_paths(args.data)} --methods {args.methods} --faces {len(crops)}"
+        words += "" if args.split == "test" else f" --split {args.split}"
         store(args.out, f"python benchmarks/faithfulness.py {words}", len(crops), records)
 
 

@@ -18,6 +18,7 @@ from fer_space.vision.preprocess import Preprocess
 
 CHANNELS = 256
 SIZE = 3  # of the last convolution
+LAST = nn.Conv2d(1, 1, SIZE, padding=1, device="meta")  # which places its taps read, and nothing else
 LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 SIDE = 64
 PREPROCESS = Preprocess(
@@ -117,7 +118,7 @@ class PooledConvolutionHead(Head):
     def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
         """As for any head; the same for every picture."""
         output: Output = self(features)
-        lands = landing(nn.Conv2d(1, 1, SIZE, padding=1), features)  # (N, taps, N')
+        lands = landing(LAST, features)  # (N, taps, N')
         taps = torch.unflatten(self.classifier.weight, 1, (self.channels, SIZE**2))
         return output, torch.einsum("kct,nt->knc", taps, lands.mean(dim=2))[None]
 
