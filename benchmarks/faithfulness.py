@@ -1,8 +1,9 @@
 """Do the attention maps tell the truth? `python benchmarks/faithfulness.py ferplus:DIR --out FILE.json`
 
-Reads faces of a split (the first N, as they come; test unless told otherwise) with every backbone, makes the
-map of each answer by every method that is asked for, and compares its deletion and insertion curves with those
-of a blob in the middle and of random maps (`fer_space.evaluation.faithfulness`). Prints the table of the docs.
+Reads faces of a split (the first N, as they come; test unless told otherwise) with every backbone, makes
+the map of each answer by every method that is asked for, and compares its deletion and insertion curves with
+those of a blob in the middle and of random maps (`fer_space.evaluation.faithfulness`). Prints the table of
+the docs.
 """
 
 import argparse

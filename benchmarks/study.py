@@ -81,7 +81,7 @@ def as_trained(name: str, folder: Path) -> Model:
     files = UserFiles(name, folder / "card.json", folder / "best.safetensors")
     card = read_card(files.card)
     plain = {"name": name, "bias": (0.0,) * len(card.labels), "temperature": 1.0}
-    return Model(card.model_copy(update=plain), UserModel(files).build())
+    return Model(card.model_copy(update=plain), UserModel(name, name, "", "user", files).build())
 
 
 def read_all(data: str, runs: Path, split: str) -> dict[str, Outputs]:
