@@ -1,8 +1,9 @@
 """Do the attention maps tell the truth? `python benchmarks/faithfulness.py ferplus:DIR --out FILE.json`
 
-Reads faces of the test split (the first N, as they come) with every backbone, makes the map of each answer by
-every method that is asked for, and compares its deletion and insertion curves with those of a blob in the
-middle and of random maps (`fer_space.evaluation.faithfulness`). Prints the table of the docs.
+Reads faces of a split (the first N, as they come; test unless told otherwise) with every backbone, makes
+the map of each answer by every method that is asked for, and compares its deletion and insertion curves with
+those of a blob in the middle and of random maps (`fer_space.evaluation.faithfulness`). Prints the table of
+the docs.
 """
 
 import argparse
@@ -14,10 +15,10 @@ from typing import Any
 
 from fer_space.data import open_data, without_paths
 from fer_space.engine import Engine
-from fer_space.evaluation.faithfulness import measure
+from fer_space.evaluation.faithfulness import RIVALS, measure
 from fer_space.evaluation.outputs import today
-from fer_space.explain.gradcam import METHOD
-from fer_space.explain.library import METHODS
+from fer_space.explain.library import METHODS, method_title
+from fer_space.explain.maps import DEFAULT
 from fer_space.files import write_text
 
 
@@ -28,12 +29,12 @@ def markdown(backbones: Mapping[str, Any]) -> str:
         "|---|---|---:|---:|---:|---:|",
     ]
     for name, record in backbones.items():
-        for method in (which for which in record if which in METHODS):
+        for method in (which for which in record if which not in RIVALS):
             r = record[method]
             low = r["ahead_of_centre"][1]
             verdict = "" if low > 0.0 else " **no better**"
             lines.append(
-                f"| {name} | {METHODS[method].title} | {r['deletion']:.3f} | {r['insertion']:.3f} | "
+                f"| {name} | {method_title(method)} | {r['deletion']:.3f} | {r['insertion']:.3f} | "
                 f"{written(r['ahead_of_centre'])}{verdict} | {written(r['ahead_of_random'])} |"
             )
     return "\n".join(lines)
@@ -63,14 +64,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("data", metavar="KIND:PATH")
     parser.add_argument("--backbones", default="all", metavar="A,B|all")
-    parser.add_argument("--methods", default=METHOD, metavar="A,B|all")
+    parser.add_argument("--methods", default=DEFAULT, metavar="A,B|all")
     parser.add_argument("--faces", type=int, default=300)
+    parser.add_argument("--split", choices=("test", "valid"), default="test")
     parser.add_argument("--out", type=Path, metavar="FILE.json")
     args = parser.parse_args()
     engine = Engine(device="cpu")
     names = engine.backbones if args.backbones == "all" else args.backbones.split(",")
     methods = list(METHODS) if args.methods == "all" else args.methods.split(",")
-    faces = open_data(args.data, "test")
+    faces = open_data(args.data, args.split)
     crops = [faces.read(i) for i in range(min(args.faces, len(faces)))]
     records = {}
     for name in names:
@@ -80,6 +82,7 @@ def main() -> None:
     print(markdown(records))
     if args.out is not None:
         words = f"{without_paths(args.data)} --methods {args.methods} --faces {len(crops)}"
+        words += "" if args.split == "test" else f" --split {args.split}"
         store(args.out, f"python benchmarks/faithfulness.py {words}", len(crops), records)
 
 

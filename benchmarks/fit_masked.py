@@ -46,15 +46,17 @@ def covered(
 ) -> Picture:
     """Draw a mask of any kind in about any colour."""
     colour = np.clip(np.array(COLOURS[rng.integers(len(COLOURS))]) + rng.integers(-15, 16, 3), 0, 255)
-    return occlude(picture, str(rng.choice(MASKS)), landmarks, colour=tuple(int(v) for v in colour))
+    red, green, blue = (int(v) for v in colour)
+    return occlude(picture, str(rng.choice(MASKS)), landmarks, colour=(red, green, blue))
 
 
 def framed_anew(picture: Picture, rng: np.random.Generator) -> Picture:
     """Turn, scale and move a square crop."""
     side = len(picture)
     matrix = cv2.getRotationMatrix2D((side / 2, side / 2), rng.uniform(-15, 15), rng.uniform(0.72, 1.2))
-    matrix[:, 2] += rng.uniform(-0.1, 0.1) * side, rng.uniform(-0.16, 0.12) * side
-    return cv2.warpAffine(picture, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    matrix[:, 2] += np.array([rng.uniform(-0.1, 0.1), rng.uniform(-0.16, 0.12)]) * side
+    turned = cv2.warpAffine(picture, matrix, (side, side), borderMode=cv2.BORDER_REPLICATE)
+    return turned.astype(np.uint8)
 
 
 def crops(data: str, split: str, count: int, rng: np.random.Generator) -> Pairs:
@@ -70,18 +72,20 @@ def found(data: str, count: int, rng: np.random.Generator) -> Pairs:
     """Yield faces without and with a mask, as detector and landmarks frame them in photos."""
     faces, engine, rule = open_data(data, "test"), Engine(device="cpu"), CropRule()
     for i in rng.permutation(len(faces))[:count]:
-        photo = cv2.copyMakeBorder(faces.read(int(i)), *[MARGIN] * 4, cv2.BORDER_REPLICATE)
+        photo = np.pad(faces.read(int(i)), ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), mode="edge")
         bare = engine.detect(photo)
         if not bare or bare[0].all_68 is None:
             continue
         worn = covered(photo, rng, bare[0].all_68)
         again = engine.detect(worn)
         if again:
-            pair = ((photo, bare[0]), (worn, again[0]))
-            yield tuple(crop_face(image, face, rule, masked.SIDE).image_rgb for image, face in pair)
+            free = crop_face(photo, bare[0], rule, masked.SIDE)
+            yield free.image_rgb, crop_face(worn, again[0], rule, masked.SIDE).image_rgb
 
 
-def described(pairs: Pairs, rng: np.random.Generator | None = None) -> tuple[NDArray, NDArray]:
+def described(
+    pairs: Pairs, rng: np.random.Generator | None = None
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
     """Return the description of each crop, framed anew if `rng` is given, and whether it wears a mask."""
     rows, worn = [], []
     for pair in pairs:
@@ -104,7 +108,7 @@ def main() -> None:
     ferplus, diffusionfer = (f"{kind}:{args.data / kind}" for kind in ("ferplus", "diffusionfer"))
     one = described(crops(ferplus, "train", args.faces, rng), rng)
     two = described(crops(diffusionfer, "train", args.faces, rng), rng)
-    rows, worn = (np.concatenate(parts) for parts in zip(one, two, two, strict=True))  # the smaller set twice
+    rows, worn = (np.concatenate([a, b, b]) for a, b in zip(one, two, strict=True))  # the smaller set twice
     model = LogisticRegression(C=0.03, max_iter=400).fit(rows, worn)
     for name, pairs in (
         ("FERPlus valid, crops", crops(ferplus, "valid", 2000, rng)),

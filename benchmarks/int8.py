@@ -19,7 +19,7 @@ import torch
 from fer_space import load_model
 from fer_space.data import open_data
 from fer_space.evaluation.metrics import accuracy
-from fer_space.model import Model
+from fer_space.model import Model, mean_of_both
 from fer_space.runtime.openvino import OpenVinoRunner, converted
 from fer_space.training.data import LabelledPictures
 
@@ -50,10 +50,10 @@ def runners(model: Model, faces: torch.Tensor) -> tuple[OpenVinoRunner, OpenVino
 def answers(model: Model, runner: OpenVinoRunner, pictures: torch.Tensor) -> np.ndarray:
     """Probabilities float (N, 8) of reduced pictures, averaged with their mirror images."""
     logits = []
-    for batch in pictures.split(BATCH_SIZE):
+    for batch in torch.split(pictures, BATCH_SIZE):
         inputs = model.card.preprocess.normalise(batch)
         both = runner.head(runner.body(torch.cat([inputs, inputs.flip(3)]))).logits
-        logits.append(sum(both.chunk(2)) / 2)
+        logits.append(mean_of_both(both))
     return model.card.probabilities(torch.cat(logits).numpy())
 
 

@@ -16,7 +16,7 @@ os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import cv2
 import numpy as np
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import ViewportSize, sync_playwright
 
 from fer_space import Engine
 from fer_space.ui.live import FAST
@@ -36,6 +36,7 @@ FLAGS = (
 def film(file: Path, frames: int = 60) -> None:
     """Write a Motion JPEG of 640 x 480 in which a portrait sways."""
     photo = cv2.imread(str(EXAMPLES / "astronaut.jpg"))
+    assert photo is not None
     scale = 480 / photo.shape[0]
     with file.open("wb") as out:
         for number in range(frames):
@@ -45,12 +46,14 @@ def film(file: Path, frames: int = 60) -> None:
             out.write(cv2.imencode(".jpg", picture)[1].tobytes())
 
 
-def measure(url: str, camera: Path, names: list[str], titles: dict[str, str], seconds: float) -> dict:
+def measure(
+    url: str, camera: Path, names: list[str], titles: dict[str, str], seconds: float
+) -> dict[str, float]:
     """Let a visitor show a face for some seconds and note once a second how fast answers come."""
     with sync_playwright() as playwright:
         flags = [*FLAGS, f"--use-file-for-fake-video-capture={camera}"]
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
-        size = {"width": 1400, "height": 1000}
+        size = ViewportSize(width=1400, height=1000)
         page = browser.new_context(viewport=size, permissions=["camera"]).new_page()
         page.goto(url)
         page.get_by_role("tab", name="Live").click()
@@ -63,7 +66,7 @@ def measure(url: str, camera: Path, names: list[str], titles: dict[str, str], se
         notes = []
         for _ in range(round(seconds)):
             time.sleep(1.0)
-            notes.append((float(rate.get_attribute("data-fps")), int(rate.inner_text().split()[4])))
+            notes.append((float(rate.get_attribute("data-fps") or "nan"), int(rate.inner_text().split()[4])))
         browser.close()
     fps, ms = zip(*notes, strict=True)
     return {"fps": statistics.median(fps), "slowest": min(fps), "ms": statistics.median(ms)}

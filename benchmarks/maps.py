@@ -21,7 +21,7 @@ from fer_space import Engine, Model, load_image
 from fer_space.backbones.specs import BACKBONES
 from fer_space.card import Card
 from fer_space.emotions import EMOTIONS
-from fer_space.explain.gradcam import METHOD
+from fer_space.explain.maps import DEFAULT
 from fer_space.files import write_text
 from fer_space.vision.alignment import CropRule, crop_face
 from fer_space.vision.preprocess import Preprocess
@@ -45,7 +45,7 @@ def compare(model: Model, face: NDArray[np.uint8], count: int, rounds: int) -> d
     pairs = []
     for _ in range(rounds + 3):
         plain = seconds(lambda: model.predict_reduced(pictures))
-        pairs.append((plain, seconds(lambda: model.predict_reduced(pictures, maps=METHOD))))
+        pairs.append((plain, seconds(lambda: model.predict_reduced(pictures, maps=DEFAULT))))
     plains, maps = zip(*pairs[3:], strict=True)
     return {
         "plain_ms": round(1000.0 * statistics.median(plains), 2),

@@ -31,7 +31,7 @@ import torch
 
 from fer_space import Engine, Model, load_image
 from fer_space.backbones.specs import BACKBONES
-from fer_space.explain.gradcam import METHOD
+from fer_space.explain.maps import DEFAULT
 from fer_space.vision.imaging import resize
 
 EXAMPLE = Path(__file__).parent.parent / "examples" / "astronaut.jpg"
@@ -71,8 +71,8 @@ def backbone_record(slow: Model, fast: Model) -> dict[str, object]:
         {
             "torch_ms": lambda: slow.predict_reduced(one),
             "ms": lambda: fast.predict_reduced(one),
-            "torch_maps_ms": lambda: slow.predict_reduced(one, maps=METHOD),
-            "maps_ms": lambda: fast.predict_reduced(one, maps=METHOD),
+            "torch_maps_ms": lambda: slow.predict_reduced(one, maps=DEFAULT),
+            "maps_ms": lambda: fast.predict_reduced(one, maps=DEFAULT),
             "face_of_16_ms": lambda: fast.predict_reduced(many),
         }
     )
@@ -94,8 +94,8 @@ def chain_record(slow: Engine, fast: Engine, photo: np.ndarray, names: list[str]
         return lambda: engine.compare(photo, faces=[face] * count, backbones=names, method=method)
 
     jobs = {f"runtime_{count}": reading(fast, count) for count in (1, 2, 16)}
-    jobs |= {"torch_1": reading(slow, 1), "torch_maps_1": reading(slow, 1, METHOD)}
-    jobs["runtime_maps_1"] = reading(fast, 1, METHOD)
+    jobs |= {"torch_1": reading(slow, 1), "torch_maps_1": reading(slow, 1, DEFAULT)}
+    jobs["runtime_maps_1"] = reading(fast, 1, DEFAULT)
     spent = medians(jobs)
     return {
         "all": len(names),

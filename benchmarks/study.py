@@ -140,6 +140,7 @@ def records_of(found: Mapping[str, Sequence[Outputs]]) -> dict[str, dict[str, An
     for name, runs in found.items():
         scored = [rates(outputs.scored, outputs.labels) for outputs in runs]
         records[name] = {
+            "n": len(runs[0].labels),
             "accuracy": fmean(rate.accuracy for rate in scored),
             "accuracies": [rate.accuracy for rate in scored],
             "balanced_accuracy": fmean(rate.balanced_accuracy for rate in scored),

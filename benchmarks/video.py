@@ -15,7 +15,7 @@ import av
 import cv2
 import numpy as np
 
-from fer_space import Engine
+from fer_space import Engine, load_image
 from fer_space.vision.video import Video
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -24,7 +24,7 @@ FPS = 10
 
 def write_film(path: Path, minutes: float) -> None:
     """Write a film of 640 x 480 in which two portraits sway; every fourth ten seconds nobody is there."""
-    photo = cv2.imread(str(EXAMPLES / "two_faces.jpg"))[..., ::-1]
+    photo = load_image(EXAMPLES / "two_faces.jpg")
     scale = 640 / photo.shape[1]
     with av.open(str(path), "w") as out:
         stream = out.add_stream("libx264", rate=FPS, options={"preset": "ultrafast"})
@@ -32,7 +32,7 @@ def write_film(path: Path, minutes: float) -> None:
         for number in range(round(60 * minutes * FPS)):
             time_s = number / FPS
             place = np.array([[scale, 0, 20 * np.sin(time_s)], [0, scale, 40 + 10 * np.cos(time_s)]])
-            picture = cv2.warpAffine(photo, place, (640, 480))
+            picture = cv2.warpAffine(photo, place, (640, 480)).astype(np.uint8)
             if time_s % 40 >= 30:
                 picture[:] = 64
             frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(picture), format="rgb24")

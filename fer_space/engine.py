@@ -27,7 +27,7 @@ from fer_space.detectors.specs import DEFAULT_DETECTOR, detector_spec
 from fer_space.distributions import Distributions, by_emotion, circumplex
 from fer_space.emotions import column_of
 from fer_space.errors import FerSpaceError, UnknownNameError, WeightsError
-from fer_space.explain.gradcam import METHOD
+from fer_space.explain.maps import DEFAULT
 from fer_space.explain.sensitivity import Sensitivity, patched, worth_of
 from fer_space.model import Model
 from fer_space.occlusion.cover import Cover
@@ -255,7 +255,7 @@ class Engine:
         detector: str = DEFAULT_DETECTOR,
         faces: Sequence[Face] | None = None,
         cover: Cover | None = None,
-        method: str | None = METHOD,
+        method: str | None = DEFAULT,
         boost_rare: bool = False,
         ensemble: str = "",
         progress: Progress | None = None,
@@ -301,7 +301,7 @@ class Engine:
         before: Sequence[Comparison] | None = None,
         backbones: Sequence[str] | None = None,
         detector: str = DEFAULT_DETECTOR,
-        method: str | None = METHOD,
+        method: str | None = DEFAULT,
         boost_rare: bool = False,
         ensemble: str = "",
         progress: Progress | None = None,
@@ -358,7 +358,7 @@ class Engine:
         backbones: Sequence[str] | None = None,
         covers: Sequence[Cover | None] = (None,),
         at_once: int | None = None,
-        method: str | None = METHOD,
+        method: str | None = DEFAULT,
         boost_rare: bool = False,
     ) -> Iterator[tuple[str, list[Reading]]]:
         """Read known faces model by model, giving each model's readings as soon as they are there.
@@ -529,4 +529,4 @@ def _explanations(
 ) -> dict[str, Explanation]:
     if maps is None or method is None:
         return {}
-    return {e: Explanation(maps[i, column_of(e)], e, method) for e in model.card.emotions}
+    return {e: Explanation(maps[i, column_of(e)], e, model.method(method)) for e in model.card.emotions}

@@ -1,7 +1,7 @@
 """A model: a card, a network, and the one way to ask it about faces.
 
     model = load_model("dan")
-    output = model.predict([crop_rgb], maps="grad-cam")
+    output = model.predict([crop_rgb], maps="default")
     output.probabilities                     float64 (1, 8), calibrated
 
 `Model` alone knows how its network wants its pictures. Every picture is read together with its mirror image
@@ -22,8 +22,8 @@ from fer_space.card import WEIGHTS_DIR, Card
 from fer_space.distributions import Distributions
 from fer_space.emotions import EMOTIONS, to_eight
 from fer_space.errors import WeightsError
-from fer_space.explain.gradcam import METHOD, maps_of
-from fer_space.explain.library import library_maps, require_method
+from fer_space.explain.library import METHODS, library_maps, require_method
+from fer_space.explain.maps import DEFAULT, attend, maps_of
 from fer_space.memory import give_back_memory
 from fer_space.registry import source_of
 from fer_space.runtime.device import Runtime, resolve_device, resolve_runtime
@@ -111,7 +111,7 @@ class Model:
     def compile(self, *, convert: bool = True) -> None:
         """Let OpenVINO compute body and head from now on; where it cannot take them they stay in torch.
 
-        Probabilities move by less than 1e-4. Grad-CAM is computed there, too; other attention maps are made
+        Probabilities move by less than 1e-4. The default maps are computed there, too; others are made
         by torch, from the same features. The body in torch is given up, and its memory with it.
 
         Args:
@@ -130,6 +130,10 @@ class Model:
     def has_maps(self) -> bool:
         """Whether it can say where it looked."""
         return self.network.head.has_maps
+
+    def method(self, asked: str) -> str:
+        """Name the method of maps that is meant: for the default, what this model takes for it."""
+        return self.network.head.method if asked == DEFAULT else asked
 
     def reduce(self, crops: Sequence[Picture]) -> Tensor:
         """Reduce face crops to what the card wants to keep of them.
@@ -243,11 +247,11 @@ class Model:
             classes: int64 (B,), columns of `EMOTIONS` that the model has.
 
         Returns:
-            float32 (B, h, w) in [0, 1], by Grad-CAM, on the same device.
+            float32 (B, h, w) in [0, 1], by the default method, on the same device.
         """
         inputs = self.card.preprocess.see(pictures)
         with turn():
-            _, maps = self._explained(self._runner.body(inputs), METHOD)
+            _, maps = self._explained(self._runner.body(inputs), DEFAULT)
         assert maps is not None  # (B, K, h, w)
         known = self._columns == classes[:, None]  # (B, K)
         return maps[torch.arange(len(maps), device=maps.device), known.long().argmax(dim=1)]
@@ -293,10 +297,13 @@ class Model:
         """The maps (B, K, h, w) of features, and the head's output where they tell it as well."""
         if method is None:
             return None, None
-        if method == METHOD:
-            output, weights = self._runner.importance(features)
-            return output, maps_of(self.network.head, features, weights)
-        return None, library_maps(self.network.head, features, method)
+        head = self.network.head
+        if self.method(method) == head.method:
+            output, evidence = self._runner.evidence(features)
+            return output, maps_of(head, evidence)
+        if not METHODS[method].source:
+            return attend(head, features, method)
+        return None, library_maps(head, features, method)
 
 
 def load_model(

@@ -132,7 +132,7 @@ class Explanation:
     Attributes:
         heatmap: float32 (H, W) in [0, 1], covering the whole crop whatever its H and W.
         target: the emotion that it explains.
-        method: "grad-cam" and so on.
+        method: "hirescam" and so on.
     """
 
     heatmap: NDArray[np.float32]

@@ -31,13 +31,13 @@ def test_crops_of_any_size_become_rows(model: Model):
 
 def test_nothing_that_was_not_asked_for_is_computed(model: Model, monkeypatch: pytest.MonkeyPatch):
     def refuse(*args: object) -> None:
-        raise AssertionError("Grad-CAM was computed")
+        raise AssertionError("gradients were computed")
 
-    monkeypatch.setattr(type(model.network.head), "importance", refuse)
+    monkeypatch.setattr(type(model.network.head), "jacobian", refuse)
     model.predict(CROPS)
     model.predict(CROPS, maps="layercam", embed=True)
-    with pytest.raises(AssertionError, match="Grad-CAM"):
-        model.predict(CROPS, maps="grad-cam")
+    with pytest.raises(AssertionError, match="gradients"):
+        model.predict(CROPS, maps="default")
 
 
 @pytest.mark.parametrize("maps", [None, *METHODS])
@@ -57,8 +57,8 @@ def test_maps_and_batches_do_not_change_an_answer(model: Model, maps: str | None
 
 def test_a_mirrored_face_reads_the_same_and_its_maps_are_mirrored(model: Model):
     pictures = model.reduce(CROPS)
-    straight = model.predict_reduced(pictures, maps="grad-cam")
-    mirrored = model.predict_reduced(pictures.flip(3), maps="grad-cam")
+    straight = model.predict_reduced(pictures, maps="default")
+    mirrored = model.predict_reduced(pictures.flip(3), maps="default")
     assert np.allclose(straight.probabilities, mirrored.probabilities, atol=1e-6)
     assert np.allclose(straight.maps, mirrored.maps[..., ::-1], atol=1e-5)
 
@@ -66,7 +66,7 @@ def test_a_mirrored_face_reads_the_same_and_its_maps_are_mirrored(model: Model):
 def test_emotions_that_a_model_lacks_are_nan_everywhere():
     labels = ("fear", "neutral")
     card = toy_card(labels=labels, bias=(0.0, 0.0))
-    output = Model(card, lively_tiny(classes=2)).predict(CROPS, maps="grad-cam")
+    output = Model(card, lively_tiny(classes=2)).predict(CROPS, maps="default")
     absent = [1, 2, 3, 4, 5, 7]
     assert np.isnan(output.probabilities[:, absent]).all()
     assert np.isnan(output.maps[:, absent]).all()

@@ -2,8 +2,7 @@
 
 Autograd goes back once a class, and what it does cannot be exported. As arithmetic the gradients of all
 classes go back as one batch, and a runtime that computes a head computes its gradients as well
-(`fer_space.runtime`). Grad-CAM wants no more than their sum over the places, so that the last step, through
-the first layer, costs next to nothing.
+(`fer_space.runtime`).
 
     features, pull = follow(stages, features)
     pull(gradient)                      from float (B, K, h' * w', C') by what comes out to (B, K, h * w, C)
@@ -31,18 +30,17 @@ CEILING = 6.0  # of ReLU6
 
 
 @singledispatch
-def follow(module: nn.Module, features: Tensor, *, summed: bool = False) -> Followed:
+def follow(module: nn.Module, features: Tensor) -> Followed:
     """Run a module and remember the way back.
 
     Args:
         module: a layer, a block, or an `nn.Sequential` of them.
         features: float (B, C, h, w); (B, C) for what reads vectors, (B, N, C) for what reads tokens.
-        summed: whether the gradients are summed over the places of the input.
 
     Returns:
         What the module makes of the features, and a function that brings gradients by that, float
-        (B, K, h' * w', C'), to the input, (B, K, h * w, C), or (B, K, 1, C) when summed. Vectors have
-        gradients (B, K, C).
+        (B, K, h' * w', C'), to the input, (B, K, h * w, C); where every place has the
+        same, 1 stands for them. Vectors have gradients (B, K, C).
 
     Raises:
         TypeError: nobody wrote down how gradients go back through such a module.
@@ -50,11 +48,11 @@ def follow(module: nn.Module, features: Tensor, *, summed: bool = False) -> Foll
     raise TypeError(f"Nobody wrote down how gradients go back through {type(module).__name__}.")
 
 
-def chain(modules: Iterable[nn.Module], features: Tensor, *, summed: bool = False) -> Followed:
+def chain(modules: Iterable[nn.Module], features: Tensor) -> Followed:
     """Follow modules one after the other; see `follow`."""
     pulls: list[Pull] = []
     for module in modules:
-        features, pull = follow(module, features, summed=summed and not pulls)
+        features, pull = follow(module, features)
         pulls.append(pull)
 
     def back(gradient: Tensor) -> Tensor:
@@ -65,20 +63,15 @@ def chain(modules: Iterable[nn.Module], features: Tensor, *, summed: bool = Fals
     return features, back
 
 
-def total(gradient: Tensor, *, summed: bool) -> Tensor:
-    """Sum gradients float (B, K, N, C) over the places if that is wanted."""
-    return gradient.sum(dim=2, keepdim=True) if summed else gradient
-
-
 def cells(features: Tensor) -> Tensor:
     """Features float (B, C, h, w) in the order of gradients, (B, h * w, C); vectors (B, C) as they are."""
     return features.flatten(2).transpose(1, 2) if features.ndim == 4 else features
 
 
-def pointwise(out: Tensor, slope: Tensor, *, summed: bool = False) -> Followed:
+def pointwise(out: Tensor, slope: Tensor) -> Followed:
     """What came out of a function of single numbers, and the way back: times its slope, in the same shape."""
     by_cell = cells(slope)[:, None]
-    return out, lambda gradient: total(gradient * by_cell, summed=summed)
+    return out, lambda gradient: gradient * by_cell
 
 
 def slope_of(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Tensor:
@@ -88,54 +81,54 @@ def slope_of(norm: nn.BatchNorm1d | nn.BatchNorm2d) -> Tensor:
 
 
 @follow.register
-def _sequential(module: nn.Sequential, features: Tensor, *, summed: bool = False) -> Followed:
-    return chain(module, features, summed=summed)
+def _sequential(module: nn.Sequential, features: Tensor) -> Followed:
+    return chain(module, features)
 
 
 @follow.register
-def _nothing(module: nn.Identity, features: Tensor, *, summed: bool = False) -> Followed:
-    return features, lambda gradient: total(gradient, summed=summed)
+def _nothing(module: nn.Identity, features: Tensor) -> Followed:
+    return features, lambda gradient: gradient
 
 
 @follow.register
-def _relu(module: nn.ReLU, features: Tensor, *, summed: bool = False) -> Followed:
+def _relu(module: nn.ReLU, features: Tensor) -> Followed:
     out = torch.relu(features)
-    return pointwise(out, (out > 0.0).to(out.dtype), summed=summed)
+    return pointwise(out, (out > 0.0).to(out.dtype))
 
 
 @follow.register
-def _relu6(module: nn.ReLU6, features: Tensor, *, summed: bool = False) -> Followed:
+def _relu6(module: nn.ReLU6, features: Tensor) -> Followed:
     out = functional.relu6(features)
-    return pointwise(out, ((out > 0.0) & (out < CEILING)).to(out.dtype), summed=summed)
+    return pointwise(out, ((out > 0.0) & (out < CEILING)).to(out.dtype))
 
 
 @follow.register
-def _silu(module: nn.SiLU, features: Tensor, *, summed: bool = False) -> Followed:
+def _silu(module: nn.SiLU, features: Tensor) -> Followed:
     share = torch.sigmoid(features)
     out = features * share
-    return pointwise(out, share + out * (1.0 - share), summed=summed)
+    return pointwise(out, share + out * (1.0 - share))
 
 
 @follow.register
-def _sigmoid(module: nn.Sigmoid, features: Tensor, *, summed: bool = False) -> Followed:
+def _sigmoid(module: nn.Sigmoid, features: Tensor) -> Followed:
     out = torch.sigmoid(features)
-    return pointwise(out, out * (1.0 - out), summed=summed)
+    return pointwise(out, out * (1.0 - out))
 
 
 @follow.register
-def _gelu(module: nn.GELU, features: Tensor, *, summed: bool = False) -> Followed:
+def _gelu(module: nn.GELU, features: Tensor) -> Followed:
     share = 0.5 * (1.0 + torch.erf(features * 0.5**0.5))  # of the normal distribution below a number
     density = torch.exp(-0.5 * features.square()) * (2.0 * torch.pi) ** -0.5
-    return pointwise(features * share, share + features * density, summed=summed)
+    return pointwise(features * share, share + features * density)
 
 
 @follow.register
-def _linear(module: nn.Linear, features: Tensor, *, summed: bool = False) -> Followed:
+def _linear(module: nn.Linear, features: Tensor) -> Followed:
     return module(features), lambda gradient: functional.linear(gradient, module.weight.T)
 
 
 @follow.register
-def _layer_norm(module: nn.LayerNorm, features: Tensor, *, summed: bool = False) -> Followed:
+def _layer_norm(module: nn.LayerNorm, features: Tensor) -> Followed:
     scale = torch.rsqrt(features.var(dim=-1, keepdim=True, unbiased=False) + module.eps)
     normal = (features - features.mean(dim=-1, keepdim=True)) * scale
     within, step = normal[:, None], scale[:, None]
@@ -143,21 +136,20 @@ def _layer_norm(module: nn.LayerNorm, features: Tensor, *, summed: bool = False)
     def back(gradient: Tensor) -> Tensor:
         by_normal = gradient * module.weight
         along = (by_normal * within).mean(dim=-1, keepdim=True)
-        by_features = (by_normal - by_normal.mean(dim=-1, keepdim=True) - within * along) * step
-        return total(by_features, summed=summed)
+        return (by_normal - by_normal.mean(dim=-1, keepdim=True) - within * along) * step
 
     return normal * module.weight + module.bias, back
 
 
 @follow.register(nn.BatchNorm1d)
 @follow.register(nn.BatchNorm2d)
-def _norm(module: nn.BatchNorm1d | nn.BatchNorm2d, features: Tensor, *, summed: bool = False) -> Followed:
-    return _normed(module, features), lambda gradient: total(gradient, summed=summed) * slope_of(module)
+def _norm(module: nn.BatchNorm1d | nn.BatchNorm2d, features: Tensor) -> Followed:
+    return _normed(module, features), lambda gradient: gradient * slope_of(module)
 
 
 @follow.register
-def _norm_and_activation(module: BatchNormAct2d, features: Tensor, *, summed: bool = False) -> Followed:
-    out, pull = follow(module.act, _normed(module, features), summed=summed)
+def _norm_and_activation(module: BatchNormAct2d, features: Tensor) -> Followed:
+    out, pull = follow(module.act, _normed(module, features))
     return out, lambda gradient: pull(gradient) * slope_of(module)
 
 
@@ -168,25 +160,33 @@ def _normed(module: nn.BatchNorm1d | nn.BatchNorm2d, features: Tensor) -> Tensor
 
 
 @follow.register
-def _convolution(module: nn.Conv2d, features: Tensor, *, summed: bool = False) -> Followed:
+def _convolution(module: nn.Conv2d, features: Tensor) -> Followed:
     weight = module.weight
     out: Tensor = module(features)
-    if weight.shape[2:] == (1, 1) and (summed or module.stride == (1, 1)):
-        return out, lambda gradient: functional.linear(total(gradient, summed=summed), weight.flatten(1).T)
-    if summed:
-        return out, lambda gradient: _convolution_summed(module, features, gradient)
+    if module.kernel_size == module.stride == (1, 1):
+        return out, lambda gradient: functional.linear(gradient, weight.flatten(1).T)
     places = features.shape[2] * features.shape[3]
     # A runtime makes the matrix once, torch would make it for every batch.
     if module.groups == 1 and places < weight[0, 0].numel() and torch.compiler.is_exporting():
         return out, lambda gradient: _convolution_dense(module, features, gradient)
-    assert not isinstance(module, SameConv2d) or module.stride == (1, 1)
     assert not isinstance(module.padding, str)
-    padding = module.padding
+    padding, read = module.padding, features
+    if isinstance(module, SameConv2d) and module.stride[0] > 1:
+        read = same_pad(features, module.kernel_size[0], module.stride[0])
 
     def back(gradient: Tensor) -> Tensor:
-        return _spread(gradient, weight, features, out, module.stride, padding, module.groups)
+        spread = _spread(gradient, weight, read, out, module.stride, padding, module.groups)
+        return spread if read is features else _inside(spread, read, features)
 
     return out, back
+
+
+def _inside(gradient: Tensor, padded: Tensor, features: Tensor) -> Tensor:
+    """Gradients float (B, K, N', C) by what was padded as "same" -> by what it had been, (B, K, N, C)."""
+    height, width = features.shape[2:]
+    top, left = ((longer - side) // 2 for longer, side in zip(padded.shape[2:], (height, width), strict=True))
+    maps = torch.unflatten(gradient, 2, padded.shape[2:])
+    return maps[:, :, top : top + height, left : left + width].flatten(2, 3)
 
 
 def _spread(
@@ -204,18 +204,6 @@ def _spread(
     maps = torch.unflatten(gradient.flatten(0, 1).transpose(1, 2), 2, out.shape[2:])
     spread = functional.conv_transpose2d(maps, weight, None, stride, padding, unread, groups)
     return torch.unflatten(cells(spread), 0, (-1, gradient.shape[1]))
-
-
-def _convolution_summed(module: nn.Conv2d, features: Tensor, gradient: Tensor) -> Tensor:
-    """Gradients (B, K, N, O) by a convolution's output, summed over its input: (B, K, 1, C).
-
-    A place of the output counts with those taps of the kernel that lie inside the input.
-    """
-    inside = landing(module, features).sum(dim=0)
-    by_tap = inside @ gradient  # (B, K, taps, O)
-    if module.groups > 1:
-        return (by_tap * module.weight.flatten(1).T).sum(dim=2, keepdim=True)
-    return functional.linear(by_tap.flatten(2), module.weight.permute(1, 2, 3, 0).flatten(1))[:, :, None]
 
 
 def _convolution_dense(module: nn.Conv2d, features: Tensor, gradient: Tensor) -> Tensor:
@@ -254,18 +242,16 @@ def _padded(module: nn.Conv2d, features: Tensor) -> Tensor:
 
 
 @follow.register
-def _average_pool(module: nn.AvgPool2d, features: Tensor, *, summed: bool = False) -> Followed:
+def _average_pool(module: nn.AvgPool2d, features: Tensor) -> Followed:
     out: Tensor = module(features)
     size, channels = 2, features.shape[1]
     assert (module.kernel_size, module.stride, module.padding) == (size, size, 0)
-    if summed:
-        return out, lambda gradient: total(gradient, summed=True)
     weight = features.new_full((channels, 1, size, size), 1.0 / size**2)
     return out, lambda gradient: _spread(gradient, weight, features, out, (size, size), (0, 0), channels)
 
 
 @follow.register
-def _squeeze_excite(module: SqueezeExcite, features: Tensor, *, summed: bool = False) -> Followed:
+def _squeeze_excite(module: SqueezeExcite, features: Tensor) -> Followed:
     parts = (module.conv_reduce, module.act1, module.conv_expand, module.gate)
     gate, pull = chain(parts, features.mean(dim=(2, 3), keepdim=True))
     places = features.shape[2] * features.shape[3]
@@ -273,26 +259,26 @@ def _squeeze_excite(module: SqueezeExcite, features: Tensor, *, summed: bool = F
 
     def back(gradient: Tensor) -> Tensor:
         by_gate = (gradient * by_cell).sum(dim=2, keepdim=True)
-        return total(gradient * opened + pull(by_gate) / places, summed=summed)
+        return gradient * opened + pull(by_gate) / places
 
     return features * gate, back
 
 
 @follow.register
-def _inverted_residual(module: InvertedResidual, features: Tensor, *, summed: bool = False) -> Followed:
+def _inverted_residual(module: InvertedResidual, features: Tensor) -> Followed:
     layers = (module.conv_pw, module.bn1, module.conv_dw, module.bn2, module.se, module.conv_pwl, module.bn3)
-    out, pull = chain(layers, features, summed=summed)
+    out, pull = chain(layers, features)
     if not module.has_skip:
         return out, pull
-    return out + features, lambda gradient: pull(gradient) + total(gradient, summed=summed)
+    return out + features, lambda gradient: pull(gradient) + gradient
 
 
 @follow.register
-def _basic_block(module: BasicBlock, features: Tensor, *, summed: bool = False) -> Followed:
+def _basic_block(module: BasicBlock, features: Tensor) -> Followed:
     layers = (module.conv1, module.bn1, nn.ReLU(), module.conv2, module.bn2)
-    out, pull = chain(layers, features, summed=summed)
+    out, pull = chain(layers, features)
     shortcut = nn.Identity() if module.downsample is None else module.downsample
-    beside, pull_beside = follow(shortcut, features, summed=summed)
+    beside, pull_beside = follow(shortcut, features)
     out, rectified = follow(nn.ReLU(), out + beside)
 
     def back(gradient: Tensor) -> Tensor:

@@ -3,7 +3,7 @@
 The **body** turns pictures into a feature map: most of the arithmetic (but for the ViT, see there), never a
 gradient when reading. The **head** turns features into logits, and knows the way back as plain arithmetic
 (`fer_space.backbones.backward`). So one forward of the body gives the probabilities and, by the head alone,
-the attention maps of every emotion (`fer_space.explain.gradcam`). What differs between the heads of papers,
+the attention maps of every emotion (`fer_space.explain.maps`). What differs between the heads of papers,
 an auxiliary loss or the way a map finds its place on the face, is a method that they override.
 """
 
@@ -13,7 +13,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from fer_space.backbones.backward import follow
+from fer_space.backbones.backward import cells, follow
+
+HIRESCAM = "hirescam"
 
 
 class Output(NamedTuple):
@@ -38,10 +40,12 @@ class Head(nn.Module):
     Attributes:
         views: how many pictures of the face the features hold, stacked in the channels.
         has_maps: whether the features are places on the face, so that attention maps mean something.
+        method: how `evidence` is made.
     """
 
     views: int = 1
     has_maps: bool = True
+    method: str = HIRESCAM
 
     def keep_classes(self, columns: list[int]) -> None:
         """Drop every column of the logits but these, in this order: what the training faces did not teach."""
@@ -66,18 +70,38 @@ class Head(nn.Module):
         """
         return evidence.squeeze(1)
 
-    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
-        """What the head says, and how much each channel of the features matters to each class.
+    def evidence(self, features: Tensor) -> tuple[Output, Tensor]:
+        """What the head says, and how much each place of the features speaks for each class.
 
-        That is the gradient of the class's logit, averaged over the map: the weights of Grad-CAM (Selvaraju
-        et al. 2017, arXiv 1610.02391, equation 1). Here autograd goes back once a class; the heads of this
-        package know all classes at once, and are tested against this.
+        Here by HiResCAM (Draelos & Carin 2020, arXiv 2011.08891): features times the gradient of the class's
+        logit, place by place, summed over the channels. Grad-CAM averages the gradient first: that is the
+        same where only a mean and a linear layer follow, and misleads in some other networks (docs/maps.md).
 
         Args:
             features: float (B, C, h, w), the body's output; the head is in evaluation mode.
 
         Returns:
-            The output, detached, and float (B, K, C).
+            The output, detached, and float (B, K, views, h, w); below 0 where a place speaks against a class.
+        """
+        output, gradient = self.jacobian(features)
+        by_view = torch.unflatten(gradient, 3, (self.views, -1)) * torch.unflatten(
+            cells(features)[:, None], 3, (self.views, -1)
+        )
+        places = by_view.sum(dim=4).transpose(2, 3)  # (B, K, V, N)
+        return output, torch.unflatten(places, 3, features.shape[2:])
+
+    def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
+        """What the head says, and the gradient of each logit by the features.
+
+        Here autograd goes back once a class; the heads of this package know all classes at once, in plain
+        arithmetic, and are tested against this.
+
+        Args:
+            features: float (B, C, h, w), the body's output; the head is in evaluation mode.
+
+        Returns:
+            The output, detached, and float (B, K, h * w, C), or what broadcasts to it: one place stands for
+            all that are alike.
         """
         with torch.enable_grad():
             features = features.detach().requires_grad_(True)
@@ -85,19 +109,8 @@ class Head(nn.Module):
             columns = output.logits.sum(dim=0).unbind()
             gradients = [torch.autograd.grad(c, features, retain_graph=True)[0] for c in columns]
         affect = None if output.affect is None else output.affect.detach()
-        means = [gradient.mean(dim=(2, 3)) for gradient in gradients]
-        return Output(output.logits.detach(), affect), torch.stack(means, dim=1)
-
-    def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
-        """What the head says, and the gradient of each logit by the features, in plain arithmetic.
-
-        Args:
-            features: float (B, C, h, w); the head is in evaluation mode.
-
-        Returns:
-            The output, and float (B, K, h * w, C), or what broadcasts to it: 1 place stands for equal ones.
-        """
-        raise NotImplementedError(f"{type(self).__name__} has no closed form.")
+        by_class = [cells(gradient) for gradient in gradients]
+        return Output(output.logits.detach(), affect), torch.stack(by_class, dim=1)
 
 
 class Backbone(nn.Module):
@@ -155,12 +168,11 @@ class DeferredHead(Head):
         return self.head.lay(evidence)
 
     @torch.no_grad()
-    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
+    def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
         """As for any head, in plain arithmetic."""
-        read, pull = follow(self.stages, features, summed=True)
+        read, pull = follow(self.stages, features)
         output, gradient = self.head.jacobian(read)
-        places = features.shape[2] * features.shape[3]
-        return output, pull(gradient)[:, :, 0] / places
+        return output, pull(gradient)
 
     def forward(self, features: Tensor) -> Output:
         """What the head says of the features."""
@@ -194,11 +206,6 @@ class PooledLinearHead(Head):
         self.classifier = kept_outputs(self.classifier, columns)
 
     @torch.no_grad()
-    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
-        """As for any head; the same weights for every picture."""
-        output, gradient = self.jacobian(features)
-        return output, gradient[:, :, 0].expand(features.shape[0], -1, -1)
-
     def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
         """As for any head; the same at every place."""
         output: Output = self(features)

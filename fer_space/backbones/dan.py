@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.backbones.backward import Followed, cells, chain, follow, landing, slope_of, total
+from fer_space.backbones.backward import Followed, cells, chain, follow, landing, slope_of
 from fer_space.backbones.base import (
     Backbone,
     DeferredHead,
@@ -106,7 +106,7 @@ class CrossAttention(nn.Module):
 
 
 @follow.register
-def _spatial_unit(module: SpatialUnit, features: Tensor, *, summed: bool = False) -> Followed:
+def _spatial_unit(module: SpatialUnit, features: Tensor) -> Followed:
     reduced, pull_reduced = follow(module.reduce, features)
     branches = (module.square, module.wide, module.tall)
     local = torch.relu(module.square(reduced) + module.wide(reduced) + module.tall(reduced))
@@ -121,7 +121,7 @@ def _spatial_unit(module: SpatialUnit, features: Tensor, *, summed: bool = False
     def back(gradient: Tensor) -> Tensor:
         by_attention = (gradient * read).sum(dim=3)  # (B, K, N)
         reached = by_attention.repeat(1, 1, taps)[:, :, None] * land
-        return total(gradient * attended + pull_reduced(reached @ step), summed=summed)
+        return gradient * attended + pull_reduced(reached @ step)
 
     return features * attention, back
 
@@ -147,7 +147,7 @@ def _steps(branch: nn.Sequential, passing: Tensor, features: Tensor) -> tuple[Te
 
 
 @follow.register
-def _channel_unit(module: ChannelUnit, features: Tensor, *, summed: bool = False) -> Followed:
+def _channel_unit(module: ChannelUnit, features: Tensor) -> Followed:
     pooled = features.mean(dim=(2, 3))
     gates, pull = follow(module.gates, pooled)
 

@@ -19,6 +19,7 @@ from fer_space.errors import MissingDependencyError
 
 OPEN = 3.0  # its sigmoid is .95
 LAST_STAGE = 6  # its place among the stages
+MOBILENET_STAGE = 4  # of MobileNet-v2, in the middle of the map of 6x6 cells
 
 # torchvision's MobileNet-v2 in timm's words: its first and last layers, its blocks by stage, their parts.
 MOBILENET_ENDS = {"0": ("conv_stem", "bn1"), "18": ("conv_head", "bn2")}
@@ -77,15 +78,20 @@ class NetworkBody(nn.Module):
 
 
 class Front(nn.Module):
-    """Pictures float (B, 3, S, S) -> features float (B, C, S/32, S/32): all but the last stage."""
+    """Pictures float (B, 3, S, S) -> features float (B, C, h, w) of the first stages of a network.
 
-    def __init__(self, network: Any) -> None:
+    Args:
+        network: of timm.
+        stages: how many.
+    """
+
+    def __init__(self, network: Any, stages: int) -> None:
         super().__init__()
         self.stem = nn.Sequential(network.conv_stem, network.bn1)
-        self.stages = network.blocks[:LAST_STAGE]
+        self.stages = network.blocks[:stages]
 
     def forward(self, pictures: Tensor) -> Tensor:
-        """The feature map before the last stage."""
+        """The feature map behind these stages."""
         features: Tensor = self.stages(self.stem(pictures))
         return features
 
@@ -96,21 +102,26 @@ class EfficientNet(Backbone):
     Args:
         architecture: its name in timm.
         num_classes, affect: see `PooledLinearHead`.
+        divided: the first stage that belongs to the head when faces are read.
     """
 
-    def __init__(self, architecture: str, num_classes: int, affect: bool) -> None:
+    def __init__(
+        self, architecture: str, num_classes: int, affect: bool, *, divided: int = LAST_STAGE
+    ) -> None:
         body = NetworkBody(architecture)
         channels: int = body.network.num_features  # type: ignore[assignment]
         super().__init__(body, PooledLinearHead(channels, num_classes, affect=affect))
+        self.divided = divided
 
     def for_reading(self) -> Backbone:
-        """Divided before the last stage, whose filters are as large as the map of a 96 px face.
+        """Divided before filters become as large as the map of a 96 px face.
 
-        After it, what happens at the mouth shows up on the nose.
+        After them, what happens at the mouth shows up on the nose.
         """
         network: Any = self.body.network
-        stages = nn.Sequential(network.blocks[LAST_STAGE], network.conv_head, network.bn2)
-        return Backbone(Front(network), DeferredHead(stages, self.head)).train(self.training)
+        stages = nn.Sequential(*network.blocks[self.divided :], network.conv_head, network.bn2)
+        front = Front(network, self.divided)
+        return Backbone(front, DeferredHead(stages, self.head)).train(self.training)
 
 
 def build_lite0(num_classes: int, affect: bool = False) -> EfficientNet:
@@ -133,7 +144,7 @@ def build_mobilenet_v2(num_classes: int, affect: bool = False) -> EfficientNet:
 
     Its inverted residuals are the blocks that EfficientNet took over, and timm builds both alike.
     """
-    return EfficientNet("mobilenetv2_100", num_classes, affect)
+    return EfficientNet("mobilenetv2_100", num_classes, affect, divided=MOBILENET_STAGE)
 
 
 def load_imagenet(backbone: EfficientNet) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fer_space.backbones.backward import landing
 from fer_space.backbones.base import Backbone, Head, Output, kept_outputs, zero_linear
 from fer_space.backbones.same import SameConv2d, SameMaxPool2d
 from fer_space.backbones.tfjs import depthwise, find_manifest, kernel, read_tfjs, take
@@ -17,6 +18,7 @@ from fer_space.vision.preprocess import Preprocess
 
 CHANNELS = 256
 SIZE = 3  # of the last convolution
+LAST = nn.Conv2d(1, 1, SIZE, padding=1, device="meta")  # which places its taps read, and nothing else
 LABELS = ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
 SIDE = 64
 PREPROCESS = Preprocess(
@@ -113,14 +115,12 @@ class PooledConvolutionHead(Head):
         self.classifier = kept_outputs(self.classifier, columns)
 
     @torch.no_grad()
-    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
-        """As for any head; the same weights for every picture."""
+    def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
+        """As for any head; the same for every picture."""
         output: Output = self(features)
-        height, width = features.shape[2:]
-        # How many places of the map each tap of the kernel reads, of all places.
-        seen = self.windows(torch.ones_like(features[:1, :1])).view(SIZE**2)
+        lands = landing(LAST, features)  # (N, taps, N')
         taps = torch.unflatten(self.classifier.weight, 1, (self.channels, SIZE**2))
-        return output, (taps @ seen / (height * width)).expand(features.shape[0], -1, -1)
+        return output, torch.einsum("kct,nt->knc", taps, lands.mean(dim=2))[None]
 
     def windows(self, features: Tensor) -> Tensor:
         """Mean of what each tap of the kernel reads, zeros around the map: (B, C, h, w) -> (B, C, 9)."""

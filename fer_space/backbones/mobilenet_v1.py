@@ -119,13 +119,13 @@ class MobileNetV1Body(nn.Module):
 
 
 @follow.register
-def _layer(module: Layer, features: Tensor, *, summed: bool = False) -> Followed:
-    return chain((module.convolution, module.norm, nn.ReLU6()), features, summed=summed)
+def _layer(module: Layer, features: Tensor) -> Followed:
+    return chain((module.convolution, module.norm, nn.ReLU6()), features)
 
 
 @follow.register
-def _pair(module: Pair, features: Tensor, *, summed: bool = False) -> Followed:
-    return chain((module.depthwise, module.pointwise), features, summed=summed)
+def _pair(module: Pair, features: Tensor) -> Followed:
+    return chain((module.depthwise, module.pointwise), features)
 
 
 class MobileNetV1(Backbone):

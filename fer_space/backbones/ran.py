@@ -58,9 +58,9 @@ class EachView(nn.Sequential):
 
 
 @follow.register
-def _each_view(module: EachView, features: Tensor, *, summed: bool = False) -> Followed:
+def _each_view(module: EachView, features: Tensor) -> Followed:
     views = torch.unflatten(features, 1, (VIEWS, -1)).flatten(0, 1)
-    seen, pull = chain(module, views, summed=summed)
+    seen, pull = chain(module, views)
 
     def back(gradient: Tensor) -> Tensor:
         apart = torch.unflatten(gradient, 3, (VIEWS, -1)).expand(features.shape[0], -1, -1, -1, -1)

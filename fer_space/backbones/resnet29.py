@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.backbones.backward import Followed, chain, follow, total
+from fer_space.backbones.backward import Followed, chain, follow
 from fer_space.backbones.base import Backbone, DeferredHead, PooledLinearHead
 from fer_space.backbones.norms import set_affine
 from fer_space.backbones.tfjs import find_manifest, kernel, read_tfjs, take
@@ -70,13 +70,12 @@ class Block(nn.Module):
 
 
 @follow.register
-def _block(module: Block, features: Tensor, *, summed: bool = False) -> Followed:
+def _block(module: Block, features: Tensor) -> Followed:
     read = _grown(features, KERNEL) if module.down else features
-    whole = summed and read is features
     parts = (module.conv1, module.norm1, nn.ReLU(), module.conv2, module.norm2)
-    residual, pull = chain(parts, read, summed=whole)
+    residual, pull = chain(parts, read)
     shortcut = nn.AvgPool2d(2) if module.down else nn.Identity()
-    beside, pull_beside = follow(shortcut, read, summed=whole)
+    beside, pull_beside = follow(shortcut, read)
     lacking = residual.shape[1] - beside.shape[1]
     grown = _grown(residual, beside.shape[-1])
     out, rectified = follow(nn.ReLU(), functional.pad(beside, (0, 0, 0, 0, 0, lacking)) + grown)
@@ -85,7 +84,7 @@ def _block(module: Block, features: Tensor, *, summed: bool = False) -> Followed
         gradient = rectified(gradient)
         by_residual = _cropped(gradient, grown, residual)
         both = pull(by_residual) + pull_beside(gradient[..., : beside.shape[1]])
-        return both if whole else total(_cropped(both, read, features), summed=summed)
+        return _cropped(both, read, features)
 
     return out, back
 

@@ -6,6 +6,7 @@ arXiv 2106.14881). Width and heads are those of DeiT-Ti (Touvron et al. 2021, ar
 blocks. The prediction reads the mean of the tokens.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import timm
@@ -15,7 +16,7 @@ from torch.nn import functional
 from transformers import ViTConfig, ViTModel
 from transformers.models.vit.modeling_vit import ViTAttention, ViTLayer
 
-from fer_space.backbones.backward import Followed, cells, chain, follow, total
+from fer_space.backbones.backward import Followed, cells, chain, follow
 from fer_space.backbones.base import Backbone, DeferredHead, Head, Output, kept_outputs, zero_linear
 
 STEM = "tf_efficientnet_lite0"
@@ -24,19 +25,28 @@ CHANNELS = 40  # of the stem's map
 CELLS = 12  # a side of the map of a picture of 96 pixels
 WIDTH = 192
 BLOCKS = 6
+RELEVANCE = "relevance"
 
 
 def encode(embeddings: nn.Module, blocks: nn.ModuleList, cells: Tensor) -> Tensor:
     """Cells float (B, 40, h, w) -> what the blocks make of them, laid out as a map float (B, 192, h, w).
 
     The class token, which nothing reads in the end, gives the blocks a place to gather what belongs to the
-    whole face; it is left out of the map. Position embeddings are interpolated where h is not 12.
+    whole face; it is left out of the map.
     """
-    tokens = embeddings(cells, interpolate_pos_encoding=cells.shape[2] != CELLS)
+    tokens = embed(embeddings, cells)
     for block in blocks:
         tokens = block(tokens)
-    features: Tensor = tokens[:, 1:].transpose(1, 2).unflatten(2, tuple(cells.shape[2:]))
-    return features
+    return torch.unflatten(tokens[:, 1:].transpose(1, 2), 2, cells.shape[2:])
+
+
+def embed(embeddings: nn.Module, cells: Tensor) -> Tensor:
+    """Cells float (B, 40, h, w) -> tokens float (B, 1 + h * w, 192), the class token first.
+
+    Position embeddings are interpolated where h is not 12.
+    """
+    tokens: Tensor = embeddings(cells, interpolate_pos_encoding=cells.shape[2] != CELLS)
+    return tokens
 
 
 class VitBody(nn.Module):
@@ -81,48 +91,71 @@ class Encoder(nn.Module):
         self.embeddings = body.embeddings
         self.blocks = body.blocks
 
+    def embed(self, cells: Tensor) -> Tensor:
+        """Cells float (B, 40, h, w) -> the tokens of the first block, float (B, 1 + h * w, 192)."""
+        return embed(self.embeddings, cells)
+
     def forward(self, cells: Tensor) -> Tensor:
         """The tokens of the cells."""
         return encode(self.embeddings, self.blocks, cells)
 
 
+Through = tuple[Tensor, Tensor, Callable[[Tensor], tuple[Tensor, Tensor]]]
+
+
 @follow.register
-def _encoder(module: Encoder, features: Tensor, *, summed: bool = False) -> Followed:
-    tokens = module.embeddings(features, interpolate_pos_encoding=features.shape[2] != CELLS)
-    tokens, pull = chain(module.blocks, tokens)
+def _encoder(module: Encoder, features: Tensor) -> Followed:
+    tokens, pull = chain(module.blocks, module.embed(features))
     projection: Any = module.embeddings.get_submodule("patch_embeddings.projection")
 
     def back(gradient: Tensor) -> Tensor:
         by_tokens = pull(functional.pad(gradient, (0, 0, 1, 0)))[:, :, 1:]  # nothing reads the class token
-        return functional.linear(total(by_tokens, summed=summed), projection.weight.flatten(1).T)
+        return functional.linear(by_tokens, projection.weight.flatten(1).T)
 
     return torch.unflatten(tokens[:, 1:].transpose(1, 2), 2, features.shape[2:]), back
 
 
 @follow.register
-def _block(module: ViTLayer, features: Tensor, *, summed: bool = False) -> Followed:
-    mixed, pull_mixed = chain((module.layernorm_before, module.attention), features)
-    between = features + mixed
-    mlp = module.mlp
-    out, pull_out = chain((module.layernorm_after, mlp.fc1, nn.GELU(), mlp.fc2), between)
+def _block(module: ViTLayer, tokens: Tensor) -> Followed:
+    out, _, pull = through_block(module, tokens)
+    return out, lambda gradient: pull(gradient)[0]
 
-    def back(gradient: Tensor) -> Tensor:
+
+def through_block(block: Any, tokens: Tensor) -> Through:
+    """Follow a block, and its attention with it.
+
+    Args:
+        block: a `ViTLayer`, in evaluation mode.
+        tokens: float (B, N, C).
+
+    Returns:
+        The block's tokens (B, N, C); how each token attends to each, float (B, heads, N, N), rows summing to
+        1; and the way from gradients (B, K, N, C) by the block's tokens to those by its input, in the same
+        shape, and those by the attention, (B, K, heads, N, N).
+    """
+    normed, pull_norm = follow(block.layernorm_before, tokens)
+    mixed, shares, pull_mixed = _attended(block.attention, normed)
+    between, mlp = tokens + mixed, block.mlp
+    out, pull_out = chain((block.layernorm_after, mlp.fc1, nn.GELU(), mlp.fc2), between)
+
+    def back(gradient: Tensor) -> tuple[Tensor, Tensor]:
         gradient = gradient + pull_out(gradient)
-        return total(gradient + pull_mixed(gradient), summed=summed)
+        by_normed, by_shares = pull_mixed(gradient)
+        return gradient + pull_norm(by_normed), by_shares
 
-    return between + out, back
+    return between + out, shares, back
 
 
-@follow.register
-def _attention(module: ViTAttention, features: Tensor, *, summed: bool = False) -> Followed:
+def _attended(module: ViTAttention, tokens: Tensor) -> Through:
+    """As `through_block`, for the attention alone."""
     heads, scale = module.num_attention_heads, module.scaling
-    followed = [follow(layer, features) for layer in (module.q_proj, module.k_proj, module.v_proj)]
+    followed = [follow(layer, tokens) for layer in (module.q_proj, module.k_proj, module.v_proj)]
     query, key, value = (_by_head(out, heads) for out, _ in followed)  # (B, H, N, C / H)
     shares = (query @ key.transpose(-2, -1) * scale).softmax(dim=-1)  # (B, H, N, N)
     mixed = shares @ value
     out, pull_out = follow(module.o_proj, mixed.transpose(1, 2).flatten(2))
 
-    def back(gradient: Tensor) -> Tensor:
+    def back(gradient: Tensor) -> tuple[Tensor, Tensor]:
         by_mixed = _by_head(pull_out(gradient), heads)  # (B, K, H, N, C / H)
         by_shares = by_mixed @ value.transpose(-2, -1)[:, None]
         along = (by_mixed * mixed[:, None]).sum(dim=-1, keepdim=True)
@@ -134,9 +167,9 @@ def _attention(module: ViTAttention, features: Tensor, *, summed: bool = False) 
         )
         joined = [part.transpose(2, 3).flatten(3) for part in parts]
         by_query, by_key, by_value = (pull(part) for part, (_, pull) in zip(joined, followed, strict=True))
-        return total(by_query + by_key + by_value, summed=summed)
+        return by_query + by_key + by_value, by_shares
 
-    return out, back
+    return out, shares, back
 
 
 def _by_head(tokens: Tensor, heads: int) -> Tensor:
@@ -166,9 +199,14 @@ class VitHead(Head):
     @torch.no_grad()
     def jacobian(self, features: Tensor) -> tuple[Output, Tensor]:
         """As for any head."""
-        tokens, pull = chain((self.block, self.norm), cells(features))
-        top = self.classifier.weight[None, :, None] / tokens.shape[1]
-        return self._answer(tokens), pull(top)
+        tokens, pull = follow(self.block, cells(features))
+        output, gradient = self.read(tokens)
+        return output, pull(gradient)
+
+    def read(self, tokens: Tensor) -> tuple[Output, Tensor]:
+        """Tokens of the last block, float (B, N, C) -> the output, and its gradient by them, (B, K, N, C)."""
+        normed, pull = follow(self.norm, tokens)
+        return self._answer(normed), pull(self.classifier.weight[None, :, None] / tokens.shape[1])
 
     def forward(self, features: Tensor) -> Output:
         """Features float (B, 192, h, w) -> logits (B, K) and, if it was built so, affect (B, 2)."""
@@ -180,6 +218,44 @@ class VitHead(Head):
         return Output(self.classifier(embedding), affect, embedding)
 
 
+class RelevanceHead(DeferredHead):
+    """All blocks as one head, which says by the way of its attention where on the face it looked.
+
+    Its stages are an `Encoder` and its own head a `VitHead`.
+    """
+
+    method = RELEVANCE
+
+    @torch.no_grad()
+    def evidence(self, features: Tensor) -> tuple[Output, Tensor]:
+        """As for any head, by relevance (Chefer et al. 2021, arXiv 2103.15679, equations 5 and 6).
+
+        From the last block to the first, what counts is moved along each attention that speaks for the class:
+        the positive part of attention times its gradient, averaged over the heads of a block.
+        """
+        encoder, last = self.stages, self.head
+        assert isinstance(encoder, Encoder)
+        assert isinstance(last, VitHead)
+        tokens, ways = encoder.embed(features), []
+        for block in encoder.blocks:
+            tokens, shares, pull = through_block(block, tokens)
+            ways.append((shares, pull))
+        tokens, shares, pull = through_block(last.block, tokens[:, 1:])
+        output, gradient = last.read(tokens)
+        relevance = tokens.new_full((1, 1, tokens.shape[1]), 1.0 / tokens.shape[1])  # it reads their mean
+        gradient, relevance = _moved(relevance, shares, *pull(gradient))
+        gradient, relevance = functional.pad(gradient, (0, 0, 1, 0)), functional.pad(relevance, (1, 0))
+        for shares, pull in reversed(ways):
+            gradient, relevance = _moved(relevance, shares, *pull(gradient))
+        return output, torch.unflatten(relevance[:, :, None, 1:], 3, features.shape[2:])
+
+
+def _moved(relevance: Tensor, shares: Tensor, gradient: Tensor, by_shares: Tensor) -> tuple[Tensor, Tensor]:
+    """Pass on a gradient, and relevance float (B, K, N) moved along attention; see `through_block`."""
+    flow = torch.relu(shares[:, None] * by_shares).mean(dim=2)  # (B, K, N, N)
+    return gradient, relevance + (relevance[:, :, None] @ flow)[:, :, 0]
+
+
 class Vit(Backbone):
     """A hybrid ViT that is divided elsewhere for reading than for training."""
 
@@ -189,7 +265,8 @@ class Vit(Backbone):
         So the head is most of the network. Maps of the last tokens were no better than random ones.
         """
         assert isinstance(self.body, VitBody)
-        head = DeferredHead(Encoder(self.body), self.head)
+        assert isinstance(self.head, VitHead)
+        head = RelevanceHead(Encoder(self.body), self.head)
         return Backbone(Stem(self.body), head).train(self.training)
 
 

@@ -25,8 +25,8 @@ from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
 from fer_space.errors import FerSpaceError, InputError, OutputError, WeightsError
-from fer_space.explain.gradcam import METHOD
 from fer_space.explain.library import METHODS
+from fer_space.explain.maps import DEFAULT
 from fer_space.files import replacing
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.occlusion.cover import Cover
@@ -68,7 +68,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="EMOTION",
         help="with --cam or --json: the emotion to explain, predicted (each one's own answer) or consensus",
     )
-    add("--method", choices=METHODS, help=f"how maps are made; default: {METHOD}")
+    add("--method", choices=METHODS, help=f"how maps are made; default: {DEFAULT}")
     add("--every", type=_at_least_one, default=1, metavar="N", help="of a video, read every N-th frame")
     add("--json", action="store_true", help="one JSON object a line: a picture, or a frame of a video")
     add(
@@ -223,7 +223,7 @@ def _predict(
 ) -> None:
     """Read one picture, print what was read and write its maps, which are only made if they are shown."""
     shown = args.cam is not None or args.explain is not None
-    method = (args.method or METHOD) if shown else None
+    method = (args.method or DEFAULT) if shown else None
     how: dict[str, Any] = {"method": method, "boost_rare": args.boost_rare, "ensemble": args.ensemble}
     free = engine.compare(image_rgb, backbones=names, detector=args.detector, **how)
     size_wh = (image_rgb.shape[1], image_rgb.shape[0])

@@ -14,9 +14,10 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.backbones.base import Head
+from fer_space.backbones.base import HIRESCAM, Head
+from fer_space.backbones.vit import RELEVANCE
 from fer_space.errors import UnknownNameError
-from fer_space.explain.gradcam import METHOD, scaled
+from fer_space.explain.maps import DEFAULT, GRAD_CAM, scaled
 
 EIGENCAM = "eigencam"
 GRID = 7  # cells a side in Attentive CutMix
@@ -40,7 +41,13 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
-    METHOD: Method(
+    DEFAULT: Method(
+        "Default",
+        "",
+        "HiResCAM; for the ViT relevance, which follows what its attention moves",
+        "Chefer et al. 2021, arXiv 2103.15679",
+    ),
+    GRAD_CAM: Method(
         "Grad-CAM",
         "",
         "weighs each channel by the mean of its gradient",
@@ -52,9 +59,9 @@ METHODS: dict[str, Method] = {
         "weighs each channel by its positive gradients, so that small regions count too",
         "Chattopadhay et al. 2018, arXiv 1710.11063",
     ),
-    "hirescam": Method(
+    HIRESCAM: Method(
         "HiResCAM",
-        "hirescam:HiResCAM",
+        "",
         "multiplies features by gradients place by place",
         "Draelos & Carin 2020, arXiv 2011.08891",
     ),
@@ -73,6 +80,11 @@ METHODS: dict[str, Method] = {
 }
 
 
+def method_title(name: str) -> str:
+    """Write a method as the page does, that behind the default of the ViT too."""
+    return "Relevance" if name == RELEVANCE else METHODS[name].title
+
+
 def library_maps(head: Head, features: Tensor, method: str) -> Tensor:
     """Make attention maps of every class by a method of the grad-cam library.
 
@@ -81,10 +93,10 @@ def library_maps(head: Head, features: Tensor, method: str) -> Tensor:
     Args:
         head: in evaluation mode; its parameters need no gradient.
         features: float (B, C, h, w), the body's output.
-        method: a name in `METHODS` other than Grad-CAM, which `explain.gradcam` computes.
+        method: a name in `METHODS` that has a source.
 
     Returns:
-        float32 (B, K, h', w') in [0, 1], as those of `gradcam.attend`.
+        float32 (B, K, h', w') in [0, 1], as those of `explain.maps.attend`.
 
     Raises:
         UnknownNameError: there is no such method.

@@ -27,8 +27,8 @@ from fer_space.runtime.threads import cores
 PARTS = ("body", "head")
 EXAMPLES = 3  # pictures that a network is traced with: 1 and 2 would be taken for constants
 FIELDS = ("logits", "affect", "embedding")  # of `Output`, in the order of a head's graph
-IMPORTANCE = "importance"  # the third graph, and its last output
-NAMES = {"features", IMPORTANCE, *FIELDS}
+EVIDENCE = "evidence"  # the third graph, and its last output
+NAMES = {"features", EVIDENCE, *FIELDS}
 
 log = logging.getLogger(__name__)
 
@@ -52,7 +52,7 @@ class OpenVinoRunner:
             "ENABLE_CPU_PINNING": False,  # cores are shared with other processes
         }
         self._head = head
-        self._has_importance = IMPORTANCE in graphs
+        self._has_evidence = EVIDENCE in graphs
         self._graphs = dict(graphs)
         self._compiled: dict[str, Any] = {}
         self._lock = threading.Lock()
@@ -68,12 +68,12 @@ class OpenVinoRunner:
         """Run the head."""
         return _output(self._run("head", features))
 
-    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
+    def evidence(self, features: Tensor) -> tuple[Output, Tensor]:
         """Run the head, forwards and backwards."""
-        if not self._has_importance:
-            return self._head.importance(features)
-        rows = self._run(IMPORTANCE, features)
-        return _output(rows), rows[IMPORTANCE]
+        if not self._has_evidence:
+            return self._head.evidence(features)
+        rows = self._run(EVIDENCE, features)
+        return _output(rows), rows[EVIDENCE]
 
     def _run(self, part: str, rows: Tensor) -> dict[str, Tensor]:
         request = getattr(self._requests, part, None)  # one a thread: a request computes one thing at a time
@@ -134,15 +134,15 @@ def converted(network: Backbone, input_size: int) -> dict[str, Any]:
         input_size: side in pixels of its pictures.
 
     Returns:
-        A model for each of `PARTS`, and for the importance of channels if the head knows it without autograd;
+        A model for each of `PARTS`, and for the evidence of maps if the head knows it without autograd;
         outputs of the head are named as the fields of `Output`.
     """
     pictures = torch.zeros(EXAMPLES, 3, input_size, input_size)
     features = network.body(pictures).contiguous()
     graphs = {"body": _converted(network.body, pictures, ["features"])}
     heads = {"head": _Rows(network.head)}
-    if type(network.head).importance is not Head.importance:
-        heads[IMPORTANCE] = _Importance(network.head)
+    if type(network.head).jacobian is not Head.jacobian:
+        heads[EVIDENCE] = _Evidence(network.head)
     for part, rows in heads.items():
         graphs[part] = _converted(rows, features, list(rows.named(features)))
     return graphs
@@ -185,7 +185,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     if not folder.is_dir():
         return None
     try:
-        optional = [IMPORTANCE] if (folder / f"{IMPORTANCE}.xml").exists() else []
+        optional = [EVIDENCE] if (folder / f"{EVIDENCE}.xml").exists() else []
         return {part: _core().read_model(folder / f"{part}.xml") for part in (*PARTS, *optional)}
     except RuntimeError:
         shutil.rmtree(folder, ignore_errors=True)
@@ -206,12 +206,12 @@ class _Rows(nn.Module):
         return _fields(self.inner(features))
 
 
-class _Importance(_Rows):
-    """The same with what each channel of the features matters to each class."""
+class _Evidence(_Rows):
+    """The same with how much each place of the features speaks for each class."""
 
     def named(self, features: Tensor) -> dict[str, Tensor]:
-        output, weights = self.inner.importance(features)
-        return _fields(output) | {IMPORTANCE: weights}
+        output, evidence = self.inner.evidence(features)
+        return _fields(output) | {EVIDENCE: evidence}
 
 
 def _fields(output: Output) -> dict[str, Tensor]:

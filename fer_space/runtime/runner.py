@@ -23,8 +23,8 @@ class Runner(Protocol):
     def head(self, features: Tensor) -> Output:
         """Features float32 (B, C, h, w) -> what the head says; `auxiliary` may be missing."""
 
-    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
-        """Features float32 (B, C, h, w) -> what `Head.importance` gives."""
+    def evidence(self, features: Tensor) -> tuple[Output, Tensor]:
+        """Features float32 (B, C, h, w) -> what `Head.evidence` gives."""
 
 
 class TorchRunner:
@@ -54,7 +54,7 @@ class TorchRunner:
         output: Output = self._network.head(features)
         return output
 
-    def importance(self, features: Tensor) -> tuple[Output, Tensor]:
+    def evidence(self, features: Tensor) -> tuple[Output, Tensor]:
         """Run the head, forwards and backwards."""
-        pair: tuple[Output, Tensor] = self._network.head.importance(features)
+        pair: tuple[Output, Tensor] = self._network.head.evidence(features)
         return pair

@@ -1,6 +1,6 @@
 """Attention maps of a network in training, which steer mixing; those of a trained one are `Model.class_maps`.
 
-Both come from `fer_space.explain.gradcam.attend`, the code behind the maps of the app. Maps are float (B, h,
+Both come from `fer_space.explain.maps.attend`, the code behind the maps of the app. Maps are float (B, h,
 w) with values of at least 0; a map that is 0 everywhere or not finite is called empty.
 """
 
@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from fer_space.backbones.base import Backbone
-from fer_space.explain.gradcam import attend
+from fer_space.explain.maps import GRAD_CAM, attend
 
 NOISE = 1e-5  # a map that varies by less than this share of its peak is flat but for rounding
 
@@ -29,7 +29,7 @@ def class_maps(backbone: Backbone, inputs: Tensor, classes: Tensor | None = None
         float (B, h, w) in [0, 1], h and w those of the body's features.
     """
     with torch.no_grad(), _reading(backbone):
-        output, maps = attend(backbone.head, backbone.body(inputs))
+        output, maps = attend(backbone.head, backbone.body(inputs), GRAD_CAM)
     chosen = output.logits.argmax(dim=1) if classes is None else classes
     return maps[torch.arange(len(maps), device=maps.device), chosen]
 

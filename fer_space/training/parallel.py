@@ -110,17 +110,23 @@ def run_workers(job: Callable[[Worker], None], size: int, device: torch.device) 
         # Through a file, which each process maps: shared memory is as small as 64 MB in a container.
         torch.save(job, folder / JOB)
         try:
-            with _interrupts(
-                "SIG_BLOCK"
-            ):  # the new ones are born with it: while they import they are not stopped
-                context = spawn(_enter, args=(size, folder), nprocs=size, join=False)  # type: ignore[no-untyped-call]
-            try:
-                while not context.join():
-                    pass
-            finally:
-                _end(context)
+            _run(folder, size)
         except ProcessException as error:
             raise TrainingError(_loss_of(folder, error)) from error
+
+
+def _run(folder: Path, size: int) -> None:
+    """Start the processes and wait for them; however that ends, none of them is left."""
+    context = None
+    try:
+        # The new ones are born with it: while they import they are not stopped.
+        with _interrupts("SIG_BLOCK"):
+            context = spawn(_enter, args=(size, folder), nprocs=size, join=False)  # type: ignore[no-untyped-call]
+        while not context.join():
+            pass
+    finally:
+        if context is not None:  # an interrupt that waited comes before the first join
+            _end(context)
 
 
 def _launched(device: torch.device) -> Worker:

@@ -19,7 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 import gradio as gr
 
 from fer_space.errors import FerSpaceError, LeaseError
-from fer_space.explain.gradcam import METHOD
+from fer_space.explain.maps import DEFAULT
 from fer_space.explain.sensitivity import CELLS
 
 P = ParamSpec("P")
@@ -29,13 +29,13 @@ Lend = Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]]  # spac
 # Seconds for which a GPU is asked. More than is left to a visitor is refused; what is not used is given back.
 START = 8.0  # until the first answer: a process, CUDA, and the models' way to the GPU
 EACH = 0.02  # for one model, one face and its mirror image
-MAPS = {None: 1.0, METHOD: 1.5}  # times as much with maps; other methods:
+MAPS = {None: 1.0, DEFAULT: 1.5}  # times as much with maps; other methods:
 OTHER_MAPS = 6.0
 LONGEST = 120
 
 ABORTED = (
     "The GPU was taken back before the work was done. Please try again with fewer faces or models, or with "
-    "Grad-CAM maps."
+    "the default maps."
 )
 NOT_LENT = "No GPU can be lent to you now: {reason}"
 _WORKER = "ZeroGPU worker error"
@@ -105,7 +105,7 @@ def seconds_to_read(
     faces: Sequence[object],
     *,
     backbones: Sequence[str],
-    method: str | None = METHOD,
+    method: str | None = DEFAULT,
     covers: Sequence[object] = (None,),
     **_: object,
 ) -> int:

@@ -133,7 +133,8 @@ def lay_out_occlude(swatches: Sequence[Swatch], robustness: str) -> Controls:
                 slide = gr.Button("Slide a patch over the face", elem_id="fer-slide")
             with gr.Column(scale=5, min_width=320, elem_classes="fer-outcomes"):
                 slid = gr.HTML("", apply_default_css=False, elem_id="fer-slid")
-                covered = gr.HTML(robustness, apply_default_css=False)
+                covered = gr.HTML("", apply_default_css=False)
+        gr.HTML(robustness, apply_default_css=False)
     return Controls(tab, is_open, palette, colour, opacity, pair, where, easel, slide, outcome, covered, slid)
 
 
@@ -169,7 +170,6 @@ class Occlude:
         sessions: the pages that are open.
         drawing: what every drawing shares.
         swatches: the covers.
-        robustness: what was measured on covered test sets, as HTML.
     """
 
     def __init__(
@@ -180,11 +180,10 @@ class Occlude:
         sessions: Sessions,
         drawing: Drawing,
         swatches: Sequence[Swatch],
-        robustness: str,
     ) -> None:
         self._controls, self._compare, self._runs = controls, compare, runs
         self._sessions, self._drawing = sessions, drawing
-        self._swatches, self._robustness = swatches, robustness
+        self._swatches = swatches
 
     def wire(self, tabs: Sequence[gr.Tab], read: Sequence[Any]) -> None:
         """Wire the events.
@@ -368,7 +367,7 @@ class Occlude:
             c.outcome: _outcome(session, covered, self._drawing, note),
             c.palette: html.render("palette", covers=self._swatches, chosen=covered.kind if covered else ""),
             c.pair: _pair(answer, coverage, covered, session.selected) if covered else "",
-            c.covered: cards + self._robustness,
+            c.covered: cards,
             c.slid: html.sensitivity_html(coverage.slid, _crops(shown), self._drawing)
             if slid and shown
             else "",

@@ -105,7 +105,7 @@ def build_page(
                     bench = lay_out_lab(pictures)
                     board = lay_out_board(cards, drawing.looks, results)
         reads = Compare(sidebar, tab, runs, sessions, drawing, pictures).wire(page)
-        Occlude(hide, tab, runs, sessions, drawing, swatches, robustness).wire(
+        Occlude(hide, tab, runs, sessions, drawing, swatches).wire(
             [tab.tab, camera.tab, screen.tab, bench.tab, board], reads
         )
         Live(camera, sidebar, runs).wire(page)

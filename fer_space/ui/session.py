@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from fer_space.comparison import Comparison, Covered
 from fer_space.detectors.specs import DEFAULT_DETECTOR
-from fer_space.explain.gradcam import METHOD
+from fer_space.explain.maps import DEFAULT
 from fer_space.explain.sensitivity import Sensitivity
 from fer_space.occlusion.cover import Cover
 from fer_space.render.album import Entry
@@ -55,7 +55,7 @@ class Options:
 
     backbones: tuple[str, ...]
     detector: str = DEFAULT_DETECTOR
-    method: str = METHOD
+    method: str = DEFAULT
     boost_rare: bool = True  # chosen on validation, see docs/results.md, "Two operating points"
     ensemble: str = ""
 

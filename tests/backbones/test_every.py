@@ -6,7 +6,7 @@ from torch import nn
 
 from fer_space.backbones.base import Backbone
 from fer_space.backbones.specs import BACKBONES
-from fer_space.explain.gradcam import attend
+from fer_space.explain.maps import attend
 
 SIDE = 48
 PICTURES = torch.randn(2, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))

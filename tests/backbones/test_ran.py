@@ -19,7 +19,7 @@ from fer_space.backbones.ran import (
 from fer_space.backbones.specs import BACKBONES
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import InputError
-from fer_space.explain.gradcam import attend
+from fer_space.explain.maps import attend
 from fer_space.training.initialise import initialise
 
 SHARES = (torch.arange(32) + 0.5) / 32

@@ -121,9 +121,10 @@ def test_the_mean_of_a_convolution_is_linear(height: int, width: int):
     features = torch.randn(2, 6, height, width)
     kernel = head.classifier.weight.view(4, 6, 3, 3)
     convolved = torch.nn.functional.conv2d(features, kernel, head.classifier.bias, padding=1)
-    output, importance = head.importance(features)
+    output, gradient = head.jacobian(features)
     torch.testing.assert_close(output.logits, convolved.mean(dim=(2, 3)), atol=1e-5, rtol=1e-5)
-    torch.testing.assert_close(importance, Head.importance(head, features)[1])
+    expected = Head.jacobian(head, features)[1]
+    torch.testing.assert_close(gradient.expand_as(expected), expected)
 
 
 @torch.no_grad()

@@ -88,9 +88,9 @@ def test_maps_are_part_of_the_json_where_they_are_asked_for(
     [
         ([], None),
         (["--json"], None),
-        (["--json", "--explain", "fear"], "grad-cam"),
+        (["--json", "--explain", "fear"], "default"),
         (["--json", "--explain", "fear", "--method", "layercam"], "layercam"),
-        (["--cam", "maps"], "grad-cam"),
+        (["--cam", "maps"], "default"),
     ],
 )
 def test_maps_are_made_only_where_they_are_shown(

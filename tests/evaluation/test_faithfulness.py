@@ -82,9 +82,9 @@ def test_the_blob_is_in_the_middle_and_random_maps_repeat():
 def test_a_model_is_measured_by_every_method_beside_both_rivals():
     model = Model(toy_card(), lively_tiny())
     pictures = torch.randint(0, 256, (6, 1, 12, 12), dtype=torch.uint8)
-    record = measure(model, pictures, ["grad-cam", "layercam"])
-    assert list(record) == ["centre", "random", "grad-cam", "layercam"]
-    for method in ("grad-cam", "layercam"):
+    record = measure(model, pictures, ["default", "layercam"])
+    assert list(record) == ["centre", "random", "hirescam", "layercam"]
+    for method in ("hirescam", "layercam"):
         assert set(record[method]) == {"deletion", "insertion", "ahead_of_centre", "ahead_of_random"}
         value, low, high = record[method]["ahead_of_random"]
         assert low <= value <= high

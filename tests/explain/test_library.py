@@ -16,11 +16,11 @@ from torch import Tensor
 from fer_space.backbones.base import Backbone
 from fer_space.backbones.ran import build_ran
 from fer_space.errors import UnknownNameError
-from fer_space.explain.gradcam import METHOD, scaled
 from fer_space.explain.library import METHODS, attentive_cells, to_grid, top_cells
+from fer_space.explain.maps import DEFAULT, GRAD_CAM, scaled
 from fer_space.model import Model
 from fer_space.vision.preprocess import Preprocess
-from tests.explain.test_gradcam import Logits
+from tests.explain.test_maps import Logits
 from tests.networks import lively_tiny, toy_card
 
 PREPROCESS = Preprocess(16, 16, gray=False)
@@ -47,7 +47,7 @@ def pictures() -> Tensor:
 
 
 def test_the_first_method_is_that_of_the_engine():
-    assert next(iter(METHODS)) == METHOD
+    assert next(iter(METHODS)) == DEFAULT
 
 
 @pytest.mark.parametrize("method", LIBRARY)
@@ -99,7 +99,7 @@ def test_views_of_a_face_are_laid_back_on_it(method: str):
     pictures = torch.randint(0, 256, (1, 3, 32, 32), dtype=torch.uint8)
     preprocess = Preprocess(32, 32, gray=False)
     maps = maps_of(backbone.for_reading(), pictures, method, preprocess)
-    own = maps_of(backbone.for_reading(), pictures, METHOD, preprocess)
+    own = maps_of(backbone.for_reading(), pictures, GRAD_CAM, preprocess)
     assert maps.shape[2:] == own.shape[2:]
     assert maps.max() > 0.0
 

@@ -48,7 +48,7 @@ def test_every_backbone_answers_as_in_torch(name: str, faces: list[np.ndarray]):
     ours, theirs = (load_model(name, device="cpu", runtime=runtime) for runtime in ("torch", "openvino"))
     assert (ours.runtime, theirs.runtime) == ("torch", "openvino")
     for crops in (faces[:1], faces, NOISE):
-        maps = "grad-cam" if ours.has_maps else None
+        maps = "default" if ours.has_maps else None
         a, b = (model.predict(crops, maps=maps, embed=True) for model in (ours, theirs))
         assert a.labels == b.labels
         assert np.nanmax(np.abs(a.probabilities - b.probabilities)) < 1e-4
@@ -124,18 +124,18 @@ def test_what_openvino_cannot_take_stays_in_torch(cache: Path, caplog: pytest.Lo
 
 def test_a_head_without_closed_form_gets_its_maps_from_autograd(cache: Path):
     class Plain(PooledLinearHead):
-        importance = Head.importance
+        jacobian = Head.jacobian
 
     def plain() -> Backbone:
         network = lively_tiny()
         network.head.__class__ = Plain
         return network
 
-    expected = Model(toy_card(), lively_tiny()).predict(NOISE, maps="grad-cam").maps
+    expected = Model(toy_card(), lively_tiny()).predict(NOISE, maps="default").maps
     for runtime in ("openvino", "auto"):  # converted, and kept
         model = Model(toy_card(), plain(), runtime=runtime)
         assert model.runtime == "openvino"
-        assert model.predict(NOISE, maps="grad-cam").maps == pytest.approx(expected, abs=1e-4)
+        assert model.predict(NOISE, maps="default").maps == pytest.approx(expected, abs=1e-4)
 
 
 def test_an_engine_converts_in_the_background(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor
 
-from fer_space.explain.gradcam import attend
+from fer_space.explain.maps import attend
 from fer_space.model import Model
 from fer_space.training.attention import class_maps, percent_map
 from fer_space.vision.preprocess import Preprocess

@@ -69,7 +69,7 @@ class Desk:
             self.hide = lay_out_occlude(swatches, "")
             self.bench = lay_out_lab(examples)
         self.do = Compare(self.sidebar, self.tab, self.runs, self.sessions, drawing, examples)
-        self.cover = Occlude(self.hide, self.tab, self.runs, self.sessions, drawing, swatches, "")
+        self.cover = Occlude(self.hide, self.tab, self.runs, self.sessions, drawing, swatches)
         self.lab = Lab(self.bench, self.runs, self.sessions, drawing, examples, partners)
         parts = [*self.sidebar.controls, *self.tab.controls, *self.sidebar.rescue.sliders]
         parts += [self.hide.colour, self.hide.opacity, self.hide.where, self.sidebar.photo, self.tab.answer]

@@ -53,13 +53,13 @@ LocalContext.request.set(SimpleNamespace(headers=SimpleNamespace(get={"x-ip-toke
 desk = Desk(NAMES, engine=Troubled(NAMES), lend=spaces.GPU)
 
 
-def example(index: int = OTHER, method: str = "grad-cam", names: list[str] = NAMES) -> None:
+def example(index: int = OTHER, method: str = "default", names: list[str] = NAMES) -> None:
     desk.set(desk.sidebar.options, method=method, backbones=names)
     desk.example(index)
 
 
 def crowd() -> None:
-    desk.set(desk.sidebar.options, method="grad-cam", backbones=NAMES)
+    desk.set(desk.sidebar.options, method="default", backbones=NAMES)
     desk.upload(panorama())
 
 
