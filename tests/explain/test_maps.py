@@ -151,7 +151,7 @@ def test_every_family_agrees_with_the_library(name: str, method: str, faces: Ten
     reference = lively(name).requires_grad_(True)
     compared = 0
     for k in range(8):
-        if compared > 2:
+        if compared > 4:
             break
         with LIBRARY[method](model=Logits(reference), target_layers=[reference.body]) as cam:
             expected = cam(input_tensor=faces, targets=[ClassifierOutputTarget(k)] * 2)
@@ -160,7 +160,7 @@ def test_every_family_agrees_with_the_library(name: str, method: str, faces: Ten
             if theirs.std() > 0.0:
                 assert np.corrcoef(ours.ravel(), theirs.ravel())[0, 1] > 0.999
                 compared += 1
-    assert compared > 2
+    assert compared > 4
 
 
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "mobilenet_v2"])
