@@ -44,7 +44,7 @@ def runners(model: Model, faces: torch.Tensor) -> tuple[OpenVinoRunner, OpenVino
     plain, small = converted(model.network, size), converted(model.network, size)
     samples = nncf.Dataset([row[None].numpy() for row in inputs])
     small["body"] = nncf.quantize(small["body"], samples, subset_size=len(inputs))
-    return OpenVinoRunner(plain, model.network.head), OpenVinoRunner(small, model.network.head)
+    return OpenVinoRunner(plain), OpenVinoRunner(small)
 
 
 def answers(model: Model, runner: OpenVinoRunner, pictures: torch.Tensor) -> np.ndarray:

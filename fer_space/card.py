@@ -6,6 +6,7 @@ sentence that names the file.
 """
 
 import datetime as dt
+import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -253,6 +254,12 @@ class Card(Record):
         if self.boost and len(self.boost) != len(self.labels):
             raise ValueError("boost needs one number a label, or none")
         return self
+
+    @property
+    def network_key(self) -> str:
+        """Sha256, hexadecimal, of all that decides which network is built and what is in it."""
+        built = (self.sha256, self.architecture, self.labels, self.affect, self.preprocess.input_size)
+        return hashlib.sha256(repr(built).encode()).hexdigest()
 
     @property
     def crop_size(self) -> int:

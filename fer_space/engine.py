@@ -10,6 +10,7 @@ import os
 import time
 import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 from threading import Lock, Thread
@@ -35,7 +36,7 @@ from fer_space.registry import ModelSource, Registry
 from fer_space.runtime.conversion import converting
 from fer_space.runtime.device import resolve_device, resolve_runtime
 from fer_space.runtime.process import require_own_threads
-from fer_space.runtime.threads import keep_to_cores
+from fer_space.runtime.threads import cores, keep_to_cores
 from fer_space.types import Explanation, Face, FaceCrop, Prediction, Reading
 from fer_space.vision.alignment import CropRule, crop_face
 from fer_space.vision.imaging import as_image
@@ -76,7 +77,7 @@ class Engine:
         self.device = resolve_device(device)
         self.runtime = resolve_runtime(runtime, self.device)
         keep_to_cores()
-        self._lock = Lock()
+        self._locks: dict[str, Lock] = {}  # by name: each is loaded once, several at the same time
         self._models: dict[str, Model] = {}
         self._detectors: dict[str, Detector] = {}
         self._landmarker = Landmarker()
@@ -143,13 +144,19 @@ class Engine:
         """Give the loaded model of a name, on the engine's device; raises the errors of `load_model`."""
         return self._model(self.registry.source(name))
 
-    def preload(self) -> None:
+    def preload(self, *, maps: bool = False) -> None:
         """Load every model, the default detector and the landmarks now, not at the first picture.
 
         A model that cannot be loaded is left out, and `problems` says why.
+
+        Args:
+            maps: also load what attention maps need.
         """
         warm_up()
-        self._usable()
+        with ThreadPoolExecutor(cores()) as pool:
+            for model in list(pool.map(self._tried, self.registry.present().values())):
+                if maps and model is not None:
+                    pool.submit(model.prepare_maps)
         self._detector(DEFAULT_DETECTOR)
         self._landmarker.load()
 
@@ -161,8 +168,7 @@ class Engine:
         Returns:
             The thread that waits for the child; None where nothing is to be converted.
         """
-        with self._lock:
-            waiting = {name: model for name, model in self._models.items() if model.runtime == "torch"}
+        waiting = {name: model for name, model in self._models.copy().items() if model.runtime == "torch"}
         if self.runtime == "torch" or not waiting:
             return None
 
@@ -457,17 +463,17 @@ class Engine:
 
     def _usable(self) -> list[ModelSource]:
         """Load all models that are here; those that cannot be loaded are left out and remembered."""
-        usable = []
-        for source in self.registry.present().values():
-            if self._has_failed(source):
-                continue
-            try:
-                self._model(source)
-            except FerSpaceError as error:
-                self._failed[source.name] = (source.state(), str(error))
-            else:
-                usable.append(source)
-        return usable
+        return [source for source in self.registry.present().values() if self._tried(source) is not None]
+
+    def _tried(self, source: ModelSource) -> Model | None:
+        """A loaded model, or None where it cannot be loaded, which is remembered."""
+        if self._has_failed(source):
+            return None
+        try:
+            return self._model(source)
+        except FerSpaceError as error:
+            self._failed[source.name] = (source.state(), str(error))
+            return None
 
     def _has_failed(self, source: ModelSource) -> bool:
         """Whether a model could not be loaded, and none of its files has changed since."""
@@ -476,11 +482,11 @@ class Engine:
     def _model(self, source: ModelSource) -> Model:
         if self.device.type == "cpu":
             require_own_threads()
-        with self._lock:
+        with self._locks.setdefault(source.name, Lock()):
             card = source.card()
             model = self._models.get(source.name)
             if model is None or model.card != card:
-                model = Model(card, source.build(), self.device, self.runtime)
+                model = Model(card, source, self.device, self.runtime)
                 if self.device.type == "cpu":  # ZeroGPU has a GPU only while a visitor's picture is read
                     model.logits(model.reduce([_TRIAL]))  # a model without finite answers says so now
                 self._models[source.name] = model
@@ -489,16 +495,16 @@ class Engine:
     def _detector(self, name: str) -> Detector:
         spec = detector_spec(name)
         require_own_threads()
-        with self._lock:
+        with self._locks.setdefault(name, Lock()):
             if name not in self._detectors:
                 self._detectors[name] = spec.build()
             return self._detectors[name]
 
 
 def _unlock(engine: Engine | None) -> None:
-    """In a process that was forked while another thread held the lock, nobody would ever release it."""
+    """In a process that was forked while another thread held a lock, nobody would ever release it."""
     if engine is not None:
-        engine._lock = Lock()
+        engine._locks = {}
 
 
 def _read(model: Model, crops: Sequence[FaceCrop], method: str | None, boost_rare: bool) -> list[Reading]:

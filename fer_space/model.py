@@ -11,6 +11,7 @@ and the logits of the two are averaged, because an expression does not depend on
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from threading import Lock
 
 import numpy as np
 import torch
@@ -23,11 +24,11 @@ from fer_space.distributions import Distributions
 from fer_space.emotions import EMOTIONS, to_eight
 from fer_space.errors import WeightsError
 from fer_space.explain.library import METHODS, library_maps, require_method
-from fer_space.explain.maps import DEFAULT, attend, maps_of
+from fer_space.explain.maps import DEFAULT, attend
 from fer_space.memory import give_back_memory
-from fer_space.registry import source_of
+from fer_space.registry import ModelSource, source_of
 from fer_space.runtime.device import Runtime, resolve_device, resolve_runtime
-from fer_space.runtime.openvino import openvino_runner
+from fer_space.runtime.openvino import converted_runner, kept_runner
 from fer_space.runtime.process import require_own_threads
 from fer_space.runtime.runner import Runner, TorchRunner
 from fer_space.runtime.threads import turn
@@ -67,7 +68,8 @@ class Model:
 
     Args:
         card: how it wants its pictures, and what its logits mean.
-        network: filled; it is put into evaluation mode and channels-last memory on `device`.
+        network: filled; it is put into evaluation mode and channels-last memory on `device`. Or where to get
+            it when it is needed: a network that was converted for OpenVINO on this machine is only verified.
         device: where it runs. On CUDA the bodies of backbones run in half precision, external models as their
             authors left them.
         runtime: what computes body and head, as `fer_space.runtime.device.resolve_runtime` gives it.
@@ -82,7 +84,7 @@ class Model:
     def __init__(
         self,
         card: Card,
-        network: Backbone,
+        network: Backbone | ModelSource,
         device: torch.device | str = "cpu",
         runtime: Runtime = "torch",
     ) -> None:
@@ -90,10 +92,17 @@ class Model:
         self.device = torch.device(device)
         if self.device.type == "cpu":
             require_own_threads()
-        self.network = network
-        self._runner: Runner = TorchRunner(network, self.device)
-        if runtime != "torch":
-            self.compile(convert=runtime == "openvino")
+        self._origin = network
+        self._network: Backbone | None = None
+        self._building = Lock()
+        kept = None if runtime == "torch" else kept_runner(card.network_key)
+        if kept is None:
+            self._network = _built(network)
+        elif isinstance(network, ModelSource):
+            network.check()
+        self._runner: Runner = kept or TorchRunner(self.network, self.device)
+        if runtime == "openvino":
+            self.compile()
         # Copied once: a copy at every batch would stop a GPU's queue.
         self._bias = torch.tensor(card.bias).to(self.device)
         self._columns = torch.tensor(card.columns).to(self.device)
@@ -108,6 +117,15 @@ class Model:
         """What computes its body and head: "torch" or "openvino"."""
         return self._runner.name
 
+    @property
+    def network(self) -> Backbone:
+        """The network in torch, built when it is asked for; its body is empty where OpenVINO computes it."""
+        with self._building:
+            if self._network is None:
+                self._network = _built(self._origin)
+                self._network.body.to_empty(device="meta")
+            return self._network
+
     def compile(self, *, convert: bool = True) -> None:
         """Let OpenVINO compute body and head from now on; where it cannot take them they stay in torch.
 
@@ -120,20 +138,25 @@ class Model:
         if self.runtime != "torch":
             return
         size = self.card.preprocess.input_size
-        runner = openvino_runner(self.network, size, self.card.sha256, convert=convert)
+        key, network = self.card.network_key, self.network
+        runner = kept_runner(key) or (converted_runner(network, size, key) if convert else None)
         if runner is not None:
             with turn():  # nobody is inside the body while it goes
                 self._runner = runner
-                self.network.body.to_empty(device="meta")
+                network.body.to_empty(device="meta")
+
+    def prepare_maps(self) -> None:
+        """Load what the default maps need now, not at the first map."""
+        self._runner.prepare_maps()
 
     @property
     def has_maps(self) -> bool:
         """Whether it can say where it looked."""
-        return self.network.head.has_maps
+        return bool(self._runner.method)
 
     def method(self, asked: str) -> str:
         """Name the method of maps that is meant: for the default, what this model takes for it."""
-        return self.network.head.method if asked == DEFAULT else asked
+        return self._runner.method if asked == DEFAULT else asked
 
     def reduce(self, crops: Sequence[Picture]) -> Tensor:
         """Reduce face crops to what the card wants to keep of them.
@@ -297,10 +320,9 @@ class Model:
         """The maps (B, K, h, w) of features, and the head's output where they tell it as well."""
         if method is None:
             return None, None
+        if self.method(method) == self._runner.method:
+            return self._runner.maps(features)
         head = self.network.head
-        if self.method(method) == head.method:
-            output, evidence = self._runner.evidence(features)
-            return output, maps_of(head, evidence)
         if not METHODS[method].source:
             return attend(head, features, method)
         return None, library_maps(head, features, method)
@@ -325,9 +347,13 @@ def load_model(
     """
     source = source_of(name, weights_dir)
     where = resolve_device(device)
-    model = Model(source.card(), source.build(), where, resolve_runtime(runtime, where))
+    model = Model(source.card(), source, where, resolve_runtime(runtime, where))
     give_back_memory()
     return model
+
+
+def _built(origin: Backbone | ModelSource) -> Backbone:
+    return origin.build() if isinstance(origin, ModelSource) else origin
 
 
 def mean_of_both(rows: Tensor) -> Tensor:

@@ -130,15 +130,12 @@ class ExternalModel(ModelSource):
         return tuple(self._receipt().paths.values())
 
     def check(self) -> None:
-        """Compare what was fetched with its receipt."""
-        self._receipt().verified()
+        """Compare what was fetched with its receipt, and with what this version knows."""
+        self._verified()
 
     def build(self) -> "Backbone":
         """Read the fetched files; ONNX Runtime and transformers are imported only where they are needed."""
-        receipt = self._receipt()
-        paths = receipt.verified()
-        if self.spec.sha256 and self.spec.sha256 != receipt.weights_sha256:
-            raise WeightsError(f"{self.name} is not the file that this version knows: fetch it again.")
+        paths = self._verified()
         if self.spec.kind == "hub":
             from fer_space.external.hub_network import load_hub
 
@@ -146,6 +143,13 @@ class ExternalModel(ModelSource):
             return load_hub(folder, len(self.spec.labels)).eval().requires_grad_(False)
         (path,) = paths.values()
         return _graph(path, self.card())
+
+    def _verified(self) -> dict[str, Path]:
+        receipt = self._receipt()
+        paths = receipt.verified()
+        if self.spec.sha256 and self.spec.sha256 != receipt.weights_sha256:
+            raise WeightsError(f"{self.name} is not the file that this version knows: fetch it again.")
+        return paths
 
     def _receipt(self) -> Receipt:
         if self.receipt is None:
@@ -186,6 +190,12 @@ class FolderModel(ModelSource):
     def card(self) -> Card:
         """Read its card; the name is that by which it was asked for."""
         return _cached_card(self.files()[1]).model_copy(update={"name": self.name})
+
+    def check(self) -> None:
+        """Compare the weights with the card, and both with the receipt of what was fetched."""
+        if self.receipt is not None:
+            self.receipt.verified()
+        super().check()
 
     def build(self) -> "Backbone":
         """Read the weights as the card's architecture says, as they were fetched."""

@@ -15,11 +15,8 @@ from collections.abc import Callable, Iterable
 from functools import singledispatch
 
 import torch
-from timm.layers.norm_act import BatchNormAct2d
-from timm.models._efficientnet_blocks import InvertedResidual, SqueezeExcite
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.models.resnet import BasicBlock
 
 from fer_space.backbones.same import SameConv2d, same_pad
 
@@ -144,16 +141,11 @@ def _layer_norm(module: nn.LayerNorm, features: Tensor) -> Followed:
 @follow.register(nn.BatchNorm1d)
 @follow.register(nn.BatchNorm2d)
 def _norm(module: nn.BatchNorm1d | nn.BatchNorm2d, features: Tensor) -> Followed:
-    return _normed(module, features), lambda gradient: gradient * slope_of(module)
+    return normed(module, features), lambda gradient: gradient * slope_of(module)
 
 
-@follow.register
-def _norm_and_activation(module: BatchNormAct2d, features: Tensor) -> Followed:
-    out, pull = follow(module.act, _normed(module, features))
-    return out, lambda gradient: pull(gradient) * slope_of(module)
-
-
-def _normed(module: nn.BatchNorm1d | nn.BatchNorm2d, features: Tensor) -> Tensor:
+def normed(module: nn.BatchNorm1d | nn.BatchNorm2d, features: Tensor) -> Tensor:
+    """Run batch norm as in evaluation mode."""
     return functional.batch_norm(
         features, module.running_mean, module.running_var, module.weight, module.bias, eps=module.eps
     )
@@ -248,41 +240,3 @@ def _average_pool(module: nn.AvgPool2d, features: Tensor) -> Followed:
     assert (module.kernel_size, module.stride, module.padding) == (size, size, 0)
     weight = features.new_full((channels, 1, size, size), 1.0 / size**2)
     return out, lambda gradient: _spread(gradient, weight, features, out, (size, size), (0, 0), channels)
-
-
-@follow.register
-def _squeeze_excite(module: SqueezeExcite, features: Tensor) -> Followed:
-    parts = (module.conv_reduce, module.act1, module.conv_expand, module.gate)
-    gate, pull = chain(parts, features.mean(dim=(2, 3), keepdim=True))
-    places = features.shape[2] * features.shape[3]
-    by_cell, opened = cells(features)[:, None], cells(gate)[:, None]
-
-    def back(gradient: Tensor) -> Tensor:
-        by_gate = (gradient * by_cell).sum(dim=2, keepdim=True)
-        return gradient * opened + pull(by_gate) / places
-
-    return features * gate, back
-
-
-@follow.register
-def _inverted_residual(module: InvertedResidual, features: Tensor) -> Followed:
-    layers = (module.conv_pw, module.bn1, module.conv_dw, module.bn2, module.se, module.conv_pwl, module.bn3)
-    out, pull = chain(layers, features)
-    if not module.has_skip:
-        return out, pull
-    return out + features, lambda gradient: pull(gradient) + gradient
-
-
-@follow.register
-def _basic_block(module: BasicBlock, features: Tensor) -> Followed:
-    layers = (module.conv1, module.bn1, nn.ReLU(), module.conv2, module.bn2)
-    out, pull = chain(layers, features)
-    shortcut = nn.Identity() if module.downsample is None else module.downsample
-    beside, pull_beside = follow(shortcut, features)
-    out, rectified = follow(nn.ReLU(), out + beside)
-
-    def back(gradient: Tensor) -> Tensor:
-        gradient = rectified(gradient)
-        return pull(gradient) + pull_beside(gradient)
-
-    return out, back

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from fer_space.backbones.backward import cells, follow
 
 HIRESCAM = "hirescam"
+RELEVANCE = "relevance"
 
 
 class Output(NamedTuple):

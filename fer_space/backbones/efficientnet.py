@@ -11,9 +11,12 @@ from typing import Any
 
 import timm
 import torch
+from timm.layers.norm_act import BatchNormAct2d
+from timm.models._efficientnet_blocks import InvertedResidual, SqueezeExcite
 from torch import Tensor, nn
 from torch.nn import functional
 
+from fer_space.backbones.backward import Followed, cells, chain, follow, normed, slope_of
 from fer_space.backbones.base import Backbone, DeferredHead, PooledLinearHead
 from fer_space.errors import MissingDependencyError
 
@@ -219,3 +222,32 @@ def _packaged(package: str, target: Mapping[str, Tensor]) -> dict[str, Tensor]:
     if any(a.shape != b.shape for a, b in zip(source, target.values(), strict=True)):
         raise MissingDependencyError(f"{path.name} does not hold the tensors of its network.")
     return dict(zip(target, source, strict=True))
+
+
+@follow.register
+def _norm_and_activation(module: BatchNormAct2d, features: Tensor) -> Followed:
+    out, pull = follow(module.act, normed(module, features))
+    return out, lambda gradient: pull(gradient) * slope_of(module)
+
+
+@follow.register
+def _squeeze_excite(module: SqueezeExcite, features: Tensor) -> Followed:
+    parts = (module.conv_reduce, module.act1, module.conv_expand, module.gate)
+    gate, pull = chain(parts, features.mean(dim=(2, 3), keepdim=True))
+    places = features.shape[2] * features.shape[3]
+    by_cell, opened = cells(features)[:, None], cells(gate)[:, None]
+
+    def back(gradient: Tensor) -> Tensor:
+        by_gate = (gradient * by_cell).sum(dim=2, keepdim=True)
+        return gradient * opened + pull(by_gate) / places
+
+    return features * gate, back
+
+
+@follow.register
+def _inverted_residual(module: InvertedResidual, features: Tensor) -> Followed:
+    layers = (module.conv_pw, module.bn1, module.conv_dw, module.bn2, module.se, module.conv_pwl, module.bn3)
+    out, pull = chain(layers, features)
+    if not module.has_skip:
+        return out, pull
+    return out + features, lambda gradient: pull(gradient) + gradient

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from torch import Tensor, nn
 from torchvision.models import resnet18
+from torchvision.models.resnet import BasicBlock
 
+from fer_space.backbones.backward import Followed, chain, follow
 from fer_space.backbones.originals import COUNTER
 from fer_space.emotions import column_of
 from fer_space.errors import InputError, WeightsError
@@ -78,3 +80,18 @@ def fill(network: nn.Module, tensors: Mapping[str, Tensor], optional: tuple[str,
         raise InputError(
             f"{source.name} does not hold the tensors of this network and its classes."
         ) from error
+
+
+@follow.register
+def _basic_block(module: BasicBlock, features: Tensor) -> Followed:
+    layers = (module.conv1, module.bn1, nn.ReLU(), module.conv2, module.bn2)
+    out, pull = chain(layers, features)
+    shortcut = nn.Identity() if module.downsample is None else module.downsample
+    beside, pull_beside = follow(shortcut, features)
+    out, rectified = follow(nn.ReLU(), out + beside)
+
+    def back(gradient: Tensor) -> Tensor:
+        gradient = rectified(gradient)
+        return pull(gradient) + pull_beside(gradient)
+
+    return out, back

@@ -17,7 +17,15 @@ from transformers import ViTConfig, ViTModel
 from transformers.models.vit.modeling_vit import ViTAttention, ViTLayer
 
 from fer_space.backbones.backward import Followed, cells, chain, follow
-from fer_space.backbones.base import Backbone, DeferredHead, Head, Output, kept_outputs, zero_linear
+from fer_space.backbones.base import (
+    RELEVANCE,
+    Backbone,
+    DeferredHead,
+    Head,
+    Output,
+    kept_outputs,
+    zero_linear,
+)
 
 STEM = "tf_efficientnet_lite0"
 STAGES = 3  # of the stem; they end at an eighth of the picture's side
@@ -25,7 +33,6 @@ CHANNELS = 40  # of the stem's map
 CELLS = 12  # a side of the map of a picture of 96 pixels
 WIDTH = 192
 BLOCKS = 6
-RELEVANCE = "relevance"
 
 
 def encode(embeddings: nn.Module, blocks: nn.ModuleList, cells: Tensor) -> Tensor:

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+from concurrent.futures import ThreadPoolExecutor
 
 from fer_space.files import shipped
 
@@ -45,12 +46,14 @@ def serve(host: str, port: int) -> None:
     # isort: split
     from fer_space.commands.fetch import VARIABLE, bring_all
     from fer_space.engine import Engine
-    from fer_space.ui.page import build_page, serving_options
 
     for outcome in bring_all(os.environ.get(VARIABLE, "")):
         print(outcome, flush=True)
     engine = Engine()
-    engine.preload()  # now, so that the first visitor does not wait, and because ZeroGPU wants it so
+    with ThreadPoolExecutor(1) as pool:  # models are loaded while Gradio is imported, both take seconds
+        loading = pool.submit(engine.preload, maps=True)  # so that the first visitor does not wait
+        from fer_space.ui.page import build_page, serving_options
+    loading.result()
     for name, problem in engine.problems.items():
         print(f"fer-space: without {name}: {problem}", file=sys.stderr)
     # On ZeroGPU hardware a GPU is lent for one action at a time, and none before the page is served: until

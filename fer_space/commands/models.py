@@ -120,20 +120,20 @@ def describe(source: ModelSource, *, present: bool) -> dict[str, Any]:
         try:
             source.check()
             card = source.card()
-            record |= _described(card) | {"runtime": runtime_of(card.sha256)}
+            record |= _described(card) | {"runtime": runtime_of(card.network_key)}
         except FerSpaceError as error:
             record |= {"weights": False, "problem": str(error)}
     return record
 
 
-def runtime_of(sha256: str) -> str:
-    """Name what would compute the network of these weights here, if nothing else is asked for."""
+def runtime_of(key: str) -> str:
+    """Name what would compute the network of this `Card.network_key`, if nothing else is asked for."""
     rule = resolve_runtime("auto", resolve_device("auto"))
     if rule != "auto":
         return rule
     from fer_space.runtime.openvino import is_kept
 
-    return "openvino" if is_kept(sha256) else "torch"
+    return "openvino" if is_kept(key) else "torch"
 
 
 def as_text(record: dict[str, Any]) -> str:

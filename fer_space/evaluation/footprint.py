@@ -2,22 +2,25 @@
 
     footprint("model", "mobilenet_v2")
 
-The child first does what any use of the package does: it imports the library that computes and runs one
-convolution. What is counted is the growth of its resident memory from there: when the network is loaded, and
-when it has read one face, its mirror image too, or searched one photo. Libraries that come with the package
-(PyTorch, torchvision, timm) are there before and do not count. Linux alone tells these figures.
+The child first imports the libraries that compute and what networks are built of, and runs one convolution.
+What is counted is the growth of its resident memory from there: when the network is loaded, and when it has
+read one face, its mirror image too, or searched one photo. Libraries that come with the package (PyTorch,
+torchvision, timm, transformers, OpenVINO) are there before and do not count. Linux alone tells these figures.
 """
 
 import json
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
+from fer_space.backbones.specs import BACKBONES
 from fer_space.errors import InputError, MissingDependencyError, WeightsError
 from fer_space.model import load_model
 
@@ -94,6 +97,9 @@ def main(kind: str, name: str) -> int:
     """Measure in this process and print the figures as JSON."""
     import torch
 
+    for module in {spec.target.partition(":")[0] for spec in BACKBONES.values()} | {"openvino"}:
+        with suppress(ImportError):  # OpenVINO may not be installed
+            import_module(module)
     torch.nn.Conv2d(3, 8, 3)(torch.zeros(1, 3, 32, 32))
     load = _load_model if kind == "model" else _load_detector
     try:

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional
 
-from fer_space.backbones.base import HIRESCAM, Head
-from fer_space.backbones.vit import RELEVANCE
+from fer_space.backbones.base import HIRESCAM, RELEVANCE, Head
 from fer_space.errors import UnknownNameError
 from fer_space.explain.maps import DEFAULT, GRAD_CAM, scaled
 

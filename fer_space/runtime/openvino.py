@@ -1,9 +1,10 @@
 """Networks in OpenVINO: converted in the process, without files of ONNX, and kept for the next start.
 
 It computes them in about half of torch's time (docs/speed.md). Body and head become one graph each, and the
-head with the gradients of its logits a third, so that attention maps cost no second pass through the body.
-Graphs of weights with a known sha256 lie in the user's cache folder; their name holds the sha256 and the
-versions of all that made them, so a graph is never read for another network.
+head with the attention maps of all classes a third, so that maps cost no second pass through the body. Graphs
+lie in the user's cache folder; their name holds the sha256 of the weights, what was built of them, and the
+versions of all that made them, so a graph is never read for another network. Where they lie there nobody has
+to build the network, nor to import the library that it comes from.
 """
 
 import hashlib
@@ -21,16 +22,20 @@ from huggingface_hub import constants
 from torch import Tensor, nn
 
 import fer_space.backbones
-from fer_space.backbones.base import Backbone, Head, Output
+import fer_space.explain.maps
+from fer_space.backbones.base import Backbone, Output
+from fer_space.explain.maps import attend
 from fer_space.runtime.threads import cores
 
 PARTS = ("body", "head")
 EXAMPLES = 3  # pictures that a network is traced with: 1 and 2 would be taken for constants
 FIELDS = ("logits", "affect", "embedding")  # of `Output`, in the order of a head's graph
-EVIDENCE = "evidence"  # the third graph, and its last output
-NAMES = {"features", EVIDENCE, *FIELDS}
+MAPS = "maps"  # the third graph, and its last output
+NAMES = {"features", MAPS, *FIELDS}
+METHOD = ["fer_space", "method"]  # where the third graph says how its maps are made
 
 log = logging.getLogger(__name__)
+_starting = threading.Lock()
 
 
 class OpenVinoRunner:
@@ -38,12 +43,12 @@ class OpenVinoRunner:
 
     Args:
         graphs: OpenVINO models by part, as `converted` or `read` give them.
-        head: the network's own, which computes what no graph does.
     """
 
     name = "openvino"
 
-    def __init__(self, graphs: dict[str, Any], head: Head) -> None:
+    def __init__(self, graphs: dict[str, Any]) -> None:
+        self.method: str = graphs[MAPS].get_rt_info(METHOD).astype(str) if MAPS in graphs else ""
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
             "INFERENCE_PRECISION_HINT": "f32",  # some processors would take bfloat16
@@ -51,11 +56,9 @@ class OpenVinoRunner:
             "NUM_STREAMS": "1",
             "ENABLE_CPU_PINNING": False,  # cores are shared with other processes
         }
-        self._head = head
-        self._has_evidence = EVIDENCE in graphs
         self._graphs = dict(graphs)
         self._compiled: dict[str, Any] = {}
-        self._lock = threading.Lock()
+        self._locks = {part: threading.Lock() for part in graphs}
         self._requests = threading.local()
         self._compile("body")
 
@@ -68,12 +71,15 @@ class OpenVinoRunner:
         """Run the head."""
         return _output(self._run("head", features))
 
-    def evidence(self, features: Tensor) -> tuple[Output, Tensor]:
+    def maps(self, features: Tensor) -> tuple[Output, Tensor]:
         """Run the head, forwards and backwards."""
-        if not self._has_evidence:
-            return self._head.evidence(features)
-        rows = self._run(EVIDENCE, features)
-        return _output(rows), rows[EVIDENCE]
+        rows = self._run(MAPS, features)
+        return _output(rows), rows[MAPS]
+
+    def prepare_maps(self) -> None:
+        """Compile the graph of the maps, if there is one."""
+        if self.method:
+            self._compile(MAPS)
 
     def _run(self, part: str, rows: Tensor) -> dict[str, Tensor]:
         request = getattr(self._requests, part, None)  # one a thread: a request computes one thing at a time
@@ -89,39 +95,40 @@ class OpenVinoRunner:
 
     def _compile(self, part: str) -> Any:
         """Compile a graph when it is first wanted: whoever wants no maps keeps no weights for them."""
-        with self._lock:
+        with self._locks[part]:
             if part not in self._compiled:
                 self._compiled[part] = _core().compile_model(self._graphs.pop(part), "CPU", self._settings)
             return self._compiled[part]
 
 
-def openvino_runner(
-    network: Backbone, input_size: int, sha256: str, *, convert: bool = True
-) -> OpenVinoRunner | None:
-    """Make the runner of a network, from the cache where its graphs lie there.
+def kept_runner(key: str) -> OpenVinoRunner | None:
+    """Make the runner of a network that has been converted on this machine; None for others.
+
+    Args:
+        key: as `converted_runner` takes it.
+    """
+    graphs = read(cache_folder() / graphs_name(key))
+    return None if graphs is None else OpenVinoRunner(graphs)
+
+
+def converted_runner(network: Backbone, input_size: int, key: str) -> OpenVinoRunner | None:
+    """Convert a network, which takes seconds, keep its graphs, and make its runner.
 
     Args:
         network: on the CPU, float32, in evaluation mode.
         input_size: side in pixels of its pictures.
-        sha256: of its weights.
-        convert: convert a network whose graphs are not kept, which takes seconds.
+        key: sha256 of all that decides what it computes, hexadecimal.
 
     Returns:
-        The runner, or None where there is none: where OpenVINO cannot take the network the log says so in one
-        line.
+        The runner, or None where OpenVINO cannot take the network; the log says so in one line.
     """
-    kept = cache_folder() / graphs_name(sha256)
-    if (graphs := read(kept)) is not None:
-        return OpenVinoRunner(graphs, network.head)
-    if not convert:
-        return None
     try:
         graphs = converted(network, input_size)
-        runner = OpenVinoRunner(graphs, network.head)
+        runner = OpenVinoRunner(graphs)
     except Exception as error:  # whatever torch's exporter or OpenVINO does not know
         log.warning("%s stays in torch: OpenVINO cannot take it (%s).", type(network).__name__, _line(error))
         return None
-    keep(graphs, kept)
+    keep(graphs, cache_folder() / graphs_name(key))
     return runner
 
 
@@ -134,17 +141,19 @@ def converted(network: Backbone, input_size: int) -> dict[str, Any]:
         input_size: side in pixels of its pictures.
 
     Returns:
-        A model for each of `PARTS`, and for the evidence of maps if the head knows it without autograd;
-        outputs of the head are named as the fields of `Output`.
+        A model for each of `PARTS`, and for maps if there are any; outputs of the head are named as the
+        fields of `Output`.
     """
     pictures = torch.zeros(EXAMPLES, 3, input_size, input_size)
     features = network.body(pictures).contiguous()
     graphs = {"body": _converted(network.body, pictures, ["features"])}
     heads = {"head": _Rows(network.head)}
-    if type(network.head).jacobian is not Head.jacobian:
-        heads[EVIDENCE] = _Evidence(network.head)
+    if network.head.has_maps:
+        heads[MAPS] = _Attending(network.head)
     for part, rows in heads.items():
         graphs[part] = _converted(rows, features, list(rows.named(features)))
+    if network.head.has_maps:
+        graphs[MAPS].set_rt_info(network.head.method, METHOD)
     return graphs
 
 
@@ -153,14 +162,14 @@ def cache_folder() -> Path:
     return Path(constants.HF_ASSETS_CACHE) / "fer-space" / "openvino"
 
 
-def graphs_name(sha256: str) -> str:
+def graphs_name(key: str) -> str:
     """Name the folder of a network's graphs by all that decides what they compute."""
-    return f"{sha256[:32]}-{_versions()}"
+    return f"{key[:32]}-{_versions()}"
 
 
-def is_kept(sha256: str) -> bool:
-    """Whether the network whose weights have this sha256 has been converted on this machine."""
-    return (cache_folder() / graphs_name(sha256)).is_dir()
+def is_kept(key: str) -> bool:
+    """Whether the network with this key has been converted on this machine."""
+    return (cache_folder() / graphs_name(key)).is_dir()
 
 
 def keep(graphs: dict[str, Any], folder: Path) -> None:
@@ -185,7 +194,7 @@ def read(folder: Path) -> dict[str, Any] | None:
     if not folder.is_dir():
         return None
     try:
-        optional = [EVIDENCE] if (folder / f"{EVIDENCE}.xml").exists() else []
+        optional = [MAPS] if (folder / f"{MAPS}.xml").exists() else []
         return {part: _core().read_model(folder / f"{part}.xml") for part in (*PARTS, *optional)}
     except RuntimeError:
         shutil.rmtree(folder, ignore_errors=True)
@@ -206,12 +215,12 @@ class _Rows(nn.Module):
         return _fields(self.inner(features))
 
 
-class _Evidence(_Rows):
-    """The same with how much each place of the features speaks for each class."""
+class _Attending(_Rows):
+    """The same with the attention maps of every class."""
 
     def named(self, features: Tensor) -> dict[str, Tensor]:
-        output, evidence = self.inner.evidence(features)
-        return _fields(output) | {EVIDENCE: evidence}
+        output, maps = attend(self.inner, features)
+        return _fields(output) | {MAPS: maps}
 
 
 def _fields(output: Output) -> dict[str, Tensor]:
@@ -235,8 +244,13 @@ def _converted(module: nn.Module, example: Tensor, names: list[str]) -> Any:
     return graph
 
 
-@lru_cache(maxsize=1)
 def _core() -> Any:
+    with _starting:  # of two threads one makes it
+        return _only_core()
+
+
+@lru_cache(maxsize=1)
+def _only_core() -> Any:
     import openvino
 
     return openvino.Core()
@@ -244,11 +258,12 @@ def _core() -> Any:
 
 @lru_cache(maxsize=1)
 def _versions() -> str:
-    """A short hash of the versions of torch and OpenVINO, and of the code of all networks."""
+    """A short hash of the versions of torch and OpenVINO, and of the code of all networks and their maps."""
     import openvino
 
     made_by = hashlib.sha256(f"{torch.__version__} {openvino.__version__}".encode())
-    for path in sorted(Path(fer_space.backbones.__path__[0]).glob("*.py")):
+    networks = sorted(Path(fer_space.backbones.__path__[0]).glob("*.py"))
+    for path in (*networks, Path(fer_space.explain.maps.__file__)):
         if path.name != "specs.py":  # a list
             made_by.update(path.read_bytes())
     return made_by.hexdigest()[:16]

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from fer_space.backbones.base import Backbone, Output
+from fer_space.explain.maps import attend
 
 
 class Runner(Protocol):
@@ -13,9 +14,11 @@ class Runner(Protocol):
 
     Attributes:
         name: of the runtime, as `--runtime` takes it.
+        method: how it makes maps; "" where the network has none.
     """
 
     name: str
+    method: str
 
     def body(self, pictures: Tensor) -> Tensor:
         """Normalised pictures float32 (B, 3, S, S) -> features float32 (B, C, h, w), on the same device."""
@@ -23,8 +26,11 @@ class Runner(Protocol):
     def head(self, features: Tensor) -> Output:
         """Features float32 (B, C, h, w) -> what the head says; `auxiliary` may be missing."""
 
-    def evidence(self, features: Tensor) -> tuple[Output, Tensor]:
-        """Features float32 (B, C, h, w) -> what `Head.evidence` gives."""
+    def maps(self, features: Tensor) -> tuple[Output, Tensor]:
+        """Features float32 (B, C, h, w) -> what `explain.maps.attend` gives."""
+
+    def prepare_maps(self) -> None:
+        """Load now what `maps` would load when it is first asked."""
 
 
 class TorchRunner:
@@ -39,6 +45,7 @@ class TorchRunner:
 
     def __init__(self, network: Backbone, device: torch.device) -> None:
         self._network = network.eval().requires_grad_(False)
+        self.method = network.head.method if network.head.has_maps else ""
         network.to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         if device.type == "cuda" and network.head.has_maps:  # external models stay as their authors left them
             network.body.half()
@@ -54,7 +61,9 @@ class TorchRunner:
         output: Output = self._network.head(features)
         return output
 
-    def evidence(self, features: Tensor) -> tuple[Output, Tensor]:
+    def maps(self, features: Tensor) -> tuple[Output, Tensor]:
         """Run the head, forwards and backwards."""
-        pair: tuple[Output, Tensor] = self._network.head.evidence(features)
-        return pair
+        return attend(self._network.head, features)
+
+    def prepare_maps(self) -> None:
+        """Everything is here."""

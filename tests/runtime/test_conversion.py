@@ -14,11 +14,15 @@ from fer_space.runtime import conversion
 
 class Sleeper(conversion.subprocess.Popen):
     def __init__(self, command, **options):
-        super().__init__([sys.executable, "-c", "import time; time.sleep(60)"], **options)
-        print(self.pid, flush=True)
+        child = "import os, time; print(f'{os.getpid()}: torch', flush=True); time.sleep(60)"
+        super().__init__([sys.executable, "-c", child], **options)
+
+def follow():
+    for name in conversion.converting(Path(".")):
+        print(name, flush=True)
 
 conversion.subprocess.Popen = Sleeper
-Thread(target=lambda: list(conversion.converting(Path("."))), daemon=True).start()
+Thread(target=follow, daemon=True).start()
 sys.stdin.readline()
 """
 

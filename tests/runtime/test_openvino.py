@@ -11,11 +11,13 @@ import torch
 from huggingface_hub import constants
 from torch import Tensor
 
-from fer_space.backbones.base import Backbone, Head, PooledLinearHead
+from fer_space.backbones.base import Head, PooledLinearHead
 from fer_space.backbones.specs import BACKBONES
-from fer_space.card import WEIGHTS_DIR
+from fer_space.card import WEIGHTS_DIR, Card
 from fer_space.engine import Engine
+from fer_space.errors import WeightsError
 from fer_space.model import Model, load_model
+from fer_space.registry import ShippedModel
 from fer_space.runtime import openvino
 from fer_space.runtime.device import RUNTIME_VARIABLE
 from fer_space.vision.imaging import load_image
@@ -29,6 +31,7 @@ NOISE = list(np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), dtype=np.
 @pytest.fixture
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A cache of its own."""
+    monkeypatch.delenv(RUNTIME_VARIABLE, raising=False)
     monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path))
     return openvino.cache_folder()
 
@@ -73,12 +76,43 @@ def test_batches_and_threads_do_not_change_an_answer(cache: Path):
 
 def test_a_network_is_converted_once(cache: Path, monkeypatch: pytest.MonkeyPatch):
     first = Model(toy_card(), lively_tiny(), runtime="openvino").predict(NOISE)
-    assert [folder.name for folder in cache.iterdir()] == [openvino.graphs_name(toy_card().sha256)]
-    assert openvino.is_kept(toy_card().sha256)
+    assert [folder.name for folder in cache.iterdir()] == [openvino.graphs_name(toy_card().network_key)]
+    assert openvino.is_kept(toy_card().network_key)
     monkeypatch.setattr(openvino, "converted", None)
     kept = Model(toy_card(), lively_tiny(), runtime="auto")
     assert kept.runtime == "openvino"
     assert np.array_equal(kept.predict(NOISE).probabilities, first.probabilities)
+
+
+def test_a_converted_network_is_built_only_for_other_maps(
+    cache: Path, tiny_weights: tuple[Path, Card], monkeypatch: pytest.MonkeyPatch
+):
+    plain = load_model("tiny", weights_dir=tiny_weights[0], runtime="torch")
+    load_model("tiny", weights_dir=tiny_weights[0], runtime="openvino")
+    built = []
+    build = ShippedModel.build
+    monkeypatch.setattr(ShippedModel, "build", lambda source: built.append(source.name) or build(source))
+    model = load_model("tiny", weights_dir=tiny_weights[0], runtime="auto")
+    answer = model.predict(NOISE, maps="default")
+    assert answer.probabilities == pytest.approx(plain.predict(NOISE).probabilities, abs=1e-4)
+    assert model.has_maps
+    assert model.method("default") == "hirescam"
+    assert built == []
+    for _ in range(2):
+        expected = plain.predict(NOISE, maps="grad-cam").maps
+        assert model.predict(NOISE, maps="grad-cam").maps == pytest.approx(expected, abs=1e-4)
+    assert built == ["tiny"]
+    assert {weight.device.type for weight in model.network.body.parameters()} == {"meta"}
+
+
+def test_damaged_weights_are_noticed_behind_kept_graphs(cache: Path, tiny_weights: tuple[Path, Card]):
+    folder, _ = tiny_weights
+    load_model("tiny", weights_dir=folder, runtime="openvino")
+    weights = folder / "tiny.safetensors"
+    content = weights.read_bytes()
+    weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+    with pytest.raises(WeightsError, match="damaged"):
+        load_model("tiny", weights_dir=folder, runtime="auto")
 
 
 def test_other_weights_or_other_code_are_other_graphs(cache: Path, monkeypatch: pytest.MonkeyPatch):
@@ -122,24 +156,25 @@ def test_what_openvino_cannot_take_stays_in_torch(cache: Path, caplog: pytest.Lo
     assert model.predict(NOISE).probabilities.shape == (5, 8)
 
 
-def test_a_head_without_closed_form_gets_its_maps_from_autograd(cache: Path):
+def test_a_head_without_closed_form_stays_in_torch(cache: Path):
     class Plain(PooledLinearHead):
         jacobian = Head.jacobian
 
-    def plain() -> Backbone:
-        network = lively_tiny()
-        network.head.__class__ = Plain
-        return network
-
+    network = lively_tiny()
+    network.head.__class__ = Plain
+    model = Model(toy_card(), network, runtime="openvino")
+    assert model.runtime == "torch"
     expected = Model(toy_card(), lively_tiny()).predict(NOISE, maps="default").maps
-    for runtime in ("openvino", "auto"):  # converted, and kept
-        model = Model(toy_card(), plain(), runtime=runtime)
-        assert model.runtime == "openvino"
-        assert model.predict(NOISE, maps="default").maps == pytest.approx(expected, abs=1e-4)
+    assert model.predict(NOISE, maps="default").maps == pytest.approx(expected, abs=1e-6)
 
 
-def test_an_engine_converts_in_the_background(cache: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.delenv(RUNTIME_VARIABLE)
+def test_a_card_with_fewer_labels_is_another_network(cache: Path):
+    Model(toy_card(), lively_tiny(), runtime="openvino")
+    fewer = toy_card(labels=("neutral", "happiness"), bias=(0.0, 0.0))
+    assert Model(fewer, lively_tiny(classes=2), runtime="auto").runtime == "torch"
+
+
+def test_an_engine_converts_in_the_background(cache: Path, tmp_path: Path):
     folder = tmp_path / "weights"
     folder.mkdir()
     for path in WEIGHTS_DIR.glob("human_emotion.*"):

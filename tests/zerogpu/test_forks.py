@@ -1,7 +1,7 @@
 """A lender forks this process whenever it likes: what other threads held then must not hold the child up."""
 
 import multiprocessing
-from threading import Event, Thread
+from threading import Event, Lock, Thread
 
 import pytest
 
@@ -9,8 +9,12 @@ from fer_space.engine import Engine
 from fer_space.runtime.threads import turn
 
 
+def _loading(engine: Engine) -> Lock:
+    return engine._locks.setdefault("dan", Lock())
+
+
 def _both(engine: Engine) -> None:
-    with turn(), engine._lock:
+    with turn(), _loading(engine):
         pass
 
 
@@ -19,7 +23,7 @@ def test_a_fork_is_not_held_up_by_what_its_parent_was_doing() -> None:
     engine, held, done = Engine(), Event(), Event()
 
     def hold() -> None:
-        with turn(), engine._lock:
+        with turn(), _loading(engine):
             held.set()
             done.wait()
 
