@@ -19,6 +19,7 @@ from typing import Any, ParamSpec, TypeVar
 import gradio as gr
 
 from fer_space.errors import FerSpaceError, LeaseError
+from fer_space.explain.library import METHODS
 from fer_space.explain.maps import DEFAULT
 from fer_space.explain.sensitivity import CELLS
 
@@ -29,8 +30,8 @@ Lend = Callable[..., Callable[[Callable[..., Any]], Callable[..., Any]]]  # spac
 # Seconds for which a GPU is asked. More than is left to a visitor is refused; what is not used is given back.
 START = 8.0  # until the first answer: a process, CUDA, and the models' way to the GPU
 EACH = 0.02  # for one model, one face and its mirror image
-MAPS = {None: 1.0, DEFAULT: 1.5}  # times as much with maps; other methods:
-OTHER_MAPS = 6.0
+MAPS = 1.5  # times as much with maps
+LIBRARY_MAPS = 6.0  # and with those of the grad-cam library
 LONGEST = 120
 
 ABORTED = (
@@ -110,7 +111,10 @@ def seconds_to_read(
     **_: object,
 ) -> int:
     """How long `Engine.stream` will take with these arguments, in seconds."""
-    return _seconds(len(faces) * len(backbones) * len(covers) * MAPS.get(method, OTHER_MAPS))
+    times = 1.0 if method is None else MAPS
+    if method in METHODS and METHODS[method].source:
+        times = LIBRARY_MAPS
+    return _seconds(len(faces) * len(backbones) * len(covers) * times)
 
 
 def seconds_to_slide(image_rgb: object, face: object, *, backbones: Sequence[str]) -> int:
