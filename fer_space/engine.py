@@ -153,10 +153,13 @@ class Engine:
             maps: also load what attention maps need.
         """
         warm_up()
-        with ThreadPoolExecutor(cores()) as pool:
-            for model in list(pool.map(self._tried, self.registry.present().values())):
-                if maps and model is not None:
-                    pool.submit(model.prepare_maps)
+        if self.device.type == "cpu":
+            with ThreadPoolExecutor(cores()) as pool:
+                for model in list(pool.map(self._tried, self.registry.present().values())):
+                    if maps and model is not None:
+                        pool.submit(model.prepare_maps)
+        else:
+            self._usable()  # not in other threads: what ZeroGPU shows of a GPU, this one alone sees
         self._detector(DEFAULT_DETECTOR)
         self._landmarker.load()
 

@@ -1,11 +1,13 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
+from threading import current_thread
 from typing import Any
 from unittest.mock import ANY
 
 import numpy as np
 import pytest
+import torch
 
 from fer_space.card import Card, Fit, write_card, write_fit
 from fer_space.emotions import EMOTIONS
@@ -189,6 +191,17 @@ def test_threads_share_one_copy_of_each_model(
     assert len(loads) == 1
     for one, other in zip(got, expected, strict=True):
         assert one == pytest.approx(other, abs=1e-6)
+
+
+@pytest.mark.parametrize(("device", "elsewhere"), [("cpu", True), ("cuda", False)])
+def test_preload_takes_threads_on_a_cpu_alone(
+    engine: Engine, device: str, elsewhere: bool, monkeypatch: pytest.MonkeyPatch
+):
+    loaded_in = []
+    monkeypatch.setattr(engine, "_model", lambda source: loaded_in.append(current_thread()))
+    engine.device = torch.device(device)
+    engine.preload()
+    assert [thread is not current_thread() for thread in loaded_in] == [elsewhere]
 
 
 def test_preload_loads_everything_once(engine: Engine):

@@ -50,6 +50,8 @@ def serve(host: str, port: int) -> None:
     for outcome in bring_all(os.environ.get(VARIABLE, "")):
         print(outcome, flush=True)
     engine = Engine()
+    if engine.device.type != "cpu":
+        engine.preload()  # in this thread and now: ZeroGPU wants it so
     with ThreadPoolExecutor(1) as pool:  # models are loaded while Gradio is imported, both take seconds
         loading = pool.submit(engine.preload, maps=True)  # so that the first visitor does not wait
         from fer_space.ui.page import build_page, serving_options
