@@ -109,7 +109,8 @@ def as_trained(name: str, folder: Path) -> Model:
 
 def read_all(data: str, runs: Path, split: str) -> dict[str, list[Outputs]]:
     """Give what the runs of every change say of a split, a seed each; read once, then kept."""
-    folder, faces, found = runs / "predictions", open_data(data, split), {}
+    folder, faces = runs / "predictions", open_data(data, split)
+    found: dict[str, list[Outputs]] = {}
     for name in CHANGES:
         if not all(is_finished(name, seed, runs) for seed in SEEDS):
             continue
@@ -124,11 +125,12 @@ def read_all(data: str, runs: Path, split: str) -> dict[str, list[Outputs]]:
 
 
 def ahead_of_base(found: Mapping[str, Sequence[Outputs]]) -> dict[str, dict[str, Difference]]:
-    """Measure how far every change is ahead of none, seed by seed, with what seeds and faces leave open."""
+    """Measure how far every other change is ahead of none, with what seeds and faces leave open."""
     return over_seeds(
         {
             name: [differences_from(base, run) for base, run in zip(found[BASE], runs, strict=True)]
             for name, runs in found.items()
+            if name != BASE
         }
     )
 
@@ -146,7 +148,7 @@ def records_of(found: Mapping[str, Sequence[Outputs]]) -> dict[str, dict[str, An
             "balanced_accuracy": fmean(rate.balanced_accuracy for rate in scored),
             "macro_f1": fmean(rate.macro_f1 for rate in scored),
             "per_class": {emotion: fmean(rate.per_class[emotion] for rate in scored) for emotion in RARE},
-            "ahead": {measure: list(difference) for measure, difference in ahead[name].items()},
+            "ahead": {measure: list(difference) for measure, difference in ahead.get(name, {}).items()},
             "date": max(str(outputs.about.date) for outputs in runs),
         }
     return records
@@ -180,7 +182,9 @@ def markdown(records: Mapping[str, dict[str, Any]]) -> str:
 
 
 def _ahead(record: Mapping[str, Any], measure: str) -> str:
-    """Points ahead of the run without a change; bold where the interval does not hold 0."""
+    """Points ahead of none, bold where the interval does not hold 0; nothing for none itself."""
+    if measure not in record["ahead"]:
+        return ""
     value, low, high = (100.0 * number for number in record["ahead"][measure])
     text = f"{value:+.1f}"
     return f"{f'**{text}**' if low > 0.0 or high < 0.0 else text} ({low:+.1f} to {high:+.1f})"
@@ -188,8 +192,7 @@ def _ahead(record: Mapping[str, Any], measure: str) -> str:
 
 def draw(found: Mapping[str, Sequence[Outputs]], out: Path) -> None:
     """Draw the two pictures of the study."""
-    ahead = {name: differences for name, differences in ahead_of_base(found).items() if name != BASE}
-    draw_differences(ahead, BASE, out / "study-differences.png")
+    draw_differences(ahead_of_base(found), BASE, out / "study-differences.png")
     curves = {}
     for name in CURVES:
         if runs := found.get(name):
