@@ -1,24 +1,29 @@
-"""The controlled comparison of mixing, targets, losses and sampling: one small budget, one change at a time.
+"""The controlled comparison of optimisers, mixing, targets, losses and sampling, each with three seeds.
 
-    python benchmarks/study.py train ferplus:DIR runs/study             hours; continues where it stopped
-    python benchmarks/study.py report ferplus:DIR runs/study            validation results so far
-    python benchmarks/study.py report ferplus:DIR runs/study --test --out docs       once, at the end
+    python benchmarks/study.py train ferplus:DIR runs/study --starts DIR    hours; continues where it stopped
+    python benchmarks/study.py report ferplus:DIR runs/study                validation results so far
+    python benchmarks/study.py report ferplus:DIR runs/study --test --out docs      once, at the end
 
-Every run has the same seed, pictures, steps and size; only the options in `CHANGES` differ. A run's epoch is
-chosen on the validation split, and so is what follows for the recipe. `report` stores every run's predictions
-in RUNS/predictions and prints the table; with --out it writes study.json, study-differences.png and
-study-tradeoff.png too.
+Every run has the same pictures, epochs and size; only the options in `CHANGES` differ, and the seed. A run's
+epoch is chosen on the validation split, and so is what follows for the recipe. `report` stores every run's
+predictions in RUNS/predictions and prints the table of the changes that all seeds have finished; with --out
+it writes study.json, study-differences.png and study-tradeoff.png too.
 """
 
 import argparse
+import itertools
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import fmean
 from typing import Any
+
+import numpy as np
 
 from fer_space.card import read_card
 from fer_space.data import open_data
-from fer_space.evaluation.metrics import rates, tradeoff
+from fer_space.evaluation.metrics import Difference, over_seeds, rates, tradeoff
 from fer_space.evaluation.outputs import Outputs
 from fer_space.evaluation.plots import RARE, draw_differences, draw_tradeoff
 from fer_space.evaluation.predict_dataset import predict_dataset
@@ -26,54 +31,72 @@ from fer_space.evaluation.report import differences_from
 from fer_space.external.user import UserFiles
 from fer_space.files import write_text
 from fer_space.model import Model
-from fer_space.registry import UserModel, file_name_of
+from fer_space.registry import UserModel
 from fer_space.training.config import TrainConfig
 from fer_space.training.trainer import Trainer
 
 BASE = "none"
+SEEDS = (0, 1, 2)
 CHANGES: dict[str, dict[str, Any]] = {
     BASE: {},
+    "Adam": {"optimizer": "adam", "weight_decay": 5e-4},
+    "SGD at .01": {"optimizer": "sgd", "weight_decay": 5e-4, "lr_body": 0.01, "lr_head": 0.02},
+    "SGD at .05": {"optimizer": "sgd", "weight_decay": 5e-4, "lr_body": 0.05, "lr_head": 0.1},
+    "weighted, inverse": {"class_weights": "inverse"},
+    "weighted, learned": {"class_weights": "dynamic"},
+    "up-sampling": {"imbalance": "oversample", "rebalance_limit": 500},
+    "down-sampling, 9 epochs": {"imbalance": "undersample", "epochs": 9},
+    "majority": {"target": "majority"},
+    "PLD": {"target": "pld"},
+    "multi-label": {"target": "multi"},
     "mixup": {"mix": "mixup"},
     "CutMix": {"mix": "cutmix"},
     "SnapMix": {"mix": "snapmix"},
     "Attentive CutMix": {"mix": "attentive-cutmix"},
-    "masks": {"mask": 0.3},
-    "majority": {"target": "majority"},
-    "PLD": {"target": "pld"},
-    "multi-label": {"target": "multi"},
-    "weighted, inverse": {"class_weights": "inverse"},
-    "weighted, effective": {"class_weights": "effective"},
-    "focal": {"loss": "focal"},
-    "LDAM-DRW": {"loss": "ldam", "class_weights": "effective", "defer": 0.8},
-    "logit-adjusted": {"loss": "logit-adjusted"},
-    "FER-2013 label .4": {"second_label": 0.4},
-    "none, another seed": {"seed": 1},
     "sqrt sampling": {"imbalance": "sqrt"},
-    "weighted, dynamic": {"class_weights": "dynamic"},
     "balanced sampling": {"imbalance": "balanced"},
+    "LDAM-DRW": {"loss": "ldam", "class_weights": "effective", "defer": 0.7},
+    "logit-adjusted": {"loss": "logit-adjusted"},
     "logit-adjusted .5": {"loss": "logit-adjusted", "tau": 0.5},
+    "focal": {"loss": "focal"},
+    "masks": {"mask": 0.3},
+    "FER-2013 label .4": {"second_label": 0.4},
 }
-# One of each kind that lifts rare emotions on the validation split, and the run without a change.
+# Of each kind that lifts rare emotions, one or two, and the run without a change.
 CURVES = (BASE, "sqrt sampling", "balanced sampling", "logit-adjusted", "LDAM-DRW", "FER-2013 label .4")
 
 
-def base_config(data: str) -> TrainConfig:
-    """Give the budget that every run has: 10,000 training faces at 64 px, five epochs."""
+def base_config(data: str, starts: str) -> TrainConfig:
+    """Give the budget that every run has: 4,000 faces at 64 px, three epochs, from face recognition."""
     return TrainConfig(
-        backbone="efficientnet_lite0", data=data, epochs=5, size=64, limit=10_000, ema_decay=0.99, processes=2
+        backbone="mobilenet_v1_faces",
+        data=data,
+        init=f"hse:{starts}",
+        epochs=3,
+        size=64,
+        limit=4_000,
+        lr_body=1e-3,
+        lr_head=3e-3,
+        ema_decay=0.98,
     )
 
 
-def folder_of(name: str, runs: Path) -> Path:
+def folder_of(name: str, seed: int, runs: Path) -> Path:
     """Name the folder of a run."""
-    return runs / name.lower().replace(" ", "-").replace(",", "").replace(".", "")
+    return runs / f"{re.sub(r'[^a-z0-9]+', '-', name.lower())}-seed-{seed}"
 
 
-def train_all(data: str, runs: Path) -> None:
+def is_finished(name: str, seed: int, runs: Path) -> bool:
+    """Whether a run has ended."""
+    return (folder_of(name, seed, runs) / "card.json").is_file()
+
+
+def train_all(data: str, starts: str, runs: Path) -> None:
     """Train what is not finished yet, in the order of `CHANGES`."""
-    for name, change in CHANGES.items():
-        if not (folder_of(name, runs) / "card.json").is_file():
-            Trainer(base_config(data).changed(**change), folder_of(name, runs), resume=True).run()
+    for (name, change), seed in itertools.product(CHANGES.items(), SEEDS):
+        if not is_finished(name, seed, runs):
+            config = base_config(data, starts).changed(**change, seed=seed)
+            Trainer(config, folder_of(name, seed, runs), resume=True).run()
 
 
 def as_trained(name: str, folder: Path) -> Model:
@@ -84,36 +107,67 @@ def as_trained(name: str, folder: Path) -> Model:
     return Model(card.model_copy(update=plain), UserModel(name, name, "", "user", files).build())
 
 
-def read_all(data: str, runs: Path, split: str) -> dict[str, Outputs]:
-    """Give what every finished run says of a split; read once, then kept in RUNS/predictions."""
-    folder, faces, found = runs / "predictions", open_data(data, split), {}
-    finished = [name for name in CHANGES if (folder_of(name, runs) / "card.json").is_file()]
-    for name in finished:
-        stored = folder / f"{file_name_of(name)}-{faces.name}-{split}.parquet"
-        if not stored.is_file():
-            predict_dataset(as_trained(name, folder_of(name, runs)), faces).save(folder)
-        found[name] = Outputs.load(stored)
+def read_all(data: str, runs: Path, split: str) -> dict[str, list[Outputs]]:
+    """Give what the runs of every change say of a split, a seed each; read once, then kept."""
+    folder, faces = runs / "predictions", open_data(data, split)
+    found: dict[str, list[Outputs]] = {}
+    for name in CHANGES:
+        if not all(is_finished(name, seed, runs) for seed in SEEDS):
+            continue
+        found[name] = []
+        for seed in SEEDS:
+            run = folder_of(name, seed, runs)
+            stored = folder / f"{run.name}-{faces.name}-{split}.parquet"
+            if not stored.is_file():
+                predict_dataset(as_trained(run.name, run), faces).save(folder)
+            found[name].append(Outputs.load(stored))
     return found
 
 
-def records_of(found: Mapping[str, Outputs]) -> dict[str, dict[str, Any]]:
-    """Score every run, and how far it is ahead of the one without a change."""
-    return {
-        name: {
-            **rates(outputs.scored, outputs.labels).model_dump(mode="json"),
-            "ahead": {k: list(v) for k, v in differences_from(found[BASE], outputs).items()},
-            "date": str(outputs.about.date),
+def ahead_of_base(found: Mapping[str, Sequence[Outputs]]) -> dict[str, dict[str, Difference]]:
+    """Measure how far every other change is ahead of none, with what seeds and faces leave open."""
+    return over_seeds(
+        {
+            name: [differences_from(base, run) for base, run in zip(found[BASE], runs, strict=True)]
+            for name, runs in found.items()
+            if name != BASE
         }
-        for name, outputs in found.items()
-    }
+    )
+
+
+def records_of(found: Mapping[str, Sequence[Outputs]]) -> dict[str, dict[str, Any]]:
+    """Score every change: means over its seeds, and how far it is ahead of none."""
+    ahead = ahead_of_base(found)
+    records = {}
+    for name, runs in found.items():
+        scored = [rates(outputs.scored, outputs.labels) for outputs in runs]
+        records[name] = {
+            "n": len(runs[0].labels),
+            "accuracy": fmean(rate.accuracy for rate in scored),
+            "accuracies": [rate.accuracy for rate in scored],
+            "balanced_accuracy": fmean(rate.balanced_accuracy for rate in scored),
+            "macro_f1": fmean(rate.macro_f1 for rate in scored),
+            "per_class": {emotion: fmean(rate.per_class[emotion] for rate in scored) for emotion in RARE},
+            "ahead": {measure: list(difference) for measure, difference in ahead.get(name, {}).items()},
+            "date": max(str(outputs.about.date) for outputs in runs),
+        }
+    return records
 
 
 def markdown(records: Mapping[str, dict[str, Any]]) -> str:
     """Write the table of one split."""
-    head = ["change", "accuracy", "against none", "balanced", "against none", "macro-F1", *RARE]
+    head = [
+        "change",
+        "accuracy (of the seeds)",
+        "against none",
+        "balanced",
+        "against none",
+        "macro-F1",
+        *RARE,
+    ]
     lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
     for name, record in records.items():
-        low, high = record["accuracy_interval"]
+        low, high = min(record["accuracies"]), max(record["accuracies"])
         cells = [
             name,
             f"{record['accuracy']:.1%} ({low:.1%} to {high:.1%})",
@@ -128,33 +182,37 @@ def markdown(records: Mapping[str, dict[str, Any]]) -> str:
 
 
 def _ahead(record: Mapping[str, Any], measure: str) -> str:
-    """Points ahead of the run without a change; bold where the interval does not hold 0."""
+    """Points ahead of none, bold where the interval does not hold 0; nothing for none itself."""
+    if measure not in record["ahead"]:
+        return ""
     value, low, high = (100.0 * number for number in record["ahead"][measure])
     text = f"{value:+.1f}"
     return f"{f'**{text}**' if low > 0.0 or high < 0.0 else text} ({low:+.1f} to {high:+.1f})"
 
 
-def draw(found: Mapping[str, Outputs], out: Path) -> None:
+def draw(found: Mapping[str, Sequence[Outputs]], out: Path) -> None:
     """Draw the two pictures of the study."""
-    others = {name: outputs for name, outputs in found.items() if name != BASE}
-    ahead = {name: differences_from(found[BASE], outputs) for name, outputs in others.items()}
-    draw_differences(ahead, BASE, out / "study-differences.png")
-    curves = {name: tradeoff(found[name].scored, found[name].labels) for name in CURVES if name in found}
+    draw_differences(ahead_of_base(found), BASE, out / "study-differences.png")
+    curves = {}
+    for name in CURVES:
+        if runs := found.get(name):
+            answers = np.concatenate([outputs.scored for outputs in runs])
+            curves[name] = tradeoff(answers, np.concatenate([outputs.labels for outputs in runs]))
     draw_tradeoff(curves, out / "study-tradeoff.png")
 
 
 def report(data: str, runs: Path, *, test: bool, out: Path | None) -> None:
     """Print the tables, and write the results and pictures of the last split into `out`."""
     results: dict[str, dict[str, Any]] = {}
-    found: dict[str, Outputs] = {}
+    found: dict[str, list[Outputs]] = {}
     for split in ("valid", "test") if test else ("valid",):
         found = read_all(data, runs, split)
         results[split] = records_of(found)
         print(f"\n{split}\n\n{markdown(results[split])}", flush=True)
     if out is not None:
-        budget = base_config("ferplus:DIR").to_dict()
-        text = json.dumps({"budget": budget, "changes": CHANGES, "results": results}, indent=1)
-        write_text(out / "study.json", text + "\n")
+        budget = base_config("ferplus:DIR", "DIR").to_dict()
+        summary = {"budget": budget, "seeds": SEEDS, "changes": CHANGES, "results": results}
+        write_text(out / "study.json", json.dumps(summary, indent=1) + "\n")
         draw(found, out)
 
 
@@ -168,14 +226,16 @@ def main() -> None:
         command = commands.add_parser(name)
         command.add_argument("data", metavar="KIND:PATH")
         command.add_argument("runs", type=Path)
-        if name == "report":
+        if name == "train":
+            command.add_argument("--starts", required=True, metavar="DIR", help="that holds faceres-deep.bin")
+        else:
             command.add_argument(
                 "--test", action="store_true", help="read the test split too: once, at the end"
             )
             command.add_argument("--out", type=Path, metavar="DIR", help="for study.json and the pictures")
     args = parser.parse_args()
     if args.command == "train":
-        train_all(args.data, args.runs)
+        train_all(args.data, args.starts, args.runs)
     else:
         report(args.data, args.runs, test=args.test, out=args.out)
 

@@ -110,6 +110,25 @@ def test_pairs_are_told_apart_where_independent_intervals_overlap():
     assert of_first > of_second
 
 
+def runs(values: list[float], half: float) -> list[dict[str, metrics.Difference]]:
+    """Make the differences of one change, a seed each."""
+    return [{"accuracy": metrics.Difference(v, v - half, v + half)} for v in values]
+
+
+def test_seeds_that_agree_leave_what_the_faces_leave_open():
+    found = metrics.over_seeds({"mixup": runs([0.03] * 3, 0.01), "focal": runs([-0.02] * 3, 0.005)})
+    assert found["mixup"]["accuracy"] == pytest.approx((0.03, 0.02, 0.04))
+    assert found["focal"]["accuracy"] == pytest.approx((-0.02, -0.025, -0.015))
+
+
+def test_the_noise_of_seeds_is_pooled_over_all_changes():
+    found = metrics.over_seeds({"none": runs([0.0] * 3, 0.0), "mixup": runs([-0.01, 0.0, 0.01], 0.0)})
+    deviation = sqrt(2 * 0.01**2 / 4)  # four degrees of freedom, of which two are those of a constant
+    half = 2.776 * deviation / sqrt(3)  # the t quantile of four degrees
+    for change in found.values():
+        assert change["accuracy"] == pytest.approx((0.0, -half, half), abs=2e-5)
+
+
 def test_answers_and_errors_of_a_pair_by_hand():
     labels = np.arange(4)
     one, two = sure([0, 3, 4, 3]), sure([0, 3, 5, 6])  # wrong on the second and third; on the last three
