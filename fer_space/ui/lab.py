@@ -144,18 +144,25 @@ class Lab:
         """Wire the events.
 
         Args:
-            changes: events after which the tab may be open, or something else shown, which is then mixed.
+            changes: events after which something else may be shown, which is then mixed if the tab is open.
         """
         bench = self._bench
         inputs = [bench.partner, bench.kind]
         for event in changes:
             event.then(self.follow, inputs, bench.shown, **MODELS)
+        bench.tab.select(self.open, inputs, bench.shown, **MODELS)
         for event in (bench.partner.input, bench.kind.input):
             event(self.mix, inputs, bench.shown, **MODELS)
         bench.again.click(self.mix_again, inputs, bench.shown, **MODELS)
 
+    def open(self, request: gr.Request, partner: int, kind: str) -> Iterator[Shown]:
+        """When the tab opens: mix what is shown; one event, as early on one after another may get lost."""
+        session = self._sessions.of(request)
+        session.tab = str(self._bench.tab.id)
+        yield from self._mix(session, partner, kind)
+
     def follow(self, request: gr.Request, partner: int, kind: str) -> Iterator[Shown]:
-        """After another reading, or when the tab opens: mix what is shown, if the tab is open."""
+        """After another reading: mix what is shown, if the tab is open."""
         session = self._sessions.of(request)
         if session.tab == self._bench.tab.id:
             yield from self._mix(session, partner, kind)
@@ -176,10 +183,7 @@ class Lab:
             sentence = "" if answer.picture and not answer.problem else NO_FACE_YET  # a face is being read
             yield {self._bench.shown: html.render("first", sentence=sentence)}
             return
-        job = (answer, session.selected, partner, kind, session.seed)
-        if session.mix_job == job:
-            return
-        session.mix_job = job
+        session.mix_job = job = object()
         try:
             runs = self._runs.of(session.who)
             other = self._partner(int(partner) % len(self._examples), options)
@@ -192,7 +196,6 @@ class Lab:
                 predictions.append(Prediction(name, by_emotion(row), 0.0, 0.0, "circumplex", 0.0))
                 yield {self._bench.shown: self._view(own, other, mixture, predictions, kind)}
         except Exception as error:
-            session.mix_job = None
             yield {self._bench.shown: html.problem_html(sentence_of(error))}
 
     def _partner(self, number: int, options: Options) -> Comparison:

@@ -105,12 +105,12 @@ def build_page(
                     bench = lay_out_lab(pictures)
                     board = lay_out_board(cards, drawing.looks, results)
         reads = Compare(sidebar, tab, runs, sessions, drawing, pictures).wire(page)
-        tabs = [tab.tab, hide.tab, camera.tab, screen.tab, bench.tab, board]
+        tabs = [tab.tab, hide.tab, camera.tab, screen.tab, board]
         opened = {part.id: _remember(part, sessions) for part in tabs}
         Occlude(hide, tab, runs, sessions, drawing, swatches).wire([opened[hide.tab.id], *reads])
         Live(camera, sidebar, runs).wire(page)
         Videos(screen, sidebar, runs, drawing).wire(page)
-        Lab(bench, runs, sessions, drawing, pictures, partners).wire([opened[bench.tab.id], *reads])
+        Lab(bench, runs, sessions, drawing, pictures, partners).wire(reads)
         predict_endpoint(runs, list(cards))
         page.load(lambda: offered(engine, looks), None, sidebar.options["backbones"], **QUIET)
         gr.HTML(html.render("footnote"), apply_default_css=False)

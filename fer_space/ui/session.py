@@ -179,7 +179,7 @@ class Session:
         ticket: of the newest piece of work; older ones stop.
         stamp: number of the newest click that chose a picture; older ones come too late.
         cover_job: what covers the faces now.
-        mix_job: which faces are mixed in the laboratory, and how.
+        mix_job: the newest mixing in the laboratory; older ones stop.
         painting: the face that the easel shows.
         tab: the tab that is open, by its id.
         job: what the newest piece of work reads, so that equal values never run twice.
@@ -220,7 +220,7 @@ class Session:
                 self.stamp = float(stamp)
             self.ticket += 1
             self.answer, self.selected = answer, 0
-            self.job = self.cover_job = self.mix_job = None
+            self.job = self.cover_job = None
             self.coverage = Coverage()
             return True
 

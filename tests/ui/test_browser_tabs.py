@@ -141,7 +141,7 @@ def test_the_laboratory_mixes_and_tries_again(visit) -> None:
     assert here.errors == []
 
 
-def test_the_laboratory_follows_what_is_shown_and_mixes_equal_faces_once(visit, served: Served) -> None:
+def test_the_laboratory_follows_what_is_shown(visit) -> None:
     here = visit()
     here.open_tab("Laboratory")
     rows = here.page.locator("#fer-lab tr[data-model]")

@@ -53,16 +53,6 @@ def test_nothing_is_covered_before_the_tab_is_open(desk: Desk) -> None:
     assert desk.values[desk.hide.covered].count("<article") == 3
 
 
-def test_a_second_press_on_a_cover_that_is_being_read_changes_nothing(desk: Desk) -> None:
-    work = desk.steps(desk.cover.cover, click(kind="scarf"), *desk.how(), *desk.view())
-    next(work)
-    assert list(desk.steps(desk.cover.cover, click(kind="scarf"), *desk.how(), *desk.view())) == []
-    for _ in work:
-        pass
-    assert desk.engine.calls == 3
-    assert len(list(desk.steps(desk.cover.cover, click(kind="scarf"), *desk.how(), *desk.view()))) == 1
-
-
 def test_without_a_picture_the_tab_says_what_to_do(desk: Desk) -> None:
     desk.run(desk.do.clear, click(), *desk.view())
     desk.follow()
