@@ -90,16 +90,18 @@ def _view(drawing: Drawing) -> dict[str, Any]:
     emotions = [(emotion.capitalize(), emotion) for emotion in EMOTIONS]
     targets = [("its own answer", PREDICTED), ("the answer of all together", CONSENSUS), *emotions]
     models = [(look.title, name) for name, look in drawing.looks.items()]
-    note = "A difference is always drawn in colour."
+    note = (
+        "A difference is always drawn in colour; on the whole photo there are no differences and no patches."
+    )
     with gr.Row(elem_classes="fer-controls"):
         target = gr.Dropdown(
-            targets, value=PREDICTED, label="What speaks for", min_width=170, filterable=False
+            targets, value=PREDICTED, label="What speaks for", min_width=200, filterable=False
         )
         versus = gr.Dropdown(
             [("nothing else", ""), *emotions], value="", label="Rather than", min_width=140, filterable=False
         )
         whole = gr.Dropdown(
-            [("no model", ""), *models], value="", label="On the whole photo", min_width=170, filterable=False
+            [("no model", ""), *models], value="", label="On the whole photo", min_width=200, filterable=False
         )
     with gr.Row(elem_classes="fer-controls"):
         manner = gr.Radio(_MANNERS, value="heat", label="Drawn as", info=note, min_width=240)

@@ -75,6 +75,16 @@ def visible(sentence: str) -> str:
     return _ADDRESS_OR_PATH.sub(lambda found: found[1] or "…", sentence)
 
 
+def not_usable(problems: Mapping[str, str]) -> str:
+    """Name what is here and cannot be used, each with its reason, for the greyed line below a choice.
+
+    Example:
+        >>> not_usable({"dan": "/srv/weights/dan.json is cut short."})
+        'Not usable: dan. … is cut short.'
+    """
+    return " ".join(f"Not usable: {name}. {visible(problem)}" for name, problem in problems.items())
+
+
 def per_cent(share: object) -> float:
     """Read a share of a side, from the page, as a slider's value."""
     if not (isinstance(share, int | float) and isfinite(share)):

@@ -68,7 +68,7 @@ def lay_out_lab(examples: Sequence[Example]) -> Bench:
             kind = gr.Radio(list(KINDS.items()), value="cutmix", label="How", min_width=300)
             again = gr.Button("Another try", min_width=120, elem_classes="fer-again")
         shown = gr.HTML(
-            html.render("first", sentence=NO_FACE_YET),
+            html.render("first", sentence=""),
             js_on_load="fer.live(element)",
             apply_default_css=False,
             elem_id="fer-lab",
@@ -140,13 +140,32 @@ class Lab:
         self._drawing, self._examples = drawing, examples
         self._partners = dict(partners or {})
 
-    def wire(self) -> None:
-        """Wire the events: the tab mixes when it opens and whenever something else is chosen."""
+    def wire(self, changes: Sequence[Any]) -> None:
+        """Wire the events.
+
+        Args:
+            changes: events after which something else may be shown, which is then mixed if the tab is open.
+        """
         bench = self._bench
         inputs = [bench.partner, bench.kind]
-        for event in (bench.tab.select, bench.partner.input, bench.kind.input):
+        for event in changes:
+            event.then(self.follow, inputs, bench.shown, **MODELS)
+        bench.tab.select(self.open, inputs, bench.shown, **MODELS)
+        for event in (bench.partner.input, bench.kind.input):
             event(self.mix, inputs, bench.shown, **MODELS)
         bench.again.click(self.mix_again, inputs, bench.shown, **MODELS)
+
+    def open(self, request: gr.Request, partner: int, kind: str) -> Iterator[Shown]:
+        """When the tab opens: mix what is shown; one event, as early on one after another may get lost."""
+        session = self._sessions.of(request)
+        session.tab = str(self._bench.tab.id)
+        yield from self._mix(session, partner, kind)
+
+    def follow(self, request: gr.Request, partner: int, kind: str) -> Iterator[Shown]:
+        """After another reading: mix what is shown, if the tab is open."""
+        session = self._sessions.of(request)
+        if session.tab == self._bench.tab.id:
+            yield from self._mix(session, partner, kind)
 
     def mix(self, request: gr.Request, partner: int, kind: str) -> Iterator[Shown]:
         """Mix the shown face with an example's."""
@@ -159,10 +178,12 @@ class Lab:
         yield from self._mix(session, partner, kind)
 
     def _mix(self, session: Session, partner: int, kind: str) -> Iterator[Shown]:
-        own, options = session.shown, session.answer.options
-        if own is None or options is None or not session.answer.done or not self._examples:
-            yield {self._bench.shown: html.render("first", sentence=NO_FACE_YET)}
+        answer, own, options = session.answer, session.shown, session.answer.options
+        if own is None or options is None or not answer.done or not self._examples:
+            sentence = "" if answer.picture and not answer.problem else NO_FACE_YET  # a face is being read
+            yield {self._bench.shown: html.render("first", sentence=sentence)}
             return
+        session.mix_job = job = object()
         try:
             runs = self._runs.of(session.who)
             other = self._partner(int(partner) % len(self._examples), options)
@@ -170,6 +191,8 @@ class Lab:
             predictions = []
             answers = runs.answers([mixture.image_rgb], backbones=options.backbones)
             for name, (row,) in runs.in_turns(answers):
+                if session.mix_job is not job or session.answer is not answer:
+                    return
                 predictions.append(Prediction(name, by_emotion(row), 0.0, 0.0, "circumplex", 0.0))
                 yield {self._bench.shown: self._view(own, other, mixture, predictions, kind)}
         except Exception as error:

@@ -60,7 +60,6 @@ class Controls:
     """The tab's components."""
 
     tab: gr.Tab
-    is_open: gr.State
     palette: gr.HTML
     colour: gr.Dropdown
     opacity: gr.Slider
@@ -102,9 +101,8 @@ def lay_out_occlude(swatches: Sequence[Swatch], robustness: str) -> Controls:
         robustness: what was measured on covered test sets, as HTML.
     """
     with gr.Tab("Occlude", id="occlude", elem_classes="fer-tab") as tab:
-        is_open = gr.State(False)  # inside the tab: beside it, Gradio would count it as another one
         outcome = gr.HTML(
-            html.render("first", sentence=FIRST), js_on_load="fer.live(element)", apply_default_css=False
+            html.render("first", sentence=""), js_on_load="fer.live(element)", apply_default_css=False
         )
         with gr.Row(elem_classes="fer-hide"):
             with gr.Column(scale=2, min_width=270, elem_classes="fer-tools"):
@@ -135,7 +133,7 @@ def lay_out_occlude(swatches: Sequence[Swatch], robustness: str) -> Controls:
                 slid = gr.HTML("", apply_default_css=False, elem_id="fer-slid")
                 covered = gr.HTML("", apply_default_css=False)
         gr.HTML(robustness, apply_default_css=False)
-    return Controls(tab, is_open, palette, colour, opacity, pair, where, easel, slide, outcome, covered, slid)
+    return Controls(tab, palette, colour, opacity, pair, where, easel, slide, outcome, covered, slid)
 
 
 def cover_of(kind: str, colour: str, opacity: float) -> Cover:
@@ -185,21 +183,17 @@ class Occlude:
         self._sessions, self._drawing = sessions, drawing
         self._swatches = swatches
 
-    def wire(self, tabs: Sequence[gr.Tab], read: Sequence[Any]) -> None:
+    def wire(self, changes: Sequence[Any]) -> None:
         """Wire the events.
 
         Args:
-            tabs: the other tabs.
-            read: events after which something else may be shown, which is then covered, too.
+            changes: events after which the tab may be open, or something else shown, which is then covered.
         """
         controls, views = self._controls, self._compare.controls
         how = [controls.colour, controls.opacity]
         shown = self.outputs
-        for tab in tabs:
-            tab.select(lambda: False, None, controls.is_open, **QUIET)
-        opened = controls.tab.select(lambda: True, None, controls.is_open, **QUIET)
-        for event in (opened, *read):
-            event.then(self.follow, [controls.is_open, *how, *views], shown, **MODELS)
+        for event in changes:
+            event.then(self.follow, [*how, *views], shown, **MODELS)
         controls.palette.select(self.cover, [*how, *views], shown, **MODELS)
         controls.colour.input(self.recolour, [*how, *views], shown, **MODELS)
         controls.opacity.release(self.recolour, [*how, *views], shown, **MODELS)
@@ -215,12 +209,10 @@ class Occlude:
         c = self._controls
         return [self._compare.status, c.outcome, c.palette, c.pair, c.covered, c.slid, c.easel]
 
-    def follow(
-        self, request: gr.Request, is_open: bool, colour: str, opacity: float, *view: Any
-    ) -> Iterator[Shown]:
+    def follow(self, request: gr.Request, colour: str, opacity: float, *view: Any) -> Iterator[Shown]:
         """After another reading, or when the tab opens: cover what is shown, if the tab is open."""
         session = self._sessions.of(request)
-        if not is_open:
+        if session.tab != self._controls.tab.id:
             if not session.answer.done:
                 yield self._show(session, view)
             return

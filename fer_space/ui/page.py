@@ -1,6 +1,6 @@
 """The page as a whole: header, column, tabs, the endpoint for programs, and how it is served."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
 from importlib.resources import files
 from importlib.util import find_spec
@@ -26,7 +26,7 @@ from fer_space.ui.api import predict_endpoint
 from fer_space.ui.board import lay_out_board
 from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
 from fer_space.ui.doors import WAITING, Doors, path_of
-from fer_space.ui.events import QUIET, THREADS, visible
+from fer_space.ui.events import QUIET, THREADS, not_usable
 from fer_space.ui.folders import swept
 from fer_space.ui.lab import Lab, largest_face, lay_out_lab
 from fer_space.ui.lending import Lend, lent, seconds_to_answer, seconds_to_read, seconds_to_slide
@@ -92,7 +92,7 @@ def build_page(
                 drawing.looks,
                 pictures,
                 _missing_detectors(),
-                broken_models(engine.problems),
+                not_usable(engine.problems),
                 [fit.name for fit in engine.fits],
             )
             with gr.Column(scale=3, min_width=320, elem_classes="fer-right"):
@@ -105,17 +105,26 @@ def build_page(
                     bench = lay_out_lab(pictures)
                     board = lay_out_board(cards, drawing.looks, results)
         reads = Compare(sidebar, tab, runs, sessions, drawing, pictures).wire(page)
-        Occlude(hide, tab, runs, sessions, drawing, swatches).wire(
-            [tab.tab, camera.tab, screen.tab, bench.tab, board], reads
-        )
+        tabs = [tab.tab, hide.tab, camera.tab, screen.tab, board]
+        opened = {part.id: _remember(part, sessions) for part in tabs}
+        Occlude(hide, tab, runs, sessions, drawing, swatches).wire([opened[hide.tab.id], *reads])
         Live(camera, sidebar, runs).wire(page)
         Videos(screen, sidebar, runs, drawing).wire(page)
-        Lab(bench, runs, sessions, drawing, pictures, partners).wire()
+        Lab(bench, runs, sessions, drawing, pictures, partners).wire(reads)
         predict_endpoint(runs, list(cards))
         page.load(lambda: offered(engine, looks), None, sidebar.options["backbones"], **QUIET)
         gr.HTML(html.render("footnote"), apply_default_css=False)
     page.queue(max_size=WAITING, default_concurrency_limit=8, api_open=True)  # `Doors` limits what is open
     return page
+
+
+def _remember(tab: gr.Tab, sessions: Sessions) -> Any:
+    """Keep in the session that a tab is open; returns the event after which it is known."""
+
+    def opened(request: gr.Request) -> None:
+        sessions.of(request).tab = str(tab.id)
+
+    return tab.select(opened, None, None, **QUIET)
 
 
 def runs_of(engine: "Engine", lend: Lend | None = None) -> Runs:
@@ -151,12 +160,7 @@ def offered(engine: "Engine", looks: dict[str, Look]) -> Any:
         if name not in looks:
             looks[name] = look_of(engine.registry.source(name))
     choices = [(looks[name].title, name) for name in engine.backbones]
-    return gr.CheckboxGroup(choices=choices, info=broken_models(engine.problems) or None)
-
-
-def broken_models(problems: Mapping[str, str]) -> str:
-    """Name the models that are here and cannot be used, one sentence each, for the greyed line below."""
-    return " ".join(f"Not usable: {name}. {visible(problem)}" for name, problem in problems.items())
+    return gr.CheckboxGroup(choices=choices, info=not_usable(engine.problems) or None)
 
 
 def open_session(runs: Runs, examples: Sequence[Example], backbones: tuple[str, ...]) -> Session:
@@ -268,15 +272,15 @@ def _accuracy(card: Card, **otherwise: bool | str) -> float | None:
     return None if measured is None else measured.scores.accuracy
 
 
-def _missing_detectors() -> list[str]:
-    """Detectors that cannot work here."""
-    missing = []
+def _missing_detectors() -> dict[str, str]:
+    """Detectors that cannot work here, and why."""
+    missing = {}
     for name, spec in DETECTORS.items():
         if spec.opt_in:
             try:
                 spec.build()
-            except MissingDependencyError:
-                missing.append(name)
+            except MissingDependencyError as error:
+                missing[name] = str(error)
     return missing
 
 

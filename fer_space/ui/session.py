@@ -179,7 +179,9 @@ class Session:
         ticket: of the newest piece of work; older ones stop.
         stamp: number of the newest click that chose a picture; older ones come too late.
         cover_job: what covers the faces now.
+        mix_job: the newest mixing in the laboratory; older ones stop.
         painting: the face that the easel shows.
+        tab: the tab that is open, by its id.
         job: what the newest piece of work reads, so that equal values never run twice.
         seed: of what is random in the laboratory.
         used: when it was last used, in seconds.
@@ -193,7 +195,9 @@ class Session:
     stamp: float = -1.0
     job: object = None
     cover_job: object = None
+    mix_job: object = None
     painting: object = None
+    tab: str = "compare"
     seed: int = 0
     used: float = field(default_factory=time.monotonic)
     who: Who = NOBODY

@@ -1,7 +1,7 @@
 """The column that all tabs share: actions, photo and faces, help without a face, examples, settings."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from fer_space.render import html
 from fer_space.render.overlays import MapView, contour_overlay, data_uri, overlay
 from fer_space.render.texts import Looks, fit_title, verdict_of
 from fer_space.types import Face, FaceCrop
+from fer_space.ui.events import not_usable
 from fer_space.ui.reading import Runs
 from fer_space.ui.session import NO_FACE, Answer, Image, Options, Picture, Session
 from fer_space.vision.alignment import maps_to_photo
@@ -102,7 +103,7 @@ def lay_out_sidebar(
     opening: Session,
     looks: Looks,
     examples: Sequence[Example],
-    missing: Collection[str] = (),
+    missing: Mapping[str, str],
     broken: str = "",
     fits: Sequence[str] = (),
 ) -> Sidebar:
@@ -112,7 +113,7 @@ def lay_out_sidebar(
         opening: what a new page shows.
         looks: the models.
         examples: pictures to choose from.
-        missing: detectors that cannot work here; they are not offered.
+        missing: detectors that cannot work here, and why; they are named below the others.
         broken: which models cannot be used, and why.
         fits: names of the fitted ensembles.
     """
@@ -141,14 +142,15 @@ def lay_out_sidebar(
     return Sidebar(actions, photo, row, options, kept, rescue)
 
 
-def _options(looks: Looks, missing: Collection[str], broken: str, fits: Sequence[str]) -> dict[str, Any]:
+def _options(looks: Looks, missing: Mapping[str, str], broken: str, fits: Sequence[str]) -> dict[str, Any]:
     """One control for each field of `Options`."""
     models = [(look.title, name) for name, look in looks.items()]
     detectors = [(spec.title, name) for name, spec in DETECTORS.items() if name not in missing]
+    absent = not_usable({DETECTORS[name].title: reason for name, reason in missing.items()})
     methods = [(method.title, name) for name, method in METHODS.items()]
     return {
         "backbones": gr.CheckboxGroup(models, value=list(looks), label="Models", info=broken or None),
-        "detector": gr.Radio(detectors, value=DEFAULT_DETECTOR, label="Face detector"),
+        "detector": gr.Radio(detectors, value=DEFAULT_DETECTOR, label="Face detector", info=absent or None),
         "method": gr.Dropdown(methods, value=methods[0][1], label="How maps are made", filterable=False),
         "boost_rare": gr.Checkbox(value=START.boost_rare, label="Boost rare emotions", info=BOOST),
         "ensemble": gr.Radio(

@@ -13,7 +13,11 @@ import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
 from fer_space.backbones.specs import BACKBONES
+from fer_space.detectors.insightface_scrfd import FOLDER_VARIABLE
+from fer_space.ui import page as page_module
+from fer_space.ui.reading import Runs
 from fer_space.ui.session import Sessions
+from fer_space.ui.turns import Turns
 from tests.toys import TOY_SPECS, ToyEngine
 from tests.ui.visit import CHROMIUM, DESK, FLAGS, Visit, film
 
@@ -43,6 +47,7 @@ class Served:
     uploads: Path
     engine: ToyEngine
     sessions: Sessions
+    turns: Turns
     page: gr.Blocks
 
 
@@ -56,19 +61,21 @@ def _toy_backbones() -> Iterator[None]:
 
 @pytest.fixture(scope="module")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    from fer_space.ui.page import build_page, serving_options
-
     uploads = tmp_path_factory.mktemp("uploads")
     engine = ToyEngine([spec.name for spec in TOY_SPECS])
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRADIO_TEMP_DIR", str(uploads))
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
+        patch.setenv(FOLDER_VARIABLE, str(uploads / "nowhere"))
         sessions: list[Sessions] = []
         keep = Sessions.__init__
         patch.setattr(Sessions, "__init__", lambda own, *rest: (keep(own, *rest), sessions.append(own))[0])
-        page = build_page(engine, examples=EXAMPLES)
-        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **serving_options())
-        yield Served(url, uploads, engine, sessions[0], page)
+        runs: list[Runs] = []
+        made = page_module.runs_of
+        patch.setattr(page_module, "runs_of", lambda *of: (runs.append(made(*of)), runs[-1])[1])
+        page = page_module.build_page(engine, examples=EXAMPLES)
+        _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **page_module.serving_options())
+        yield Served(url, uploads, engine, sessions[0], runs[0].turns, page)
         page.close(verbose=False)
 
 

@@ -116,7 +116,8 @@ class Desk:
         self.run(self.do.choose, click(index=index), *self.view())
 
     def follow(self) -> None:
-        self.run(self.cover.follow, True, *self.how(), *self.view())
+        self.session.tab = "occlude"
+        self.run(self.cover.follow, *self.how(), *self.view())
 
     def how(self) -> list[Any]:
         return [self.values[self.hide.colour], self.values[self.hide.opacity]]

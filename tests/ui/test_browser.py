@@ -1,15 +1,21 @@
 """The page as a visitor meets it, in headless Chromium, over the toy engine."""
 
-import time
+import json
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from playwright.sync_api import Page, expect
 
+from fer_space.types import Prediction, Reading
+from tests import toys
 from tests.toys import TOY_SPECS
 from tests.ui.conftest import EXAMPLES, Served, panorama
-from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, fits, focused, tab_to
+from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, clipped, fits, focused, tab_to
 
 pytestmark = [
     pytest.mark.browser,
@@ -26,11 +32,6 @@ def _picture(level: int) -> bytes:
 
 def _example(name: str) -> bytes:
     return (EXAMPLES / name).read_bytes()
-
-
-def _slow(served: Served, request: pytest.FixtureRequest, seconds: float) -> None:
-    served.engine.pause = seconds
-    request.addfinalizer(lambda: setattr(served.engine, "pause", 0.0))
 
 
 def _bottom(page: Page, selector: str) -> float:
@@ -96,78 +97,6 @@ def test_a_denied_camera_says_so(visit) -> None:
     expect(here.alert).to_contain_text("The camera was not allowed")
 
 
-def test_the_last_of_quick_clicks_wins(visit, served: Served, request: pytest.FixtureRequest) -> None:
-    _slow(served, request, 0.08)
-    here = visit()
-    for name in (
-        "Portrait of Commodore",
-        "The two portraits",
-        "Portrait of the astronaut",
-        "The two portraits",
-    ):
-        here.example(name)
-    expect(here.verdict).to_contain_text("Face 2 of 2")
-    expect(here.rows).to_have_count(ALL)
-    expect(here.page.locator(".fer-progress")).to_have_count(0)
-    expect(here.page.get_by_alt_text("The picture, 2 faces found")).to_be_visible()
-
-
-def test_photo_boxes_and_progress_come_before_the_answer(
-    visit, served: Served, request: pytest.FixtureRequest
-) -> None:
-    _slow(served, request, 0.4)
-    here = visit()
-    here.upload("pair.jpg", _example("two_faces.jpg"))
-    expect(here.page.locator(".fer-box")).to_have_count(2)
-    expect(here.page.locator(".fer-progress")).to_contain_text("Reading 2 faces")
-    assert here.page.locator("[aria-live]:has(.fer-progress)").count() == 1
-    here.page.wait_for_function("document.querySelectorAll('.fer-matrix tr[data-model]').length > 0")
-    assert here.rows.count() < ALL
-    expect(here.verdict).to_contain_text(f"of {ALL} models so far")
-    expect(here.rows).to_have_count(ALL)
-    expect(here.verdict).not_to_contain_text("so far")
-
-
-def test_a_cleared_photo_never_comes_back_and_its_work_stops(
-    visit, served: Served, request: pytest.FixtureRequest
-) -> None:
-    _slow(served, request, 0.3)
-    here = visit()
-    here.example("The two portraits")
-    expect(here.rows.first).to_be_visible()
-    here.page.get_by_role("button", name="Clear").click()
-    expect(here.page.locator(".fer-photo")).to_have_count(0)
-    here.page.wait_for_timeout(700)
-    calls = served.engine.calls
-    here.page.wait_for_timeout(1200)
-    assert served.engine.calls == calls
-    assert here.page.locator(".fer-photo").count() == 0
-    assert here.rows.count() == 0
-
-
-def test_a_closed_page_stops_its_work(visit, served: Served, request: pytest.FixtureRequest) -> None:
-    _slow(served, request, 0.3)
-    here = visit()
-    here.example("The two portraits")
-    expect(here.rows.first).to_be_visible()
-    here.page.close()
-    time.sleep(1.0)
-    calls = served.engine.calls
-    time.sleep(1.2)
-    assert served.engine.calls == calls
-
-
-def test_a_short_job_does_not_wait_for_a_group(visit, served: Served, request: pytest.FixtureRequest) -> None:
-    _slow(served, request, 0.25)
-    crowd, one = visit(), visit()
-    crowd.upload("crowd.png", panorama())
-    expect(crowd.page.locator(".fer-progress")).to_contain_text("32 faces")
-    one.example("Portrait of Commodore")
-    expect(one.rows).to_have_count(ALL)
-    expect(one.page.locator(".fer-progress")).to_have_count(0)
-    assert crowd.page.locator(".fer-progress").count() == 1
-
-
 def test_a_choice_by_mouse_is_read_once(visit, served: Served) -> None:
     here = visit()
     calls = served.engine.calls
@@ -219,6 +148,59 @@ def test_a_bad_file_is_said_in_our_words(visit, name: str, data: bytes) -> None:
     expect(here.alert).to_have_count(0)
 
 
+@pytest.mark.parametrize("file_format", ["HEIF", "AVIF", "JPEG2000", "MPO"])
+def test_pictures_of_phones_and_cameras_are_read(visit, file_format: str) -> None:
+    here = visit()
+    buffer = BytesIO()
+    Image.open(EXAMPLES / "two_faces.jpg").save(buffer, file_format)
+    here.upload("photo", buffer.getvalue())
+    expect(here.verdict).to_contain_text("Face 2 of 2")
+    expect(here.alert).to_have_count(0)
+
+
+def test_a_format_that_cannot_be_read_is_named(visit) -> None:
+    here = visit()
+    here.upload("photo.jxl", b"\0\0\0\x0cJXL \r\n\x87\n" + bytes(30))
+    expect(here.alert).to_contain_text("JPEG XL files are not read")
+
+
+def test_a_photo_that_is_too_large_for_the_server_is_reduced_in_the_browser(visit) -> None:
+    here = visit()
+    large = cv2.resize(cv2.imread(str(EXAMPLES / "two_faces.jpg")), (8400, 5000))  # 42 MP of 40 that are read
+    here.upload("large.jpg", cv2.imencode(".jpg", large, [cv2.IMWRITE_JPEG_QUALITY, 60])[1].tobytes())
+    expect(here.verdict).to_contain_text("Face 2 of 2")
+    expect(here.alert).to_have_count(0)
+
+
+def test_headline_faces_and_what_is_taken_away_tell_a_split_alike(visit, served: Served) -> None:
+    here = visit()
+    here.page.goto(f"{served.url}?backbones=toy_lite,toy_ran")
+    expect(here.rows).to_have_count(2)
+    here.example("The two portraits")
+    expect(here.verdict).to_contain_text("Face 2 of 2")
+    votes = here.verdict.locator(".fer-votes li")
+    expect(votes.filter(has_text="Happiness 1")).to_contain_text("EfficientNet-Lite0")
+    expect(votes.filter(has_text="Surprise 1")).to_contain_text("RAN")
+    faces = here.page.locator(".fer-face b")
+    expect(faces).to_have_count(2)
+    with here.page.expect_download() as download:
+        here.page.get_by_role("button", name="(JSON)").click()
+    record = json.loads(Path(download.value.path()).read_text())
+    labels = [face["consensus"]["label"].capitalize() for face in record["faces"]]
+    assert faces.all_inner_texts() == [f"{label}?" for label in labels]
+    other = "Surprise" if labels[1] == "Happiness" else "Happiness"
+    expect(here.verdict.locator(".fer-headline")).to_have_text(f"{labels[1]} 1 · {other} 1")
+    expect(here.verdict.locator(".fer-sentence")).to_contain_text(f"they lean to {labels[1]}")
+
+
+def test_a_detector_that_cannot_work_is_named_with_the_reason_and_no_path(visit, served: Served) -> None:
+    here = visit()
+    here.open_settings()
+    expect(here.page.get_by_text("Not usable: InsightFace SCRFD.")).to_be_visible()
+    expect(here.page.get_by_label("InsightFace SCRFD")).to_have_count(0)
+    assert str(served.uploads) not in here.page.content()
+
+
 def test_a_box_is_placed_by_hand_where_no_face_was_found(visit) -> None:
     here = visit()
     here.upload("plain.png", _picture(70))
@@ -236,6 +218,8 @@ def test_many_faces_can_be_clicked_in_the_photo(visit) -> None:
     here = visit()
     here.example("The two portraits")
     expect(here.verdict).to_contain_text("Face 2 of 2")
+    places = [box.bounding_box()["x"] for box in here.page.locator(".fer-box").all()]
+    assert places == sorted(places)
     here.page.locator(".fer-box").first.click()
     expect(here.verdict).to_contain_text("Face 1 of 2")
     face = here.page.get_by_role("button", name="Face 1: Happiness")
@@ -309,6 +293,37 @@ def test_the_settings_of_the_maps_redraw_without_the_models(visit, served: Serve
     assert served.engine.calls == calls
 
 
+def test_an_empty_map_says_that_nothing_speaks_for_the_emotion(
+    visit, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn = toys.toy_reading
+
+    def empty(prediction: Prediction) -> Reading:
+        reading = drawn(prediction)
+        maps = {e: replace(m, heatmap=np.zeros_like(m.heatmap)) for e, m in reading.explanations.items()}
+        return replace(reading, explanations=maps)
+
+    monkeypatch.setattr(toys, "toy_reading", empty)
+    here = visit()
+    here.example("Portrait of Commodore")
+    here.open_maps()
+    here.choose("What speaks for", "Sadness")
+    for manner in ("colour", "contours", "patches"):
+        here.page.get_by_role("radio", name=manner).check()
+        expect(here.page.locator(".fer-tile b", has_text="Nothing speaks for Sadness")).to_have_count(ALL)
+        expect(here.page.locator(".fer-answer .fer-legend")).to_have_count(0)
+    assert here.errors == []
+
+
+def test_no_map_is_left_alone_in_its_row(visit, served: Served) -> None:
+    here = visit()
+    names = ",".join(spec.name for spec in TOY_SPECS[:5])
+    here.page.goto(f"{served.url}?backbones={names}")
+    expect(here.rows).to_have_count(5)
+    tops = [tile.bounding_box()["y"] for tile in here.page.locator(".fer-tile").all()]
+    assert min(tops.count(top) for top in tops) > 1
+
+
 def test_boosting_shows_in_the_verdict_and_is_remembered(visit) -> None:
     here = visit()
     here.open_settings()
@@ -343,6 +358,7 @@ def test_the_page_fits(visit, size_wh: tuple[int, int]) -> None:
     here.example("The two portraits")
     expect(here.verdict).to_contain_text("Face 2 of 2")
     assert fits(here.page)
+    assert clipped(here.page) == []
     sides = here.page.evaluate(
         """(() => { const box = document.querySelector('.fer-page').getBoundingClientRect();
         return [box.left, window.innerWidth - box.right]; })()"""

@@ -14,7 +14,7 @@ from fer_space.render.report import report_png
 from tests.toys import TOY_SPECS
 from tests.ui.conftest import EXAMPLES, Served, zipped
 from tests.ui.desk import LOOKS, Desk
-from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, Visit, fits
+from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, Visit, clipped, fits
 
 pytestmark = [
     pytest.mark.browser,
@@ -141,6 +141,25 @@ def test_the_laboratory_mixes_and_tries_again(visit) -> None:
     assert here.errors == []
 
 
+def test_the_laboratory_follows_what_is_shown(visit) -> None:
+    here = visit()
+    here.open_tab("Laboratory")
+    rows = here.page.locator("#fer-lab tr[data-model]")
+    expect(rows).to_have_count(ALL)
+    own = "document.querySelector('#fer-lab [alt=\"Your face\"]')?.src"
+    for step in (
+        lambda: here.example("The two portraits"),
+        lambda: here.page.locator(".fer-box").first.click(),
+    ):
+        before = here.page.evaluate(own)
+        step()
+        here.page.wait_for_function(f"src => {own} && {own} !== src", arg=before)
+        expect(rows).to_have_count(ALL)
+    here.page.get_by_role("button", name="Clear").click()
+    expect(here.page.locator("#fer-lab")).to_contain_text("Show a face first")
+    assert here.errors == []
+
+
 def test_the_leaderboard_has_every_model_and_can_be_sorted(visit) -> None:
     here = visit()
     here.open_tab("Leaderboard")
@@ -160,6 +179,7 @@ def test_every_tab_fits(visit, tab: str, size_wh: tuple[int, int]) -> None:
     here.page.wait_for_timeout(700)
     expect(here.page.locator(".fer-progress")).to_have_count(0)
     assert fits(here.page)
+    assert clipped(here.page) == []
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -44,7 +44,7 @@ def _paint(desk: Desk, strokes: object = None, where: str = FACE) -> None:
 
 
 def test_nothing_is_covered_before_the_tab_is_open(desk: Desk) -> None:
-    desk.run(desk.cover.follow, False, *desk.how(), *desk.view())
+    desk.run(desk.cover.follow, *desk.how(), *desk.view())
     assert desk.engine.calls == 0
     desk.follow()
     desk.follow()

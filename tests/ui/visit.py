@@ -109,6 +109,22 @@ def fits(page: Page) -> bool:
     )
 
 
+CLIPPED_JS = """[
+  ...[...document.querySelectorAll('.fer-palette span, .fer-matrix tbody th, .fer-controls input:read-only')]
+    .filter((words) => words.scrollWidth > words.clientWidth),
+  ...[...document.querySelectorAll('.fer-controls .wrap-inner:has(.icon-wrap)')].filter((box) => {
+    const input = box.querySelector('input'), end = input.getBoundingClientRect().right;
+    const arrow = box.querySelector('.icon-wrap').getBoundingClientRect();
+    return arrow.width && end - parseFloat(getComputedStyle(input).paddingRight) > arrow.left;
+  }),
+].filter((part) => part.offsetParent).map((part) => part.value || part.textContent)"""
+
+
+def clipped(page: Page) -> list[str]:
+    """Words that are cut off, run into what stands beside them, or lie under an arrow."""
+    return page.evaluate(CLIPPED_JS)
+
+
 def tab_to(page: Page, name: str) -> None:
     for _ in range(60):
         page.keyboard.press("Tab")

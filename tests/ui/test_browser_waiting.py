@@ -1,0 +1,208 @@
+"""What a visitor meets while pictures are read and the page loads, in headless Chromium over toys."""
+
+import time
+from collections.abc import Callable, Iterator
+from threading import Event
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from tests import toys
+from tests.toys import TOY_SPECS
+from tests.ui.conftest import EXAMPLES, Served, panorama
+from tests.ui.visit import CHROMIUM, Visit
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason=f"Chromium is not at {CHROMIUM}"),
+]
+ALL = len(TOY_SPECS)
+
+# Presses a tab as soon as there is one.
+PRESS_JS = """(() => {
+  const watching = new MutationObserver(() => {
+    const tab = [...document.querySelectorAll('[role=tab]')].find((one) => one.textContent.trim() === 'NAME');
+    if (!tab?.offsetParent) return;
+    watching.disconnect();
+    tab.click();
+    window.pressed = true;
+  });
+  watching.observe(document, {childList: true, subtree: true});
+})()"""
+
+
+def _slow(served: Served, request: pytest.FixtureRequest, seconds: float) -> None:
+    served.engine.pause = seconds
+    request.addfinalizer(lambda: setattr(served.engine, "pause", 0.0))
+
+
+@pytest.fixture
+def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
+    """Keeps whoever looks for faces until it is set."""
+    gate, boxes = Event(), toys._boxes
+
+    def kept(image_rgb: np.ndarray) -> list[tuple[float, float, float, float]]:
+        assert gate.wait(60)
+        return boxes(image_rgb)
+
+    monkeypatch.setattr(toys, "_boxes", kept)
+    yield gate
+    gate.set()
+
+
+def _until(true: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def _progress(here: Visit):
+    return here.page.locator(".fer-progress")
+
+
+def test_the_last_of_quick_clicks_wins(visit, served: Served, request: pytest.FixtureRequest) -> None:
+    _slow(served, request, 0.08)
+    here = visit()
+    for name in (
+        "Portrait of Commodore",
+        "The two portraits",
+        "Portrait of the astronaut",
+        "The two portraits",
+    ):
+        here.example(name)
+    expect(here.verdict).to_contain_text("Face 2 of 2")
+    expect(here.rows).to_have_count(ALL)
+    expect(_progress(here)).to_have_count(0)
+    expect(here.page.get_by_alt_text("The picture, 2 faces found")).to_be_visible()
+
+
+def test_photo_boxes_and_progress_come_before_the_answer(
+    visit, served: Served, request: pytest.FixtureRequest
+) -> None:
+    _slow(served, request, 0.4)
+    here = visit()
+    here.upload("pair.jpg", (EXAMPLES / "two_faces.jpg").read_bytes())
+    expect(here.page.locator(".fer-box")).to_have_count(2)
+    expect(_progress(here)).to_contain_text("Reading 2 faces")
+    assert here.page.locator("[aria-live]:has(.fer-progress)").count() == 1
+    here.page.wait_for_function("document.querySelectorAll('.fer-matrix tr[data-model]').length > 0")
+    assert here.rows.count() < ALL
+    expect(here.verdict).to_contain_text(f"of {ALL} models so far")
+    expect(here.rows).to_have_count(ALL)
+    expect(here.verdict).not_to_contain_text("so far")
+
+
+def test_who_waits_is_told_how_many_are_before(visit, served: Served, gate: Event) -> None:
+    visitors = visit(), visit(), visit()
+    waits = "", " There is one before you.", " There are 2 before you."
+    for number, (here, wait) in enumerate(zip(visitors, waits, strict=True), start=1):
+        here.example("Portrait of Commodore")
+        expect(_progress(here)).to_have_text(f"Looking for faces…{wait}")
+        _until(lambda expected=number: served.turns.line == expected)
+    gate.set()
+    for here in visitors:
+        expect(here.rows).to_have_count(ALL)
+        expect(_progress(here)).to_have_count(0)
+
+
+def test_a_cleared_photo_never_comes_back_and_its_work_stops(
+    visit, served: Served, request: pytest.FixtureRequest
+) -> None:
+    _slow(served, request, 0.3)
+    here = visit()
+    here.example("The two portraits")
+    expect(here.rows.first).to_be_visible()
+    here.page.get_by_role("button", name="Clear").click()
+    expect(here.page.locator(".fer-photo")).to_have_count(0)
+    here.page.wait_for_timeout(700)
+    calls = served.engine.calls
+    here.page.wait_for_timeout(1200)
+    assert served.engine.calls == calls
+    assert here.page.locator(".fer-photo").count() == 0
+    assert here.rows.count() == 0
+
+
+@pytest.mark.parametrize("leave", ["close", "reload"])
+def test_a_page_that_is_left_stops_its_work(
+    visit, served: Served, leave: str, request: pytest.FixtureRequest
+) -> None:
+    _slow(served, request, 0.3)
+    here = visit()
+    here.example("The two portraits")
+    expect(here.rows.first).to_be_visible()
+    getattr(here.page, leave)()
+    time.sleep(1.0)
+    calls = served.engine.calls
+    time.sleep(1.2)
+    assert served.engine.calls == calls
+
+
+def test_a_new_picture_ends_the_work_on_the_old_one(
+    visit, served: Served, request: pytest.FixtureRequest
+) -> None:
+    _slow(served, request, 0.2)
+    here = visit()
+    calls = served.engine.calls
+    here.upload("crowd.png", panorama())  # 32 faces, in four slices
+    expect(here.verdict).to_contain_text("of 32")
+    here.example("Portrait of Commodore")
+    expect(_progress(here)).to_contain_text("Reading the face")
+    expect(_progress(here)).to_have_count(0)
+    expect(here.rows).to_have_count(ALL)
+    assert served.engine.calls < calls + 4 * ALL
+    calls = served.engine.calls
+    here.page.wait_for_timeout(600)
+    assert served.engine.calls == calls
+
+
+def test_a_short_job_does_not_wait_for_a_group(visit, served: Served, request: pytest.FixtureRequest) -> None:
+    _slow(served, request, 0.25)
+    crowd, one = visit(), visit()
+    crowd.upload("crowd.png", panorama())
+    expect(_progress(crowd)).to_contain_text("32 faces")
+    one.example("Portrait of Commodore")
+    expect(one.rows).to_have_count(ALL)
+    expect(_progress(one)).to_have_count(0)
+    assert _progress(crowd).count() == 1
+
+
+@pytest.mark.parametrize("tab", ["Occlude", "Laboratory"])
+def test_a_tab_that_is_opened_while_a_picture_is_read_is_filled_then(
+    visit, served: Served, tab: str, request: pytest.FixtureRequest
+) -> None:
+    _slow(served, request, 0.1)
+    here = visit()
+    here.example("The two portraits")
+    expect(_progress(here)).to_contain_text("Reading")
+    here.open_tab(tab)
+    results = here.cards if tab == "Occlude" else here.page.locator("#fer-lab tr[data-model]")
+    expect(results).to_have_count(ALL)
+    expect(_progress(here)).to_have_count(0)
+    assert here.errors == []
+
+
+@pytest.mark.parametrize(
+    ("tab", "part"),
+    [
+        ("Occlude", ".fer-slider"),
+        ("Live", "[data-live=start]"),
+        ("Laboratory", "#fer-lab tr[data-model]"),
+        ("Leaderboard", "#fer-board tr[data-model]"),
+    ],
+)
+def test_a_tab_that_is_opened_while_the_page_loads_is_filled(visit, tab: str, part: str) -> None:
+    here = visit()
+    machine = here.page.context.new_cdp_session(here.page)
+    machine.send("Emulation.setCPUThrottlingRate", {"rate": 4})
+    machine.send("Network.enable")
+    line = {"offline": False, "latency": 100, "downloadThroughput": 1e6, "uploadThroughput": 1e6}
+    machine.send("Network.emulateNetworkConditions", line)
+    here.page.add_init_script(PRESS_JS.replace("NAME", tab))
+    here.page.reload(wait_until="commit")
+    here.page.wait_for_function("window.pressed")
+    here.errors.clear()  # of the page that was left
+    expect(here.page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+    expect(here.page.locator(part).first).to_be_visible()
+    assert here.errors == []
