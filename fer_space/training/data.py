@@ -271,8 +271,8 @@ def epoch_order(
         labels: int64 (N,).
         imbalance: one of these rules.
         rng: nothing else is random.
-        times: float (N,), how often a picture stands in the set before any of this: 2.5 twice, and half of the
-            pictures of its kind a third time, others in each epoch. None for all once.
+        times: float (N,), how often a picture stands in the set before any of this: 2.5 twice, and half of
+            the pictures of its kind a third time, others in each epoch. None for all once.
         limit: most pictures of an emotion that over- and undersampling show; 0 for no limit.
 
     Returns:

@@ -187,13 +187,14 @@ class Occlude:
         """Wire the events.
 
         Args:
-            changes: events after which the tab may be open, or something else shown, which is then covered.
+            changes: events after which something else may be shown, which is then covered if the tab is open.
         """
         controls, views = self._controls, self._compare.controls
         how = [controls.colour, controls.opacity]
         shown = self.outputs
         for event in changes:
             event.then(self.follow, [*how, *views], shown, **MODELS)
+        controls.tab.select(self.open, [*how, *views], shown, **MODELS)
         controls.palette.select(self.cover, [*how, *views], shown, **MODELS)
         controls.colour.input(self.recolour, [*how, *views], shown, **MODELS)
         controls.opacity.release(self.recolour, [*how, *views], shown, **MODELS)
@@ -209,8 +210,13 @@ class Occlude:
         c = self._controls
         return [self._compare.status, c.outcome, c.palette, c.pair, c.covered, c.slid, c.easel]
 
+    def open(self, request: gr.Request, colour: str, opacity: float, *view: Any) -> Iterator[Shown]:
+        """When the tab opens: cover what is shown; one event, as early on one after another may get lost."""
+        self._sessions.of(request).tab = str(self._controls.tab.id)
+        yield from self.follow(request, colour, opacity, *view)
+
     def follow(self, request: gr.Request, colour: str, opacity: float, *view: Any) -> Iterator[Shown]:
-        """After another reading, or when the tab opens: cover what is shown, if the tab is open."""
+        """After another reading: cover what is shown, if the tab is open."""
         session = self._sessions.of(request)
         if session.tab != self._controls.tab.id:
             if not session.answer.done:

@@ -105,9 +105,9 @@ def build_page(
                     bench = lay_out_lab(pictures)
                     board = lay_out_board(cards, drawing.looks, results)
         reads = Compare(sidebar, tab, runs, sessions, drawing, pictures).wire(page)
-        tabs = [tab.tab, hide.tab, camera.tab, screen.tab, board]
-        opened = {part.id: _remember(part, sessions) for part in tabs}
-        Occlude(hide, tab, runs, sessions, drawing, swatches).wire([opened[hide.tab.id], *reads])
+        for other in (tab.tab, camera.tab, screen.tab, board):
+            _remember(other, sessions)
+        Occlude(hide, tab, runs, sessions, drawing, swatches).wire(reads)
         Live(camera, sidebar, runs).wire(page)
         Videos(screen, sidebar, runs, drawing).wire(page)
         Lab(bench, runs, sessions, drawing, pictures, partners).wire(reads)
@@ -118,13 +118,13 @@ def build_page(
     return page
 
 
-def _remember(tab: gr.Tab, sessions: Sessions) -> Any:
-    """Keep in the session that a tab is open; returns the event after which it is known."""
+def _remember(tab: gr.Tab, sessions: Sessions) -> None:
+    """Keep in the session that a tab is open."""
 
     def opened(request: gr.Request) -> None:
         sessions.of(request).tab = str(tab.id)
 
-    return tab.select(opened, None, None, **QUIET)
+    tab.select(opened, None, None, **QUIET)
 
 
 def runs_of(engine: "Engine", lend: Lend | None = None) -> Runs:

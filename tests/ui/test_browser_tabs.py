@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import TimeoutError, expect
+from playwright.sync_api import expect
 
 from fer_space.render.report import report_png
 from tests.toys import TOY_SPECS
@@ -25,15 +25,8 @@ TABS = ("Compare", "Occlude", "Live", "Video", "Laboratory", "Leaderboard")
 
 
 def _covered(here: Visit) -> Visit:
-    slider = here.page.locator(".fer-slider")
-    for _ in range(3):  # on a busy machine a tab may open before the page listens
-        here.open_tab("Occlude")
-        try:
-            slider.wait_for(timeout=10_000)
-            break
-        except TimeoutError:
-            here.open_tab("Compare")
-    expect(slider).to_be_visible()
+    here.open_tab("Occlude")
+    expect(here.page.locator(".fer-slider")).to_be_visible()
     return here
 
 
