@@ -350,6 +350,16 @@ def test_every_button_has_a_name(visit) -> None:
     assert nameless == []
 
 
+def test_a_phone_offers_the_examples_at_once_where_there_is_no_photo(visit) -> None:
+    here = visit(PHONE)
+    examples, welcome = (here.page.locator(name) for name in (".fer-examples", ".fer-welcome"))
+    assert examples.bounding_box()["y"] > here.page.locator(".fer-hero").bounding_box()["y"]
+    here.page.get_by_role("button", name="Clear").click()
+    expect(welcome).to_be_visible()
+    assert examples.bounding_box()["y"] < welcome.bounding_box()["y"]
+    expect(examples).to_be_in_viewport()
+
+
 @pytest.mark.parametrize("size_wh", [DESK, WIDE, TABLET, PHONE], ids=["desk", "wide", "tablet", "phone"])
 def test_the_page_fits(visit, size_wh: tuple[int, int]) -> None:
     here = visit(size_wh)

@@ -117,11 +117,14 @@ CLIPPED_JS = """[
     const arrow = box.querySelector('.icon-wrap').getBoundingClientRect();
     return arrow.width && end - parseFloat(getComputedStyle(input).paddingRight) > arrow.left;
   }),
-].filter((part) => part.offsetParent).map((part) => part.value || part.textContent)"""
+  ...[...document.querySelectorAll('.block input[type=range]')].filter((slider) =>
+    slider.parentElement.lastElementChild.getBoundingClientRect().right
+      > slider.closest('.block').getBoundingClientRect().right),
+].filter((part) => part.offsetParent).map((part) => part.ariaLabel || part.value || part.textContent)"""
 
 
 def clipped(page: Page) -> list[str]:
-    """Words that are cut off, run into what stands beside them, or lie under an arrow."""
+    """Words that are cut off, or run into something; sliders that stick out of their box."""
     return page.evaluate(CLIPPED_JS)
 
 
