@@ -22,6 +22,7 @@ from tests.toys import TOY_SPECS, ToyEngine
 from tests.ui.visit import CHROMIUM, DESK, FLAGS, Visit, film
 
 ROOT = Path(__file__).parents[2]
+Pause = Callable[[float], None]
 EXAMPLES = ROOT / "examples"
 
 
@@ -77,6 +78,17 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
         _, url, _ = page.launch(prevent_thread_lock=True, quiet=True, **page_module.serving_options())
         yield Served(url, uploads, engine, sessions[0], runs[0].turns, page)
         page.close(verbose=False)
+
+
+@pytest.fixture
+def slow(served: Served) -> Iterator[Pause]:
+    """Lets every model take some seconds for a reading, in this test alone."""
+
+    def pause(seconds: float) -> None:
+        served.engine.pause = seconds
+
+    yield pause
+    pause(0.0)
 
 
 @pytest.fixture(scope="module")

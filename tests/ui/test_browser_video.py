@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.ui.conftest import Served
+from tests.ui.conftest import Pause, Served
 from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, Visit, fits
 from tests.vision.films import film
 
@@ -71,10 +71,9 @@ def test_faces_are_chosen_and_the_table_is_taken_away(visit, clip: Path, tmp_pat
 
 
 def test_reading_can_be_stopped_and_what_was_read_stays(
-    visit, served: Served, tmp_path: Path, request: pytest.FixtureRequest
+    visit, served: Served, tmp_path: Path, slow: Pause
 ) -> None:
-    served.engine.pause = 0.15
-    request.addfinalizer(lambda: setattr(served.engine, "pause", 0.0))
+    slow(0.15)
     here = visit()
     here.open_tab("Video")
     long = film(tmp_path / "long.mp4", 240, size_wh=(128, 72))

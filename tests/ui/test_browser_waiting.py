@@ -10,7 +10,7 @@ from playwright.sync_api import expect
 
 from tests import toys
 from tests.toys import TOY_SPECS
-from tests.ui.conftest import EXAMPLES, Served, panorama
+from tests.ui.conftest import EXAMPLES, Pause, Served, panorama
 from tests.ui.visit import CHROMIUM, Visit
 
 pytestmark = [
@@ -30,11 +30,6 @@ PRESS_JS = """(() => {
   });
   watching.observe(document, {childList: true, subtree: true});
 })()"""
-
-
-def _slow(served: Served, request: pytest.FixtureRequest, seconds: float) -> None:
-    served.engine.pause = seconds
-    request.addfinalizer(lambda: setattr(served.engine, "pause", 0.0))
 
 
 @pytest.fixture
@@ -62,8 +57,8 @@ def _progress(here: Visit):
     return here.page.locator(".fer-progress")
 
 
-def test_the_last_of_quick_clicks_wins(visit, served: Served, request: pytest.FixtureRequest) -> None:
-    _slow(served, request, 0.08)
+def test_the_last_of_quick_clicks_wins(visit, slow: Pause) -> None:
+    slow(0.08)
     here = visit()
     for name in (
         "Portrait of Commodore",
@@ -78,10 +73,8 @@ def test_the_last_of_quick_clicks_wins(visit, served: Served, request: pytest.Fi
     expect(here.page.get_by_alt_text("The picture, 2 faces found")).to_be_visible()
 
 
-def test_photo_boxes_and_progress_come_before_the_answer(
-    visit, served: Served, request: pytest.FixtureRequest
-) -> None:
-    _slow(served, request, 0.4)
+def test_photo_boxes_and_progress_come_before_the_answer(visit, slow: Pause) -> None:
+    slow(0.4)
     here = visit()
     here.upload("pair.jpg", (EXAMPLES / "two_faces.jpg").read_bytes())
     expect(here.page.locator(".fer-box")).to_have_count(2)
@@ -107,10 +100,8 @@ def test_who_waits_is_told_how_many_are_before(visit, served: Served, gate: Even
         expect(_progress(here)).to_have_count(0)
 
 
-def test_a_cleared_photo_never_comes_back_and_its_work_stops(
-    visit, served: Served, request: pytest.FixtureRequest
-) -> None:
-    _slow(served, request, 0.3)
+def test_a_cleared_photo_never_comes_back_and_its_work_stops(visit, served: Served, slow: Pause) -> None:
+    slow(0.3)
     here = visit()
     here.example("The two portraits")
     expect(here.rows.first).to_be_visible()
@@ -125,10 +116,8 @@ def test_a_cleared_photo_never_comes_back_and_its_work_stops(
 
 
 @pytest.mark.parametrize("leave", ["close", "reload"])
-def test_a_page_that_is_left_stops_its_work(
-    visit, served: Served, leave: str, request: pytest.FixtureRequest
-) -> None:
-    _slow(served, request, 0.3)
+def test_a_page_that_is_left_stops_its_work(visit, served: Served, leave: str, slow: Pause) -> None:
+    slow(0.3)
     here = visit()
     here.example("The two portraits")
     expect(here.rows.first).to_be_visible()
@@ -139,10 +128,8 @@ def test_a_page_that_is_left_stops_its_work(
     assert served.engine.calls == calls
 
 
-def test_a_new_picture_ends_the_work_on_the_old_one(
-    visit, served: Served, request: pytest.FixtureRequest
-) -> None:
-    _slow(served, request, 0.2)
+def test_a_new_picture_ends_the_work_on_the_old_one(visit, served: Served, slow: Pause) -> None:
+    slow(0.2)
     here = visit()
     calls = served.engine.calls
     here.upload("crowd.png", panorama())  # 32 faces, in four slices
@@ -157,8 +144,8 @@ def test_a_new_picture_ends_the_work_on_the_old_one(
     assert served.engine.calls == calls
 
 
-def test_a_short_job_does_not_wait_for_a_group(visit, served: Served, request: pytest.FixtureRequest) -> None:
-    _slow(served, request, 0.25)
+def test_a_short_job_does_not_wait_for_a_group(visit, slow: Pause) -> None:
+    slow(0.25)
     crowd, one = visit(), visit()
     crowd.upload("crowd.png", panorama())
     expect(_progress(crowd)).to_contain_text("32 faces")
@@ -169,10 +156,8 @@ def test_a_short_job_does_not_wait_for_a_group(visit, served: Served, request: p
 
 
 @pytest.mark.parametrize("tab", ["Occlude", "Laboratory"])
-def test_a_tab_that_is_opened_while_a_picture_is_read_is_filled_then(
-    visit, served: Served, tab: str, request: pytest.FixtureRequest
-) -> None:
-    _slow(served, request, 0.1)
+def test_a_tab_that_is_opened_while_a_picture_is_read_is_filled_then(visit, tab: str, slow: Pause) -> None:
+    slow(0.1)
     here = visit()
     here.example("The two portraits")
     expect(_progress(here)).to_contain_text("Reading")

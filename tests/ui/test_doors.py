@@ -16,7 +16,7 @@ from fer_space.ui import doors
 from fer_space.ui.doors import MAX_JSON, OPEN, path_of, visitor_of
 from fer_space.ui.page import GRADIO_SESSIONS
 from fer_space.ui.video import MEGABYTES
-from tests.ui.conftest import EXAMPLES, Served
+from tests.ui.conftest import EXAMPLES, Pause, Served
 
 PHOTO = "data:image/jpeg;base64," + b64encode((EXAMPLES / "astronaut.jpg").read_bytes()).decode()
 PREDICT = {"data": [{"url": PHOTO}, ["toy_lite"], "libfacedetection", "none", "none", False, ""]}
@@ -236,22 +236,19 @@ def test_who_a_visitor_is(host: str | None, visitor: str) -> None:
     assert visitor_of({"client": (host, 1) if host else None}) == visitor
 
 
-def test_many_requests_of_one_visitor_do_not_fill_the_queue(served: Served) -> None:
+def test_many_requests_of_one_visitor_do_not_fill_the_queue(served: Served, slow: Pause) -> None:
     """Forty at once: some are told to wait, none fails otherwise, and another visitor is answered."""
-    served.engine.pause = 0.05
+    slow(0.05)
 
     def ask(address: str) -> httpx.Response:
         return httpx.post(
             served.url + RUN[1:], json=PREDICT, headers={"X-Forwarded-For": address}, timeout=120
         )
 
-    try:
-        with ThreadPoolExecutor(41) as threads:
-            greedy = [threads.submit(ask, "8.8.8.8") for _ in range(40)]
-            other = threads.submit(ask, "9.9.9.9").result()
-            answers = [future.result() for future in greedy]
-    finally:
-        served.engine.pause = 0.0
+    with ThreadPoolExecutor(41) as threads:
+        greedy = [threads.submit(ask, "8.8.8.8") for _ in range(40)]
+        other = threads.submit(ask, "9.9.9.9").result()
+        answers = [future.result() for future in greedy]
     assert other.status_code == 200
     refused = [answer for answer in answers if answer.status_code != 200]
     assert 0 < len(refused) <= 40 - doors.ONE_VISITOR
