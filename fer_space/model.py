@@ -11,7 +11,7 @@ and the logits of the two are averaged, because an expression does not depend on
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from threading import Lock
+from threading import RLock
 
 import numpy as np
 import torch
@@ -37,6 +37,8 @@ Picture = NDArray[np.uint8]
 
 BATCH_SIZE = 128
 MAP_BATCH_SIZE = 8  # maps of all classes take eight times the memory of an answer
+
+_building = RLock()  # of all models: one of its own would keep a model from other processes
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,7 +96,6 @@ class Model:
             require_own_threads()
         self._origin = network
         self._network: Backbone | None = None
-        self._building = Lock()
         kept = None if runtime == "torch" else kept_runner(card.network_key)
         if kept is None:
             self._network = _built(network)
@@ -120,7 +121,7 @@ class Model:
     @property
     def network(self) -> Backbone:
         """The network in torch, built when it is asked for; its body is empty where OpenVINO computes it."""
-        with self._building:
+        with _building:
             if self._network is None:
                 self._network = _built(self._origin)
                 self._network.body.to_empty(device="meta")

@@ -59,7 +59,8 @@ def write_folder(folder: Path) -> None:
 def test_two_processes_stopped_and_resumed_end_like_an_unbroken_run(tmp_path: Path):
     write_folder(tmp_path / "faces")
     data = f"folder:{tmp_path / 'faces'}"
-    config = CONFIG.changed(backbone="efficientnet_lite0", data=data, epochs=2, processes=2)
+    helpers = {"mix": "attentive-cutmix", "teachers": "efficientnet_lite0"}  # they go with it to every process
+    config = CONFIG.changed(backbone="efficientnet_lite0", data=data, epochs=2, processes=2, **helpers)
     Trainer(config, tmp_path / "whole", device="cpu").run()
     Trainer(config, tmp_path / "broken", device="cpu", stop_after=1).run()
     Trainer(config, tmp_path / "broken", device="cpu", resume=True).run()
