@@ -170,6 +170,8 @@ def _enter(rank: int, size: int, folder: Path) -> None:
 
 def _work(rank: int, size: int, folder: Path) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what is being written, too
+    # torch sends SIGINT when the parent dies; nohup and the & of a script would have had it ignored.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     torch.set_num_threads(1)
     tqdm.set_lock(RLock())  # its own is a semaphore of the system, which `leave` would leave behind
     job: Callable[[Worker], None] = torch.load(folder / JOB, weights_only=False, mmap=True)

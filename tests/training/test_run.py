@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -59,7 +60,7 @@ def write_folder(folder: Path) -> None:
 def test_two_processes_stopped_and_resumed_end_like_an_unbroken_run(tmp_path: Path):
     write_folder(tmp_path / "faces")
     data = f"folder:{tmp_path / 'faces'}"
-    helpers = {"mix": "attentive-cutmix", "teachers": "efficientnet_lite0"}  # they go with it to every process
+    helpers = {"mix": "attentive-cutmix", "teachers": "efficientnet_lite0"}  # go to both
     config = CONFIG.changed(backbone="efficientnet_lite0", data=data, epochs=2, processes=2, **helpers)
     Trainer(config, tmp_path / "whole", device="cpu").run()
     Trainer(config, tmp_path / "broken", device="cpu", stop_after=1).run()
@@ -144,20 +145,17 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.skipif(os.name != "posix", reason="sends signals")
-@pytest.mark.parametrize("moment", ["config.json", "history.csv"], ids=["starting", "training"])
-def test_ctrl_c_stops_all_processes_without_a_word_and_leaves_nothing_half_written(
-    moment: str, tmp_path: Path
-):
-    """As in a terminal: the parent and its processes all get the signal, wherever they are."""
-    write_folder(tmp_path / "faces")
-    program, run = tmp_path / "program.py", tmp_path / "run"
+@contextlib.contextmanager
+def training_in_two_processes(folder: Path, moment: str, *prefix: str) -> Iterator[subprocess.Popen[str]]:
+    """A run of the command line in a group of its own, from the moment that a file of its folder exists."""
+    write_folder(folder / "faces")
+    program, run = folder / "program.py", folder / "run"
     program.write_text(TINY)
     words = "train --backbone tiny --init none --epochs 4000 --batch-size 8 --size 12 --native-size 12"
-    words += f" --device cpu --data folder:{tmp_path / 'faces'} --out {run} --processes 2"
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    words += f" --device cpu --data folder:{folder / 'faces'} --out {run} --processes 2"
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(folder)}
     with subprocess.Popen(
-        [sys.executable, program, *words.split()],
+        [*prefix, sys.executable, program, *words.split()],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -165,14 +163,30 @@ def test_ctrl_c_stops_all_processes_without_a_word_and_leaves_nothing_half_writt
         start_new_session=True,
     ) as process:
         try:
-            deadline = time.monotonic() + 240
-            while not (run / moment).exists() and time.monotonic() < deadline:
-                time.sleep(0.05)
-            os.killpg(process.pid, signal.SIGINT)
-            _, said = process.communicate(timeout=240)
+            wait_until((run / moment).exists)
+            yield process
         finally:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_until(holds: Callable[[], bool], seconds: float = 240) -> None:
+    deadline = time.monotonic() + seconds
+    while not holds() and time.monotonic() < deadline:
+        time.sleep(0.05)
+    assert holds()
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize("moment", ["config.json", "history.csv"], ids=["starting", "training"])
+def test_ctrl_c_stops_all_processes_without_a_word_and_leaves_nothing_half_written(
+    moment: str, tmp_path: Path
+):
+    """As in a terminal: the parent and its processes all get the signal, wherever they are."""
+    run = tmp_path / "run"
+    with training_in_two_processes(tmp_path, moment) as process:
+        os.killpg(process.pid, signal.SIGINT)
+        _, said = process.communicate(timeout=240)
     assert process.returncode == 130
     assert said.rstrip().endswith("fer-space: stopped")
     assert "Traceback" not in said
@@ -182,3 +196,21 @@ def test_ctrl_c_stops_all_processes_without_a_word_and_leaves_nothing_half_writt
         path.name for path in tmp_path.iterdir() if not path.name.startswith("torchinductor")
     }  # its cache
     assert left == {"faces", "program.py", "run"}
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells a process that its parent died")
+def test_processes_end_with_a_parent_that_was_killed_in_the_background(tmp_path: Path):
+    """In a script, `fer-space train … &` starts with Ctrl-C ignored, and so do its processes."""
+    ignoring = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh"]
+
+    def gone() -> bool:
+        try:
+            os.killpg(process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    with training_in_two_processes(tmp_path, "history.csv", *ignoring) as process:
+        process.kill()
+        process.wait()
+        wait_until(gone)
