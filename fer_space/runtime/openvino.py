@@ -97,7 +97,8 @@ class OpenVinoRunner:
         """Compile a graph when it is first wanted: whoever wants no maps keeps no weights for them."""
         with self._locks[part]:
             if part not in self._compiled:
-                self._compiled[part] = _core().compile_model(self._graphs.pop(part), "CPU", self._settings)
+                self._compiled[part] = _core().compile_model(self._graphs[part], "CPU", self._settings)
+                del self._graphs[part]
             return self._compiled[part]
 
 

@@ -115,6 +115,31 @@ def test_damaged_weights_are_noticed_behind_kept_graphs(cache: Path, tiny_weight
         load_model("tiny", weights_dir=folder, runtime="auto")
 
 
+def test_networks_are_converted_from_any_thread(cache: Path):
+    """As `Engine.preload` does on several cores: torch's exporter bears nobody beside it."""
+    networks = [(toy_card(sha256=str(seed)), lively_tiny(seed)) for seed in range(4)]
+    with ThreadPoolExecutor(5) as pool:
+        beside = Model(toy_card(), lively_tiny())
+        read = [pool.submit(beside.predict, NOISE) for _ in range(20)]
+        models = list(pool.map(lambda pair: Model(*pair, runtime="openvino"), networks))
+        answers = {done.result().probabilities.tobytes() for done in read}
+    assert [model.runtime for model in models] == ["openvino"] * 4
+    assert len(answers) == 1
+
+
+def test_a_graph_that_did_not_compile_may_be_tried_again(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    class Full:
+        def compile_model(self, *arguments: object) -> None:
+            raise RuntimeError("no memory")
+
+    model = Model(toy_card(), lively_tiny(), runtime="openvino")
+    with monkeypatch.context() as patch:
+        patch.setattr(openvino, "_core", Full)
+        with pytest.raises(RuntimeError, match="no memory"):
+            model.predict(NOISE, maps="default")
+    assert model.predict(NOISE, maps="default").maps is not None
+
+
 def test_other_weights_or_other_code_are_other_graphs(cache: Path, monkeypatch: pytest.MonkeyPatch):
     names = {openvino.graphs_name("a" * 64), openvino.graphs_name("b" * 64)}
     monkeypatch.setattr(openvino, "_versions", lambda: "0" * 16)
