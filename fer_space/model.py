@@ -23,7 +23,7 @@ from fer_space.backbones.base import Backbone, Output
 from fer_space.card import WEIGHTS_DIR, Card
 from fer_space.distributions import Distributions
 from fer_space.emotions import EMOTIONS, to_eight
-from fer_space.errors import WeightsError
+from fer_space.errors import InputError, WeightsError
 from fer_space.explain.library import METHODS, library_maps, require_method
 from fer_space.explain.maps import DEFAULT, attend
 from fer_space.memory import give_back_memory
@@ -162,6 +162,11 @@ class Model:
         """Whether it can say where it looked."""
         return bool(self._runner.method)
 
+    def require_maps(self) -> None:
+        """Raise InputError unless it can say where it looked."""
+        if not self.has_maps:
+            raise InputError(f"{self.name} makes no attention maps: choose a model that is built in.")
+
     def method(self, asked: str) -> str:
         """Name the method of maps that is meant: for the default, what this model takes for it."""
         return self._runner.method if asked == DEFAULT else asked
@@ -279,7 +284,11 @@ class Model:
 
         Returns:
             float32 (B, h, w) in [0, 1], by the default method, on the same device.
+
+        Raises:
+            InputError: the model makes no maps.
         """
+        self.require_maps()
         inputs = self.card.preprocess.see(pictures)
         with turn():
             _, maps = self._explained(self._runner.body(inputs), DEFAULT)
