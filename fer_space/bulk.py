@@ -8,6 +8,7 @@ When a batch of faces has come together, every model reads it in one go. What ha
 beside the table, so that a run that was killed goes on where it stopped.
 """
 
+import json
 import shutil
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -21,6 +22,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from fer_space.comparison import rule_of
 from fer_space.detectors.specs import DEFAULT_DETECTOR
 from fer_space.distributions import Distributions, circumplex, divergence, mean_of, top
 from fer_space.emotions import EMOTIONS
@@ -186,7 +188,7 @@ class BulkReader:
         return [
             {
                 "label": EMOTIONS[labels[i]],
-                "rule": "fitted mean" if self._shares else "mean",
+                "rule": rule_of(self._shares),
                 "agreement": float(agreement[i]),
                 "disagreement": float(disagreement[i]),
                 **_probabilities(means[i]),
@@ -200,6 +202,7 @@ _PICTURE = (
     *("source", "width", "height", "problem", "face", "left", "top", "right", "bottom", "score"),
     *("label", "rule", "agreement", "disagreement", *EMOTIONS),
 )
+_OPTIONS = "fer_space"  # where a table says how its faces were read
 _WORDS = frozenset({"source", "problem", "label", "rule"})
 _WHOLE = frozenset({"width", "height", "face"})
 
@@ -235,8 +238,9 @@ def write_parquet(reader: BulkReader, sources: Sequence[str], path: Path) -> tup
     parts = path.with_name(f"{path.name}.parts")
     schema = schema_of(reader)
     kept, done = finished(parts, schema)
+    first = int(kept[-1].stem) + 1 if kept else 0  # somebody may have deleted a damaged part between
     read = failed = 0
-    for number, rows in enumerate(_parts(reader.rows(pictures_of(sources, done))), start=len(kept)):
+    for number, rows in enumerate(_parts(reader.rows(pictures_of(sources, done))), start=first):
         with replacing(parts / f"{number:06d}.parquet") as temporary:
             pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), temporary)
         read += len({row["source"] for row in rows})
@@ -249,7 +253,7 @@ def write_parquet(reader: BulkReader, sources: Sequence[str], path: Path) -> tup
 
 
 def schema_of(reader: BulkReader) -> Any:
-    """The columns of a reader's table and their types, as Arrow has them."""
+    """The columns of a reader's table and their types, as Arrow has them, and how it reads faces."""
     import pyarrow
 
     def kind(column: str) -> Any:
@@ -258,7 +262,9 @@ def schema_of(reader: BulkReader) -> Any:
             return pyarrow.string()
         return pyarrow.int32() if last in _WHOLE else pyarrow.float64()
 
-    return pyarrow.schema([(column, kind(column)) for column in reader.columns()])
+    options = {"detector": reader.detector, "boost_rare": reader.boost_rare, "ensemble": reader.ensemble}
+    columns = [(column, kind(column)) for column in reader.columns()]
+    return pyarrow.schema(columns, {_OPTIONS: json.dumps(options)})
 
 
 def finished(parts: Path, schema: Any) -> tuple[list[Path], set[str]]:
@@ -266,7 +272,7 @@ def finished(parts: Path, schema: Any) -> tuple[list[Path], set[str]]:
 
     Args:
         parts: a folder of Parquet files; it need not be there.
-        schema: what their columns must be.
+        schema: what their columns must be, and how their faces must have been read.
 
     Returns:
         The files, and the names of the pictures in them.
@@ -285,8 +291,17 @@ def finished(parts: Path, schema: Any) -> tuple[list[Path], set[str]]:
             raise OutputError(f"{part} is damaged: delete it, and its pictures are read again.") from error
         if table.schema != schema:
             raise OutputError(f"{parts} holds parts of a run with other backbones: delete it or name them.")
+        if (other := _options(table.schema)) not in ("", _options(schema)):
+            raise OutputError(
+                f"{parts} holds parts of a run with other options ({other}): delete it or use them."
+            )
         done.update(table.column("source").to_pylist())
     return kept, done
+
+
+def _options(schema: Any) -> str:
+    """What `schema_of` says of how faces are read."""
+    return str((schema.metadata or {}).get(_OPTIONS.encode(), b"").decode())
 
 
 def _parts(pictures: Iterator[list[Row]]) -> Iterator[list[Row]]:

@@ -234,14 +234,14 @@ class Card(Record):
     preprocess: Preprocess
     crop: CropRule
     bias: tuple[Annotated[float, Field(ge=-1e3, le=1e3)], ...]
-    temperature: Annotated[float, Field(gt=0.0, le=1e3)]
+    temperature: Annotated[float, Field(ge=1e-3, le=1e3)]
     parameters: Annotated[int, Field(ge=0)]
     sha256: str
     data: str
     licence: str
     command: str
     affect: bool = False
-    boost: tuple[Annotated[float, Field(ge=-1e3, le=1e3)], ...] = ()
+    boost: tuple[Annotated[float, Field(ge=-1e2, le=1e2)], ...] = ()  # e to this power is a number
     validation: Validation | None = None
     measurements: tuple[Measurement, ...] = ()
 
@@ -340,7 +340,7 @@ class Fit(Record):
     """
 
     name: str
-    shares: dict[str, Annotated[float, Field(gt=0.0, le=1.0)]]
+    shares: Annotated[dict[str, Annotated[float, Field(gt=0.0, le=1.0)]], Field(min_length=1)]
     data: str
     command: str
     date: dt.date
@@ -363,9 +363,18 @@ class EnsembleFile(Record):
 
 
 def read_fits(folder: Path = WEIGHTS_DIR) -> tuple[Fit, ...]:
-    """Read the fitted ensembles of a folder of weights; none where there is no file."""
+    """Read the fitted ensembles of a folder of weights; none where there is no file.
+
+    Raises:
+        WeightsError: the file cannot be read, or is another; the sentence names it.
+    """
     path = folder / ENSEMBLE_FILE
-    return _parsed(EnsembleFile, path.read_bytes(), path.name).fits if path.is_file() else ()
+    if not path.is_file():
+        return ()
+    try:
+        return _parsed(EnsembleFile, path.read_bytes(), path.name).fits
+    except OSError as error:
+        raise WeightsError(f"{path.name} cannot be read: {error.strerror}.") from error
 
 
 def write_fit(fit: Fit, folder: Path = WEIGHTS_DIR) -> None:
@@ -406,7 +415,11 @@ def check_sha256(card: Card, path: Path) -> None:
     """Raise WeightsError unless a file is the one that its card describes."""
     if not path.is_file():
         raise WeightsError(f"{path.name} is missing in {path.parent.name}.")
-    if sha256_of(path) != card.sha256:
+    try:
+        digest = sha256_of(path)
+    except OSError as error:
+        raise WeightsError(f"{path.name} cannot be read: {error.strerror}.") from error
+    if digest != card.sha256:
         raise WeightsError(f"{path.name} is damaged or is not the file that its card describes (sha256).")
 
 

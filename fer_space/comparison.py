@@ -56,7 +56,7 @@ class Comparison:
     @property
     def rule(self) -> Rule:
         """How the models become one answer."""
-        return "fitted mean" if self.shares else "mean"
+        return rule_of(self.shares)
 
     @cached_property
     def together(self) -> dict[str, float]:
@@ -150,6 +150,11 @@ class Covered:
     def most_moved(self) -> Change:
         """The change with the largest shift."""
         return max(self.changes, key=lambda change: change.shift)
+
+
+def rule_of(shares: Sequence[float]) -> Rule:
+    """Name how models become one answer, by their shares in a fitted ensemble or () without one."""
+    return "fitted mean" if shares else "mean"
 
 
 def pair(before: Sequence[Comparison], after: Sequence[Comparison], kind: str) -> list[Covered]:

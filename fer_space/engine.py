@@ -8,13 +8,13 @@ It holds models, never anything of a request, so one engine serves all visitors 
 
 import os
 import time
-import weakref
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations
 from pathlib import Path
 from threading import Lock, Thread
 from typing import Any
+from weakref import WeakSet
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,8 +82,7 @@ class Engine:
         self._detectors: dict[str, Detector] = {}
         self._landmarker = Landmarker()
         self._failed: dict[str, tuple[object, str]] = {}  # state of the files, and what is wrong with them
-        own = weakref.ref(self)
-        os.register_at_fork(after_in_child=lambda: _unlock(own()))
+        _engines.add(self)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Pickle the choice of models, device and runtime; another process loads them itself."""
@@ -155,9 +154,10 @@ class Engine:
         warm_up()
         if self.device.type == "cpu":
             with ThreadPoolExecutor(cores()) as pool:
-                for model in list(pool.map(self._tried, self.registry.present().values())):
-                    if maps and model is not None:
-                        pool.submit(model.prepare_maps)
+                tried = pool.map(self._tried, self.registry.present().values())
+                models = [model for model in tried if model is not None]
+                if maps:
+                    list(pool.map(Model.prepare_maps, models))  # what goes wrong is raised here
         else:
             self._usable()  # not in other threads: what ZeroGPU shows of a GPU, this one alone sees
         self._detector(DEFAULT_DETECTOR)
@@ -504,10 +504,17 @@ class Engine:
             return self._detectors[name]
 
 
-def _unlock(engine: Engine | None) -> None:
+_engines: WeakSet[Engine] = WeakSet()
+
+
+def _unlock() -> None:
     """In a process that was forked while another thread held a lock, nobody would ever release it."""
-    if engine is not None:
+    for engine in _engines:
         engine._locks = {}
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_unlock)
 
 
 def _read(model: Model, crops: Sequence[FaceCrop], method: str | None, boost_rare: bool) -> list[Reading]:

@@ -9,6 +9,7 @@ and the logits of the two are averaged, because an expression does not depend on
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
@@ -22,7 +23,7 @@ from fer_space.backbones.base import Backbone, Output
 from fer_space.card import WEIGHTS_DIR, Card
 from fer_space.distributions import Distributions
 from fer_space.emotions import EMOTIONS, to_eight
-from fer_space.errors import WeightsError
+from fer_space.errors import InputError, WeightsError
 from fer_space.explain.library import METHODS, library_maps, require_method
 from fer_space.explain.maps import DEFAULT, attend
 from fer_space.memory import give_back_memory
@@ -96,14 +97,16 @@ class Model:
             require_own_threads()
         self._origin = network
         self._network: Backbone | None = None
-        kept = None if runtime == "torch" else kept_runner(card.network_key)
-        if kept is None:
-            self._network = _built(network)
-        elif isinstance(network, ModelSource):
-            network.check()
-        self._runner: Runner = kept or TorchRunner(self.network, self.device)
-        if runtime == "openvino":
-            self.compile()
+        # While one is converted no other may be built: torch's exporter changes modules for all threads.
+        with turn() if runtime == "openvino" else nullcontext():
+            kept = None if runtime == "torch" else kept_runner(card.network_key)
+            if kept is None:
+                self._network = _built(network)
+            elif isinstance(network, ModelSource):
+                network.check()
+            self._runner: Runner = kept or TorchRunner(self.network, self.device)
+            if runtime == "openvino":
+                self.compile()
         # Copied once: a copy at every batch would stop a GPU's queue.
         self._bias = torch.tensor(card.bias).to(self.device)
         self._columns = torch.tensor(card.columns).to(self.device)
@@ -134,13 +137,17 @@ class Model:
         by torch, from the same features. The body in torch is given up, and its memory with it.
 
         Args:
-            convert: convert a network that has not been converted on this machine, which takes seconds.
+            convert: convert a network that has not been converted on this machine, which takes seconds, in
+                which no model of this process answers.
         """
         if self.runtime != "torch":
             return
         size = self.card.preprocess.input_size
         key, network = self.card.network_key, self.network
-        runner = kept_runner(key) or (converted_runner(network, size, key) if convert else None)
+        runner = kept_runner(key)
+        if runner is None and convert:
+            with turn():
+                runner = converted_runner(network, size, key)
         if runner is not None:
             with turn():  # nobody is inside the body while it goes
                 self._runner = runner
@@ -154,6 +161,11 @@ class Model:
     def has_maps(self) -> bool:
         """Whether it can say where it looked."""
         return bool(self._runner.method)
+
+    def require_maps(self) -> None:
+        """Raise InputError unless it can say where it looked."""
+        if not self.has_maps:
+            raise InputError(f"{self.name} makes no attention maps: choose a model that is built in.")
 
     def method(self, asked: str) -> str:
         """Name the method of maps that is meant: for the default, what this model takes for it."""
@@ -272,7 +284,11 @@ class Model:
 
         Returns:
             float32 (B, h, w) in [0, 1], by the default method, on the same device.
+
+        Raises:
+            InputError: the model makes no maps.
         """
+        self.require_maps()
         inputs = self.card.preprocess.see(pictures)
         with turn():
             _, maps = self._explained(self._runner.body(inputs), DEFAULT)

@@ -125,9 +125,31 @@ def test_parts_of_another_run_are_not_mixed(engine: Engine, reader: BulkReader, 
     shutil.move(out, parts / "000000.parquet")
     with pytest.raises(OutputError, match="other backbones"):
         write_parquet(BulkReader(engine, ["faceapi"]), [str(folder)], out)
+    with pytest.raises(OutputError, match=r'other options .*"boost_rare": false'):
+        write_parquet(BulkReader(engine, NAMES, boost_rare=True), [str(folder)], out)
     (parts / "000000.parquet").write_bytes(b"PAR1 no")
     with pytest.raises(OutputError, match="damaged"):
         write_parquet(reader, [str(folder)], out)
+
+
+def test_a_damaged_part_that_was_deleted_costs_no_other(
+    reader: BulkReader, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Parts are numbered on behind the last one, so that no new one takes its place."""
+    out = tmp_path / "faces.parquet"
+    monkeypatch.setattr(bulk, "PART", 1)
+    monkeypatch.setattr(bulk.shutil, "rmtree", lambda *of, **how: None)
+    write_parquet(reader, [str(folder)], out)
+    parts = sorted(out.with_name("faces.parquet.parts").glob("*.parquet"))
+    assert len(parts) == 4
+    parts[1].unlink()
+    assert write_parquet(reader, [str(folder)], out) == (1, 0)
+    assert sorted(Path(str(row["source"])).name for row in table_of(out)) == [
+        "a.jpg",
+        "b.png",
+        "c.jpg",
+        "d.png",
+    ]
 
 
 def test_ray_writes_the_same_table(reader: BulkReader, folder: Path, tmp_path: Path):

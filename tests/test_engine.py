@@ -13,6 +13,7 @@ from fer_space.card import Card, Fit, write_card, write_fit
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
 from fer_space.errors import ImageError, UnknownNameError, WeightsError
+from fer_space.model import Model
 from fer_space.occlusion.cover import Cover
 from fer_space.registry import ShippedModel
 from fer_space.types import Face
@@ -208,3 +209,19 @@ def test_preload_loads_everything_once(engine: Engine):
     engine.preload()
     assert set(engine._models) == {"tiny"}
     assert set(engine._detectors) == {"libfacedetection"}
+
+
+def test_preload_says_what_goes_wrong_with_maps(engine: Engine, monkeypatch: pytest.MonkeyPatch):
+    def fails(model: Model) -> None:
+        raise RuntimeError("no memory for the maps of tiny")
+
+    monkeypatch.setattr(Model, "prepare_maps", fails)
+    engine.preload()
+    with pytest.raises(RuntimeError, match="maps of tiny"):
+        engine.preload(maps=True)
+
+
+def test_an_engine_needs_no_fork(tiny_weights: tuple[Path, Card], monkeypatch: pytest.MonkeyPatch):
+    """Windows has none."""
+    monkeypatch.delattr("os.register_at_fork", raising=False)
+    assert Engine(tiny_weights[0], device="cpu").backbones == ("tiny",)

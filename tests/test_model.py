@@ -9,6 +9,7 @@ import torch
 from fer_space.card import Card
 from fer_space.errors import InputError, UnknownNameError, WeightsError
 from fer_space.explain.library import METHODS
+from fer_space.external.heads import ExternalNetwork
 from fer_space.model import Model, load_model
 from fer_space.runtime.device import resolve_device
 from tests.networks import lively_tiny, toy_card
@@ -87,6 +88,14 @@ def test_logits_are_those_before_calibration(model: Model):
 def test_unknown_methods_are_named(model: Model):
     with pytest.raises(UnknownNameError, match="layercam"):
         model.predict(CROPS, maps="tea leaves")
+
+
+def test_a_model_without_maps_says_so():
+    network = ExternalNetwork(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 16), torch.nn.Flatten()), classes=8)
+    model = Model(toy_card(), network)
+    assert not model.has_maps
+    with pytest.raises(InputError, match="tiny makes no attention maps"):
+        model.class_maps(torch.zeros(2, 3, 16, 16), torch.zeros(2, dtype=torch.int64))
 
 
 def test_loading_by_name(tiny_weights: tuple[Path, Card]):

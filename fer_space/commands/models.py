@@ -5,7 +5,8 @@ Below them everything else that a command or the page lets one choose: detectors
 
 import argparse
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -47,9 +48,7 @@ def run(args: argparse.Namespace) -> int:
         print_memory([*here])
         return 0
     if args.compile:
-        for name in here:
-            print(f"{name}: {load_model(name, device='cpu', runtime='openvino').runtime}", flush=True)
-        return 0
+        return convert_all(here)
     if args.markdown:
         from fer_space.evaluation.report import occlusion_table, scores_table
 
@@ -66,6 +65,18 @@ def run(args: argparse.Namespace) -> int:
     if not args.json:
         print(choices())
     return 0
+
+
+def convert_all(names: Iterable[str]) -> int:
+    """Convert models for OpenVINO and print what computes each; returns 1 where one cannot be loaded."""
+    status = 0
+    for name in names:
+        try:
+            print(f"{name}: {load_model(name, device='cpu', runtime='openvino').runtime}", flush=True)
+        except FerSpaceError as error:
+            print(f"fer-space: {name}: {error}", file=sys.stderr)
+            status = 1
+    return status
 
 
 def print_memory(models: Sequence[str]) -> None:

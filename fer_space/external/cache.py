@@ -52,12 +52,16 @@ class Receipt:
 
         Raises:
             MissingDependencyError: a file is gone.
-            WeightsError: a file has changed.
+            WeightsError: a file has changed, or cannot be read.
         """
         for name, path in self.paths.items():
             if not path.is_file():
                 raise not_fetched(self.spec)
-            if sha256_of(path) != self.sha256[name]:
+            try:
+                digest = sha256_of(path)
+            except OSError as error:
+                raise WeightsError(f"{path} cannot be read: {error.strerror}.") from error
+            if digest != self.sha256[name]:
                 raise WeightsError(
                     f"{name} of {self.spec.name} has changed since it was fetched (sha256): delete {path} and"
                     f" run `fer-space fetch {self.spec.name}` again."

@@ -18,8 +18,8 @@ def converting(weights_dir: Path) -> Iterator[str]:
         weights_dir: holds the weights and cards of shipped backbones.
 
     Yields:
-        The name of each model, when it has been converted or could not be. The child ends
-        with the iterator, or with this process.
+        The name of each model, when it has been converted or is left in torch; none for one that cannot be
+        loaded. The child ends with the iterator, or with this process.
     """
     command = [sys.executable, "-m", "fer_space.cli", "models", "--compile"]
     if (nice := shutil.which("nice")) is not None:
@@ -36,7 +36,7 @@ def converting(weights_dir: Path) -> Iterator[str]:
         try:
             assert child.stdout is not None
             for line in child.stdout:
-                yield line.partition(":")[0].strip()
+                yield line.rpartition(":")[0]  # names of the Hub's models hold one, too
         finally:
             child.terminate()
             atexit.unregister(child.terminate)

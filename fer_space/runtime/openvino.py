@@ -57,6 +57,8 @@ class OpenVinoRunner:
             "ENABLE_CPU_PINNING": False,  # cores are shared with other processes
         }
         self._graphs = dict(graphs)
+        # Not those of compiled graphs: logits that are the embedding as well become one tensor there.
+        self._names = {part: [_name(output) for output in graph.outputs] for part, graph in graphs.items()}
         self._compiled: dict[str, Any] = {}
         self._locks = {part: threading.Lock() for part in graphs}
         self._requests = threading.local()
@@ -87,17 +89,14 @@ class OpenVinoRunner:
             request = self._compile(part).create_infer_request()
             setattr(self._requests, part, request)
         results = request.infer({0: rows.contiguous().numpy()}, share_inputs=True)
-        return {
-            name: torch.from_numpy(array)
-            for output, array in results.items()
-            for name in output.names & NAMES  # compiling adds names of its own
-        }
+        return dict(zip(self._names[part], map(torch.from_numpy, results.to_tuple()), strict=True))
 
     def _compile(self, part: str) -> Any:
         """Compile a graph when it is first wanted: whoever wants no maps keeps no weights for them."""
         with self._locks[part]:
             if part not in self._compiled:
-                self._compiled[part] = _core().compile_model(self._graphs.pop(part), "CPU", self._settings)
+                self._compiled[part] = _core().compile_model(self._graphs[part], "CPU", self._settings)
+                del self._graphs[part]
             return self._compiled[part]
 
 
@@ -221,6 +220,12 @@ class _Attending(_Rows):
     def named(self, features: Tensor) -> dict[str, Tensor]:
         output, maps = attend(self.inner, features)
         return _fields(output) | {MAPS: maps}
+
+
+def _name(output: Any) -> str:
+    """What `converted` called an output of a graph; OpenVINO may have added names of its own."""
+    (name,) = output.names & NAMES
+    return str(name)
 
 
 def _fields(output: Output) -> dict[str, Tensor]:

@@ -139,6 +139,7 @@ class Trainer:
         guide, teaching = None, None
         if config.mix != "none" and MIXES[config.mix]().needs == "guide":
             guide = load_model(config.guide, device=self.device.type, runtime="torch")
+            guide.require_maps()
         if config.teachers:
             teaching = Teaching(load_teachers(config.teachers, self.device), config.teacher_share)
         return guide, teaching

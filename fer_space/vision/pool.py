@@ -11,57 +11,25 @@ import atexit
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from io import FileIO
 from queue import LifoQueue
-from signal import SIGABRT, SIGSEGV
-from threading import Lock, Timer
-from typing import IO, cast
+from threading import Lock
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.errors import ImageError
+from fer_space.vision.child import answer_of, start_child
 from fer_space.vision.decoding import MAX_PIXELS, TOO_COSTLY, UNREADABLE, check_bytes
 from fer_space.vision.store import Store
-from fer_space.vision.worker import HEAD, LENGTH, READY, receive, receive_into, send
+from fer_space.vision.worker import HEAD, LENGTH, READY, receive, receive_into, receive_text, send
 
 WORKERS = 2
 PATIENCE = 20.0  # seconds by the clock, in which a busy machine gives a child its seconds of processor time
 PIPE_BYTES = 1024 * 1024
-
-# What a child needs of the environment, and none of the tokens that may be in it.
-_ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "TZ")
-_ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-
-def start_child(
-    module: str,
-    *words: str,
-    stdin: int | IO[bytes] = subprocess.PIPE,
-    descriptors: Sequence[int] = (),
-) -> subprocess.Popen[bytes]:
-    """Start a module as a program of its own, with pipes that are not buffered.
-
-    Args:
-        module: to run, as with `python -m`.
-        words: its arguments.
-        stdin: what it reads; by default a pipe.
-        descriptors: of open files that it gets, by the same numbers.
-    """
-    search = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)  # noqa: PTH100
-    kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
-    return subprocess.Popen(
-        [sys.executable, "-P", "-m", module, *words],
-        stdin=stdin,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,  # the decoders' own remarks
-        bufsize=0,
-        env={**kept, **_ONE_THREAD, "PYTHONPATH": search},
-        start_new_session=True,  # Ctrl-C in the terminal is for the parent alone
-        pass_fds=descriptors,
-    )
 
 
 class Worker:
@@ -83,8 +51,9 @@ class Worker:
         if sys.platform == "linux":
             from fcntl import F_SETPIPE_SZ, fcntl
 
-            for pipe in (self._requests, self._answers):
-                fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)
+            with suppress(OSError):  # the system's limit; smaller pipes are only slower
+                for pipe in (self._requests, self._answers):
+                    fcntl(pipe, F_SETPIPE_SZ, PIPE_BYTES)
 
     @property
     def alive(self) -> bool:
@@ -102,13 +71,12 @@ class Worker:
     def decode(self, data: bytes) -> NDArray[np.uint8]:
         """Decode one file; raises ImageError where it is refused, or costs the child its life."""
         self.wait_until_ready()
-        clock = Timer(PATIENCE, self._process.kill)
-        clock.start()
-        try:
+        costly, crashed = ImageError(TOO_COSTLY), ImageError(UNREADABLE)
+        with answer_of(self._process, PATIENCE, costly=costly, crashed=crashed):
             send(self._requests, LENGTH.pack(len(data)), data)
             height, width = HEAD.unpack(receive(self._answers, HEAD.size))
             if height == 0:
-                raise ImageError(receive(self._answers, width).decode())
+                raise ImageError(receive_text(self._answers, width))
             if height * width > MAX_PIXELS:
                 raise EOFError  # no answer that `decode` gives
             pixels = np.empty((height, width, 3), dtype=np.uint8)
@@ -116,12 +84,6 @@ class Worker:
                 self._store.take(pixels)
             else:
                 receive_into(self._answers, pixels.reshape(-1).data)
-        except (EOFError, OSError) as error:
-            self._process.kill()  # unless it is dead already
-            crashed = -self._process.wait() in (SIGSEGV, SIGABRT)
-            raise ImageError(UNREADABLE if crashed else TOO_COSTLY) from error
-        finally:
-            clock.cancel()
         return pixels
 
     def close(self) -> None:

@@ -14,9 +14,7 @@ from dataclasses import asdict, dataclass
 from importlib.util import find_spec
 from io import FileIO
 from pathlib import Path
-from signal import SIGABRT, SIGSEGV
 from struct import Struct
-from threading import Timer
 from types import TracebackType
 from typing import Any, cast
 
@@ -24,8 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.errors import MissingDependencyError, SourceError, VideoError
-from fer_space.vision.pool import start_child
-from fer_space.vision.worker import receive, receive_into
+from fer_space.vision.child import answer_of, start_child
+from fer_space.vision.worker import receive, receive_into, receive_text
 
 SIDE = 1280  # pixels of the longer side; larger frames are reduced
 PATIENCE = 40.0  # seconds by the clock for one frame
@@ -134,7 +132,7 @@ class Video:
         self.damaged, self.cut = 0, False
         try:
             _, info = self._message()
-        except VideoError:
+        except BaseException:  # Ctrl-C, too
             self.close()
             raise
         self.seconds: float | None = info["seconds"]
@@ -169,12 +167,11 @@ class Video:
 
     def _message(self) -> tuple[Frame | None, dict[str, Any]]:
         """The next frame, or what the decoder says instead of one."""
-        clock = Timer(PATIENCE, self._process.kill)
-        clock.start()
-        try:
+        costly, crashed = VideoError(TOO_COSTLY), VideoError(UNREADABLE)
+        with answer_of(self._process, PATIENCE, costly=costly, crashed=crashed):
             kind, height, width, number, time = HEAD.unpack(receive(self._answers, HEAD.size))
             if kind != FRAME:
-                text = receive(self._answers, height).decode()
+                text = receive_text(self._answers, height)
                 if kind == WRONG:
                     raise VideoError(text)
                 return None, json.loads(text)
@@ -183,12 +180,6 @@ class Video:
             pixels = np.empty((height, width, 3), dtype=np.uint8)
             receive_into(self._answers, pixels.reshape(-1).data)
             return Frame(number, time, pixels), {}
-        except (EOFError, OSError) as error:
-            self._process.kill()  # unless it is dead already
-            crashed = -self._process.wait() in (SIGSEGV, SIGABRT)
-            raise VideoError(UNREADABLE if crashed else TOO_COSTLY) from error
-        finally:
-            clock.cancel()
 
 
 def frames(path: Path | str, *, every: int = 1, seconds: float | None = None) -> Iterator[Frame]:

@@ -33,6 +33,7 @@ MEMORY = 440 * 1024 * 1024
 
 READY = b"+"
 LENGTH = struct.Struct("<Q")
+LONGEST_TEXT = 64 * 1024  # bytes
 HEAD = struct.Struct("<II")  # height and width in pixels; 0 and the length of a sentence where there are none
 
 
@@ -58,6 +59,13 @@ def receive(stream: FileIO, size: int) -> bytearray:
     data = bytearray(size)
     receive_into(stream, memoryview(data))
     return data
+
+
+def receive_text(stream: FileIO, size: int) -> str:
+    """Read `size` bytes of UTF-8; raises EOFError where they are more than a child has to say."""
+    if size > LONGEST_TEXT:
+        raise EOFError
+    return receive(stream, size).decode(errors="replace")
 
 
 def main() -> None:

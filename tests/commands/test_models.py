@@ -1,10 +1,13 @@
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from fer_space.card import read_card
+from fer_space.commands import models
 from fer_space.detectors.specs import DETECTORS
+from fer_space.errors import WeightsError
 from fer_space.evaluation.recording import record
 from fer_space.explain.library import METHODS
 from fer_space.occlusion import OCCLUSIONS
@@ -64,3 +67,18 @@ def test_a_damaged_card_is_told_and_the_others_are_listed(seeing: Path, capsys: 
     assert len(records) > 1
     run("models")
     assert records["tiny"]["problem"] in capsys.readouterr().out
+
+
+def test_a_model_that_cannot_be_loaded_is_converted_by_nobody_and_stops_no_other(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+):
+    def loaded(name: str, **how: str) -> SimpleNamespace:
+        if name == "bad":
+            raise WeightsError("bad.safetensors is damaged.")
+        return SimpleNamespace(runtime="openvino")
+
+    monkeypatch.setattr(models, "load_model", loaded)
+    assert models.convert_all(["good", "bad", "hub:owner/repo"]) == 1
+    out, err = capsys.readouterr()
+    assert out == "good: openvino\nhub:owner/repo: openvino\n"
+    assert err == "fer-space: bad: bad.safetensors is damaged.\n"

@@ -2,6 +2,7 @@
 
 import json
 import socket
+import sys
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,16 @@ def test_without_a_known_sha256_the_first_one_counts(
     with pytest.raises(SourceError, match="not the file that is expected"):
         fetch_tiny(server, tiny_spec)
     assert tuple(receipts()) == ()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads a file that gives errors")
+def test_a_file_on_a_bad_disk_is_a_sentence(server: Server, tiny_spec: ExternalSpec):
+    receipt = fetch_tiny(server, tiny_spec)
+    (path,) = receipt.paths.values()
+    path.unlink()
+    path.symlink_to("/proc/self/mem")
+    with pytest.raises(WeightsError, match=r"cannot be read: Input/output error\.$"):
+        receipt.verified()
 
 
 def test_a_failed_fetch_leaves_nothing(server: Server, tiny_spec: ExternalSpec):

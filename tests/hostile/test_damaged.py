@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -62,6 +63,12 @@ def with_tensors(value: float) -> Callable[[Path], None]:
     return change
 
 
+def on_a_bad_disk(path: Path) -> None:
+    """Put a file in its place that opens, and gives the system's error when it is read."""
+    path.unlink(missing_ok=True)
+    path.symlink_to("/proc/self/mem")
+
+
 def empty(folder: Path) -> None:
     paths_of("second", folder)[0].write_bytes(b"")
 
@@ -81,6 +88,8 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "temperature Infinity": changed(temperature=float("inf")),
     "temperature NaN": changed(temperature=float("nan")),
     "temperature zero": changed(temperature=0.0),
+    "temperature of nearly zero": changed(temperature=1e-310),
+    "a boost that overflows": changed(boost=[800.0] * 8),
     "a bias of 1e308": changed(bias=[1e308] * 8),
     "a bias too short": changed(bias=[0.0]),
     "a boost that is no number": changed(boost=["NaN"] * 8),
@@ -97,6 +106,12 @@ DAMAGES: dict[str, Callable[[Path], object]] = {
     "tensors that are no numbers": with_tensors(float("nan")),
     "tensors that overflow": with_tensors(3e38),
 }
+
+if sys.platform == "linux":
+    DAMAGES |= {
+        "a card on a bad disk": lambda folder: on_a_bad_disk(card_file(folder)),
+        "tensors on a bad disk": lambda folder: on_a_bad_disk(paths_of("second", folder)[0]),
+    }
 
 
 @pytest.fixture
@@ -157,8 +172,13 @@ def test_the_command_line_names_it_and_goes_on(
     assert len(err.splitlines()) == 1
 
 
-def test_a_damaged_ensemble_costs_the_fitted_mean_alone(folder: Path) -> None:
-    (folder / ENSEMBLE_FILE).write_text('{"fits": [{"name": 1}]}')
+NOBODY = {"name": "x", "shares": {}, "data": "", "command": "", "date": "2026-11-28"}
+
+
+@pytest.mark.parametrize("content", ['{"fits": [{"name": 1}]}', json.dumps({"fits": [NOBODY]}), None])
+def test_a_damaged_ensemble_costs_the_fitted_mean_alone(content: str | None, folder: Path) -> None:
+    path = folder / ENSEMBLE_FILE
+    path.write_text(content) if content else on_a_bad_disk(path)
     engine = Engine(folder, "cpu")
     assert engine.fits == ()
     assert ENSEMBLE_FILE in engine.problems[ENSEMBLE_FILE]

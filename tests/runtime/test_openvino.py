@@ -1,5 +1,6 @@
 """Networks in OpenVINO answer as in torch, and are converted once."""
 
+import copy
 import logging
 import shutil
 from concurrent.futures import ThreadPoolExecutor
@@ -16,6 +17,7 @@ from fer_space.backbones.specs import BACKBONES
 from fer_space.card import WEIGHTS_DIR, Card
 from fer_space.engine import Engine
 from fer_space.errors import WeightsError
+from fer_space.external.heads import ExternalNetwork
 from fer_space.model import Model, load_model
 from fer_space.registry import ShippedModel
 from fer_space.runtime import openvino
@@ -62,6 +64,20 @@ def test_every_backbone_answers_as_in_torch(name: str, faces: list[np.ndarray]):
             assert np.nanmean(apart) < 1e-3
             assert np.nanmax(apart) < 5e-2  # a unit within rounding of its kink may pass here and not there
         assert b.embedding == pytest.approx(a.embedding, rel=1e-3, abs=1e-3)
+
+
+def test_networks_of_others_answer_as_in_torch(cache: Path):
+    """Their logits are all the embedding there is: one tensor, two outputs."""
+    torch.manual_seed(0)
+    network = ExternalNetwork(torch.nn.Sequential(torch.nn.Conv2d(3, 8, 16), torch.nn.Flatten()), 8)
+    expected = Model(toy_card(), copy.deepcopy(network)).predict(NOISE, embed=True)
+    for runtime in ("openvino", "auto"):  # converted now, and kept
+        model = Model(toy_card(), copy.deepcopy(network), runtime=runtime)
+        assert (model.runtime, model.has_maps) == ("openvino", False)
+        answer = model.predict(NOISE, maps="default", embed=True)
+        assert answer.probabilities == pytest.approx(expected.probabilities, abs=1e-4)
+        assert answer.embedding == pytest.approx(expected.embedding, abs=1e-4)
+        assert (answer.affect, answer.maps) == (None, None)
 
 
 def test_batches_and_threads_do_not_change_an_answer(cache: Path):
@@ -113,6 +129,31 @@ def test_damaged_weights_are_noticed_behind_kept_graphs(cache: Path, tiny_weight
     weights.write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
     with pytest.raises(WeightsError, match="damaged"):
         load_model("tiny", weights_dir=folder, runtime="auto")
+
+
+def test_networks_are_converted_from_any_thread(cache: Path):
+    """As `Engine.preload` does on several cores: torch's exporter bears nobody beside it."""
+    networks = [(toy_card(sha256=str(seed)), lively_tiny(seed)) for seed in range(3)]
+    with ThreadPoolExecutor(5) as pool:
+        beside = Model(toy_card(), lively_tiny())
+        read = [pool.submit(beside.predict, NOISE) for _ in range(20)]
+        models = list(pool.map(lambda pair: Model(*pair, runtime="openvino"), networks))
+        answers = {done.result().probabilities.tobytes() for done in read}
+    assert [model.runtime for model in models] == ["openvino"] * 3
+    assert len(answers) == 1
+
+
+def test_a_graph_that_did_not_compile_may_be_tried_again(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    class Full:
+        def compile_model(self, *arguments: object) -> None:
+            raise RuntimeError("no memory")
+
+    model = Model(toy_card(), lively_tiny(), runtime="openvino")
+    with monkeypatch.context() as patch:
+        patch.setattr(openvino, "_core", Full)
+        with pytest.raises(RuntimeError, match="no memory"):
+            model.predict(NOISE, maps="default")
+    assert model.predict(NOISE, maps="default").maps is not None
 
 
 def test_other_weights_or_other_code_are_other_graphs(cache: Path, monkeypatch: pytest.MonkeyPatch):

@@ -1,5 +1,7 @@
 """The child processes that decode: they answer right from any thread, die alone, and leave nothing behind."""
 
+import errno
+import mmap
 import os
 import shutil
 import signal
@@ -10,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from io import FileIO
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +23,7 @@ from fer_space.vision import pool as pools
 from fer_space.vision.imaging import decode_image, encode_png
 from fer_space.vision.pool import Pool, Worker
 from fer_space.vision.store import KEPT, Store
+from fer_space.vision.worker import HEAD
 
 on_posix = pytest.mark.skipif(os.name != "posix", reason="sends signals")
 
@@ -110,6 +114,73 @@ def test_a_killed_process_costs_one_picture(kind: signal.Signals, pool: Pool) ->
     killer.join()
     np.testing.assert_array_equal(pool.decode(good), plain(9))
     assert len(pool._workers) == 1
+
+
+class Interrupted(BaseException):
+    """What Ctrl-C raises, without ending the test run."""
+
+
+@pytest.mark.parametrize("part", ["receive", "empty"])
+@pytest.mark.usefixtures("way")
+def test_an_interrupted_reader_leaves_no_picture_to_the_next(
+    part: str, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C in a notebook, or no memory, while an answer is on its way: it is nobody else's answer."""
+
+    def fails(*arguments: object, **options: object) -> None:
+        raise Interrupted
+
+    pool.decode(encode_png(plain(1)))
+    place = pools if part == "receive" else pools.np
+    with monkeypatch.context() as patch:
+        patch.setattr(place, part, fails)
+        with pytest.raises(Interrupted):
+            pool.decode(encode_png(plain(2)))
+    np.testing.assert_array_equal(pool.decode(encode_png(plain(3))), plain(3))
+    assert len(pool._workers) == 1
+
+
+def test_a_system_that_allows_no_larger_pipes_only_costs_time(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    inner = fcntl.fcntl
+
+    def refused(file: object, command: int, *rest: int) -> int:
+        if command == getattr(fcntl, "F_SETPIPE_SZ", None):
+            raise PermissionError("Operation not permitted")
+        return int(inner(file, command, *rest))
+
+    monkeypatch.setattr(fcntl, "fcntl", refused)
+    np.testing.assert_array_equal(pool.decode(encode_png(plain(4))), plain(4))
+
+
+def test_a_system_that_takes_no_memory_back_still_gives_pictures(
+    pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As gVisor, which knows shared memory without a name but not how to punch a hole in it."""
+
+    class Kept(mmap.mmap):
+        def madvise(self, *advice: int) -> None:
+            raise OSError(errno.EINVAL, "Invalid argument")
+
+    monkeypatch.setattr(mmap, "mmap", Kept)
+    image = np.full((3700, 4000, 3), 9, np.uint8)
+    np.testing.assert_array_equal(pool.decode(encode_png(image)), image)
+
+
+@pytest.mark.parametrize("answer", [HEAD.pack(0, 2**32 - 1), HEAD.pack(2**31, 2**31)])
+def test_no_answer_of_a_child_that_was_taken_over_costs_memory(answer: bytes, pool: Pool) -> None:
+    pool.decode(encode_png(plain(1)))
+    (worker,) = pool._workers
+    inner = worker._answers
+    ours, theirs = os.pipe()
+    os.write(theirs, answer)
+    os.close(theirs)
+    worker._answers = FileIO(ours, "rb")
+    with pytest.raises(ImageError, match="too much time or memory"):
+        pool.decode(encode_png(plain(2)))
+    inner.close()
 
 
 @on_posix

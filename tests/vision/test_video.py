@@ -187,6 +187,31 @@ def test_a_video_that_is_left_ends_its_decoder(tmp_path: Path):
     assert video._process.poll() is not None
 
 
+def test_a_reader_that_is_interrupted_ends_the_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    """Half a frame, or the start of a film, must not be taken for what comes next."""
+
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    path = film(tmp_path / "a.mp4")
+    started = []
+    start = reading.start_child
+    monkeypatch.setattr(reading, "start_child", lambda *a, **o: started.append(start(*a, **o)) or started[-1])
+    with Video(path) as video:
+        coming = iter(video)
+        next(coming)
+        with monkeypatch.context() as patch:
+            patch.setattr(reading, "receive_into", interrupted)
+            with pytest.raises(KeyboardInterrupt):
+                next(coming)
+        with pytest.raises(VideoError, match="too much time"):
+            next(iter(video))
+    monkeypatch.setattr(reading, "receive", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Video(path)
+    assert [child.returncode for child in started] == [-9, -9]
+
+
 def test_the_decoder_waits_where_nobody_takes_frames(tmp_path: Path):
     with Video(film(tmp_path / "a.mp4", 200, size_wh=(640, 480))) as video:
         next(iter(video))
