@@ -236,7 +236,8 @@ def write_parquet(reader: BulkReader, sources: Sequence[str], path: Path) -> tup
     schema = schema_of(reader)
     kept, done = finished(parts, schema)
     read = failed = 0
-    for number, rows in enumerate(_parts(reader.rows(pictures_of(sources, done))), start=len(kept)):
+    first = 1 + max((int(part.stem) for part in kept if part.stem.isdecimal()), default=-1)
+    for number, rows in enumerate(_parts(reader.rows(pictures_of(sources, done))), start=first):
         with replacing(parts / f"{number:06d}.parquet") as temporary:
             pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), temporary)
         read += len({row["source"] for row in rows})

@@ -130,6 +130,22 @@ def test_parts_of_another_run_are_not_mixed(engine: Engine, reader: BulkReader, 
         write_parquet(reader, [str(folder)], out)
 
 
+def test_a_part_that_was_deleted_is_read_again_and_no_other_is_lost(
+    reader: BulkReader, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    out = tmp_path / "faces.parquet"
+    monkeypatch.setattr(bulk, "PART", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("pyarrow.parquet.ParquetWriter", None)  # the table itself cannot be written
+        with pytest.raises(TypeError):
+            write_parquet(reader, [str(folder)], out)
+    first, *others = sorted(out.with_name("faces.parquet.parts").iterdir())
+    assert others
+    first.unlink()
+    write_parquet(reader, [str(folder)], out)
+    assert len(table_of(out)) == 4
+
+
 def test_ray_writes_the_same_table(reader: BulkReader, folder: Path, tmp_path: Path):
     pytest.importorskip("ray")
     alone, shared = tmp_path / "alone.parquet", tmp_path / "shared"
