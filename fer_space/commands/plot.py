@@ -177,7 +177,7 @@ def augment(sources: list[str], out: Path | None) -> Path:
 
     faces = open_data(sources[0], "valid")
     firsts = [int(np.flatnonzero(faces.labels == k)[0]) for k in np.unique(faces.labels[faces.labelled])]
-    guide = load_model(TrainConfig.model_fields["guide"].default, device="cpu")
+    guide = load_model(TrainConfig.model_fields["guide"].default, device="cpu", runtime="torch")
     pictures = LabelledPictures.read(faces.select(firsts), guide.card.preprocess)
     path = out or Path(f"{faces.name}-augment.png")
     face_plots.draw_sheet(sheet_rows(pictures, guide), path)

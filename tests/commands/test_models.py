@@ -1,10 +1,14 @@
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from fer_space.card import read_card
+from fer_space.commands import models
 from fer_space.detectors.specs import DETECTORS
+from fer_space.errors import WeightsError
+from fer_space.evaluation import footprint
 from fer_space.evaluation.recording import record
 from fer_space.explain.library import METHODS
 from fer_space.occlusion import OCCLUSIONS
@@ -64,3 +68,31 @@ def test_a_damaged_card_is_told_and_the_others_are_listed(seeing: Path, capsys: 
     assert len(records) > 1
     run("models")
     assert records["tiny"]["problem"] in capsys.readouterr().out
+
+
+def test_a_damaged_model_keeps_no_other_from_being_converted(
+    two_backbones: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(models, "load_model", partial(models.load_model, weights_dir=two_backbones))
+    (two_backbones / "tiny.safetensors").write_bytes(b"no tensors")
+    run("models", "--compile", status=1)
+    out, err = capsys.readouterr()
+    assert out == "small: openvino\n"
+    assert err.startswith("fer-space: without tiny: ")
+    (two_backbones / "small.safetensors").write_bytes(b"no tensors")
+    run("models", "--compile", status=2)
+
+
+def test_a_damaged_model_keeps_no_other_from_being_measured(
+    two_backbones: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def measured(kind: str, name: str) -> footprint.Footprint:
+        if name == "tiny":
+            raise WeightsError("It is damaged.")
+        return footprint.Footprint(1.0, 2.0)
+
+    monkeypatch.setattr(footprint, "footprint", measured)
+    run("models", "--memory", status=1)
+    out, err = capsys.readouterr()
+    assert out.endswith("small: 1.0 MB loaded, 2.0 MB with its first answer\n")
+    assert err == "fer-space: without tiny: It is damaged.\n"

@@ -6,6 +6,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
+
+from fer_space.runtime import conversion
+
 SCRIPT = """
 import sys
 from pathlib import Path
@@ -25,6 +29,15 @@ conversion.subprocess.Popen = Sleeper
 Thread(target=follow, daemon=True).start()
 sys.stdin.readline()
 """
+
+
+def test_models_of_the_hub_are_named_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    child = subprocess.Popen
+    said = "print('dan: openvino'); print('hub:somebody/faces: openvino')"
+    monkeypatch.setattr(
+        conversion.subprocess, "Popen", lambda command, **how: child([sys.executable, "-c", said], **how)
+    )
+    assert list(conversion.converting(tmp_path)) == ["dan", "hub:somebody/faces"]
 
 
 def is_running(pid: int) -> bool:
