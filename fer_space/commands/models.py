@@ -5,9 +5,13 @@ Below them everything else that a command or the page lets one choose: detectors
 
 import argparse
 import json
+import os
+import select
+import signal
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from fer_space.backbones.specs import BACKBONES
@@ -72,6 +76,7 @@ def convert(models: Sequence[str]) -> int:
     Returns:
         The exit status.
     """
+    Thread(target=_end_with_the_reader, daemon=True).start()
     failed = 0
     for name in models:
         try:
@@ -82,6 +87,15 @@ def convert(models: Sequence[str]) -> int:
     if failed:
         return 1 if failed < len(models) else 2
     return 0
+
+
+def _end_with_the_reader() -> None:
+    """Stop this process when nobody reads what it prints any more: a page that was killed leaves none."""
+    if hasattr(select, "poll"):
+        reader = select.poll()
+        reader.register(1, 0)  # of the standard output errors alone: the other end of a pipe has gone
+        reader.poll()
+        os.kill(os.getpid(), signal.SIGTERM)
 
 
 def print_memory(models: Sequence[str]) -> int:

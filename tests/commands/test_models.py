@@ -1,4 +1,7 @@
 import json
+import select
+import subprocess
+import sys
 from functools import partial
 from pathlib import Path
 
@@ -96,3 +99,30 @@ def test_a_damaged_model_keeps_no_other_from_being_measured(
     out, err = capsys.readouterr()
     assert out.endswith("small: 1.0 MB loaded, 2.0 MB with its first answer\n")
     assert err == "fer-space: without tiny: It is damaged.\n"
+
+
+CONVERTING = """
+import sys, time
+from types import SimpleNamespace
+from fer_space import cli
+from fer_space.commands import models
+
+def convert(name, **how):
+    if name != "dan":
+        time.sleep(60)
+    return SimpleNamespace(runtime="openvino")
+
+models.load_model = convert
+sys.argv = ["fer-space", "models", "--compile"]
+models.Registry = lambda: SimpleNamespace(present=lambda: ["dan", "vit"], problems=dict)
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="asks the system about a pipe")
+def test_converting_ends_when_nobody_reads_of_it_any_more():
+    """As the child of a page that was killed."""
+    with subprocess.Popen([sys.executable, "-c", CONVERTING], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "dan: openvino\n"
+        process.stdout.close()
+        assert process.wait(timeout=30) != 0
