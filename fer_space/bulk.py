@@ -238,8 +238,8 @@ def write_parquet(reader: BulkReader, sources: Sequence[str], path: Path) -> tup
     parts = path.with_name(f"{path.name}.parts")
     schema = schema_of(reader)
     kept, done = finished(parts, schema)
-    first = int(kept[-1].stem) + 1 if kept else 0  # somebody may have deleted a damaged part between
     read = failed = 0
+    first = 1 + max((int(part.stem) for part in kept if part.stem.isdecimal()), default=-1)
     for number, rows in enumerate(_parts(reader.rows(pictures_of(sources, done))), start=first):
         with replacing(parts / f"{number:06d}.parquet") as temporary:
             pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), temporary)

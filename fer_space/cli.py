@@ -5,6 +5,7 @@ Exit status: 0 done; 1 some of several sources failed; 2 nothing could be done, 
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from importlib import import_module
@@ -74,6 +75,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     Returns:
         The exit status.
     """
+    if argv is None:
+        _stop_tidily()
     words = sys.argv[1:] if argv is None else list(argv)
     if isinstance(sys.stdout, TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be valid text
@@ -130,6 +133,17 @@ def build_parser(chosen: str | None, module: ModuleType | None) -> argparse.Argu
         if name == chosen and module is not None:
             module.add_arguments(command)
     return parser
+
+
+def _stop_tidily() -> None:
+    """Have SIGTERM and a closed terminal end a command as Ctrl-C does: nothing half written is left.
+
+    What is ignored stays so, as a closed terminal under nohup.
+    """
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) == signal.SIG_DFL:
+            signal.signal(number, signal.default_int_handler)
 
 
 def _fail(sentence: str, status: int = 2) -> int:

@@ -13,6 +13,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from threading import RLock
+from typing import Any
 
 import numpy as np
 import torch
@@ -111,6 +112,26 @@ class Model:
         self._bias = torch.tensor(card.bias).to(self.device)
         self._columns = torch.tensor(card.columns).to(self.device)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave a compiled network behind: whoever unpickles or copies the model reads its graphs again."""
+        state = vars(self).copy()
+        if self.runtime != "torch":
+            del state["_runner"]
+        return state
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        if "_runner" in state:
+            return
+        kept = kept_runner(self.card.network_key)
+        if kept is None:
+            if not isinstance(self._origin, ModelSource):
+                raise WeightsError(
+                    f"{self.name} was compiled and is not kept on this machine: load it by name."
+                )
+            self._network = self._built_again()
+        self._runner = kept or TorchRunner(self.network, self.device)
+
     @property
     def name(self) -> str:
         """The name of its card."""
@@ -126,9 +147,16 @@ class Model:
         """The network in torch, built when it is asked for; its body is empty where OpenVINO computes it."""
         with _building:
             if self._network is None:
-                self._network = _built(self._origin)
+                self._network = self._built_again()
                 self._network.body.to_empty(device="meta")
             return self._network
+
+    def _built_again(self) -> Backbone:
+        """Build the network now; raises WeightsError where its files are another model's by now."""
+        origin = self._origin
+        if isinstance(origin, ModelSource) and origin.card().network_key != self.card.network_key:
+            raise WeightsError(f"{self.name} has changed on the disk since it was loaded: load it again.")
+        return _built(origin)
 
     def compile(self, *, convert: bool = True) -> None:
         """Let OpenVINO compute body and head from now on; where it cannot take them they stay in torch.

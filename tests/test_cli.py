@@ -1,5 +1,6 @@
 """The frame around all commands: errors, help, what is not installed."""
 
+import os
 import subprocess
 import sys
 import time
@@ -98,6 +99,57 @@ def test_a_missing_module_is_answered_with_what_brings_it(
     monkeypatch.setattr(cli, "import_module", absent)
     run("models", status=2)
     assert capsys.readouterr().err == f"fer-space: {missing} is not installed: {how}\n"
+
+
+WRITING = """
+import os, signal, sys, types
+from pathlib import Path
+from fer_space import cli
+from fer_space.files import replacing
+
+sent, ignored = (getattr(signal, name, None) for name in sys.argv[1:])
+if ignored:
+    signal.signal(ignored, signal.SIG_IGN)
+
+def run(args):
+    with replacing(Path("table")) as temporary:
+        temporary.write_text("half")
+        os.kill(os.getpid(), sent)
+        temporary.write_text("whole")
+    return 0
+
+cli.import_module = lambda name: types.SimpleNamespace(add_arguments=lambda parser: None, run=run)
+sys.argv = ["fer-space", "models"]
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+@pytest.mark.parametrize(
+    ("sent", "ignored", "stops"),
+    [
+        ("SIGINT", "", True),
+        ("SIGTERM", "", True),
+        ("SIGTERM", "SIGINT", True),  # a script's `fer-space … &`, and kill
+        ("SIGHUP", "", True),
+        ("SIGHUP", "SIGHUP", False),  # nohup
+    ],
+)
+def test_a_command_that_is_told_to_end_leaves_nothing_half_written(
+    sent: str, ignored: str, stops: bool, tmp_path: Path
+):
+    done = subprocess.run(
+        [sys.executable, "-c", WRITING, sent, ignored],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == (130 if stops else 0)
+    assert done.stderr == ("fer-space: stopped\n" if stops else "")
+    assert [path.name for path in tmp_path.iterdir()] == ([] if stops else ["table"])
 
 
 def test_a_typo_of_ours_is_a_bug_and_shows_as_one(monkeypatch: pytest.MonkeyPatch):

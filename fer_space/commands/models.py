@@ -5,9 +5,13 @@ Below them everything else that a command or the page lets one choose: detectors
 
 import argparse
 import json
+import os
+import select
+import signal
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from fer_space.backbones.specs import BACKBONES
@@ -45,10 +49,9 @@ def run(args: argparse.Namespace) -> int:
     registry = Registry()
     here, problems = registry.present(), registry.problems()
     if args.memory:
-        print_memory([*here])
-        return 0
+        return print_memory([*here])
     if args.compile:
-        return convert_all(here)
+        return convert([*here])
     if args.markdown:
         from fer_space.evaluation.report import occlusion_table, scores_table
 
@@ -67,33 +70,58 @@ def run(args: argparse.Namespace) -> int:
     return 0
 
 
-def convert_all(names: Iterable[str]) -> int:
-    """Convert models for OpenVINO and print what computes each; returns 1 where one cannot be loaded."""
-    status = 0
-    for name in names:
+def convert(models: Sequence[str]) -> int:
+    """Convert models for OpenVINO and print a line each, what runs it; one that is damaged stops no other.
+
+    Returns:
+        The exit status.
+    """
+    Thread(target=_end_with_the_reader, daemon=True).start()
+    failed = 0
+    for name in models:
         try:
             print(f"{name}: {load_model(name, device='cpu', runtime='openvino').runtime}", flush=True)
         except FerSpaceError as error:
-            print(f"fer-space: {name}: {error}", file=sys.stderr)
-            status = 1
-    return status
+            print(f"fer-space: without {name}: {error}", file=sys.stderr)
+            failed += 1
+    if failed:
+        return 1 if failed < len(models) else 2
+    return 0
 
 
-def print_memory(models: Sequence[str]) -> None:
-    """Measure detectors and models, each in a process of its own, and print a line each."""
+def _end_with_the_reader() -> None:
+    """Stop this process when nobody reads what it prints any more: a page that was killed leaves none."""
+    if hasattr(select, "poll"):
+        reader = select.poll()
+        reader.register(1, 0)  # of the standard output errors alone: the other end of a pipe has gone
+        reader.poll()
+        os.kill(os.getpid(), signal.SIGTERM)
+
+
+def print_memory(models: Sequence[str]) -> int:
+    """Measure detectors and models, each in a process of its own, and print a line each.
+
+    Returns:
+        The exit status.
+    """
     from fer_space.evaluation.footprint import footprint
 
+    status = 0
     asked: list[tuple[Kind, str]] = [("detector", name) for name in DETECTORS]
     for kind, name in [*asked, *(("model", name) for name in models)]:
         try:
             found = footprint(kind, name)
         except MissingDependencyError as error:
             print(f"{name}: {error}", flush=True)
+        except FerSpaceError as error:
+            print(f"fer-space: without {name}: {error}", file=sys.stderr)
+            status = 1
         else:
             print(
                 f"{name}: {found.loaded:.1f} MB loaded, {found.answered:.1f} MB with its first answer",
                 flush=True,
             )
+    return status
 
 
 def choices() -> str:

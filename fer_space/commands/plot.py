@@ -151,7 +151,7 @@ def gallery(sources: list[str], out: Path | None) -> Path:
     """Draw faces that a model read well and badly, with their probabilities."""
     if len(sources) != 2 or ":" not in sources[1]:
         raise InputError("Name stored predictions, and then the KIND:PATH whose pictures they read.")
-    outputs = Outputs.load(Path(sources[0]))
+    outputs = load(sources[0])
     faces = open_data(sources[1], outputs.about.setting.split)
     path = out or _beside(sources[0], "gallery")
     face_plots.draw_sheet(face_plots.gallery_rows(outputs, faces), path)
@@ -176,8 +176,10 @@ def augment(sources: list[str], out: Path | None) -> Path:
     from fer_space.training.sheet import sheet_rows
 
     faces = open_data(sources[0], "valid")
+    if not faces.labelled.any():
+        raise InputError(f"{faces.name} has valence and arousal alone: there are no emotions to mix.")
     firsts = [int(np.flatnonzero(faces.labels == k)[0]) for k in np.unique(faces.labels[faces.labelled])]
-    guide = load_model(TrainConfig.model_fields["guide"].default, device="cpu")
+    guide = load_model(TrainConfig.model_fields["guide"].default, device="cpu", runtime="torch")
     pictures = LabelledPictures.read(faces.select(firsts), guide.card.preprocess)
     path = out or Path(f"{faces.name}-augment.png")
     face_plots.draw_sheet(sheet_rows(pictures, guide), path)

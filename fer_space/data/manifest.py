@@ -103,9 +103,10 @@ def _place(row: Row, folder: Path, taken: set[Path]) -> str:
             return Path(os.path.relpath(picture, folder.resolve())).as_posix()
         except ValueError:  # another drive
             return str(picture)
-    if Path(row.file).name != row.file:
+    name = row.file.replace("/", "-")  # CK+48's archive has a folder an emotion
+    if Path(name).name != name:
         raise DataError(f"“{row.file}” is not a plain file name.")
-    place = first = Path("images") / (row.split or "all") / row.file
+    place = first = Path("images") / (row.split or "all") / name
     number = 1
     while place in taken:
         number += 1

@@ -67,7 +67,7 @@ def draw_tsne(points: NDArray[np.float64], labels: NDArray[np.int64], title: str
 
     Args:
         points: float64 (N, 2); only neighbourhoods mean something, so the axes have no numbers.
-        labels: int64 (N,), indices into `EMOTIONS`.
+        labels: int64 (N,), indices into `EMOTIONS`; -1 where nobody named one.
         title: over the picture.
         path: of the picture.
     """
@@ -85,7 +85,7 @@ def draw_affect(affect: NDArray[np.floating[Any]], labels: NDArray[np.int64], ti
 
     Args:
         affect: float (N, 2) in [-1, 1].
-        labels: int64 (N,), indices into `EMOTIONS`.
+        labels: int64 (N,), indices into `EMOTIONS`; -1 where nobody named one.
         title: over the picture.
         path: of the picture.
     """
@@ -113,7 +113,7 @@ def draw_agreement(
     Args:
         predicted: float64 (N, 2) in [-1, 1].
         affect: the labels, float64 (N, 2) in [-1, 1].
-        labels: int64 (N,), indices into `EMOTIONS`.
+        labels: int64 (N,), indices into `EMOTIONS`; -1 where nobody named one.
         title: over the picture.
         path: of the picture.
     """
@@ -140,8 +140,11 @@ def _scatter(
     size: int,
     legend: bool = True,
 ) -> None:
-    """Points float (N, 2), a colour and a shape an emotion, rare emotions on top."""
-    counts = np.bincount(labels, minlength=len(EMOTIONS))
+    """Points float (N, 2), a colour and a shape an emotion, rare emotions on top; those of none below."""
+    if (bare := labels < 0).any():
+        x, y = points[bare].T
+        axes.scatter(x, y, s=size, color=FAINT, zorder=1, label=f"no emotion named ({bare.sum()})")
+    counts = np.bincount(labels[~bare], minlength=len(EMOTIONS))
     for k in np.flatnonzero(counts):
         x, y = points[labels == k].T
         axes.scatter(

@@ -36,7 +36,7 @@ def converting(weights_dir: Path) -> Iterator[str]:
         try:
             assert child.stdout is not None
             for line in child.stdout:
-                yield line.rpartition(":")[0]  # names of the Hub's models hold one, too
+                yield line.rpartition(":")[0]  # a name may be hub:OWNER/NAME
         finally:
             child.terminate()
             atexit.unregister(child.terminate)

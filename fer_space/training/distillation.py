@@ -12,12 +12,13 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from fer_space.backbones.specs import backbone_spec
-from fer_space.card import check_sha256, read_card
 from fer_space.emotions import EMOTIONS
-from fer_space.errors import InputError, WeightsError
+from fer_space.errors import InputError
+from fer_space.external.published import FOLDER
+from fer_space.external.specs import colour_of
+from fer_space.external.user import UserFiles
 from fer_space.model import Model, load_model
-from fer_space.tensors import fill
+from fer_space.registry import UserModel
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,21 +72,9 @@ def load_teachers(names: str, device: torch.device) -> list[Model]:
 def load_any(name: str, device: torch.device) -> Model:
     """Load a model by name, by the folder of its run, or by its file."""
     path = Path(name)
-    if path.is_dir():
-        return _read(path / "best.safetensors", path / "card.json", len(EMOTIONS), device)
     if path.suffix == ".safetensors":
-        return _read(path, path.with_suffix(".json"), 0, device)
-    return load_model(name, device=device.type, runtime="torch")
-
-
-def _read(weights: Path, described: Path, outputs: int, device: torch.device) -> Model:
-    """Load a model whose file has `outputs` classes, of which the card names some; 0: as many as the card."""
-    card = read_card(described)
-    if not weights.is_file():
-        raise WeightsError(f"There is no {weights}.")
-    check_sha256(card, weights)
-    network = backbone_spec(card.name).build(outputs or len(card.labels), card.affect)
-    fill(network, weights)
-    if outputs:
-        network.head.keep_classes(card.columns)
-    return Model(card, network.for_reading(), device)
+        files = UserFiles(path.stem, path.with_suffix(".json"), path)
+        source = UserModel(path.stem, path.stem, colour_of(path.stem), "user", files)
+        return Model(source.card(), source, device)
+    where = f"{FOLDER}{name}" if path.is_dir() else name
+    return load_model(where, device=device.type, runtime="torch")

@@ -208,6 +208,7 @@ def serving_options(folder: Path | None = None) -> dict[str, Any]:
         "favicon_path": str(static.joinpath("favicon.png")),
         "run_history": False,
         "enable_monitoring": False,
+        "_frontend": False,  # else Gradio ends the page when it does not answer itself within three seconds
         "footer_links": ["api"],
         "app_kwargs": {"middleware": [Middleware(Preview)], "lifespan": serve},
         "max_file_size": MEGABYTES * 1024**2,

@@ -1,6 +1,9 @@
 import json
+import select
+import subprocess
+import sys
+from functools import partial
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
@@ -8,6 +11,7 @@ from fer_space.card import read_card
 from fer_space.commands import models
 from fer_space.detectors.specs import DETECTORS
 from fer_space.errors import WeightsError
+from fer_space.evaluation import footprint
 from fer_space.evaluation.recording import record
 from fer_space.explain.library import METHODS
 from fer_space.occlusion import OCCLUSIONS
@@ -69,16 +73,56 @@ def test_a_damaged_card_is_told_and_the_others_are_listed(seeing: Path, capsys: 
     assert records["tiny"]["problem"] in capsys.readouterr().out
 
 
-def test_a_model_that_cannot_be_loaded_is_converted_by_nobody_and_stops_no_other(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_a_damaged_model_keeps_no_other_from_being_converted(
+    two_backbones: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ):
-    def loaded(name: str, **how: str) -> SimpleNamespace:
-        if name == "bad":
-            raise WeightsError("bad.safetensors is damaged.")
-        return SimpleNamespace(runtime="openvino")
-
-    monkeypatch.setattr(models, "load_model", loaded)
-    assert models.convert_all(["good", "bad", "hub:owner/repo"]) == 1
+    monkeypatch.setattr(models, "load_model", partial(models.load_model, weights_dir=two_backbones))
+    (two_backbones / "tiny.safetensors").write_bytes(b"no tensors")
+    run("models", "--compile", status=1)
     out, err = capsys.readouterr()
-    assert out == "good: openvino\nhub:owner/repo: openvino\n"
-    assert err == "fer-space: bad: bad.safetensors is damaged.\n"
+    assert out == "small: openvino\n"
+    assert err.startswith("fer-space: without tiny: ")
+    (two_backbones / "small.safetensors").write_bytes(b"no tensors")
+    run("models", "--compile", status=2)
+
+
+def test_a_damaged_model_keeps_no_other_from_being_measured(
+    two_backbones: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    def measured(kind: str, name: str) -> footprint.Footprint:
+        if name == "tiny":
+            raise WeightsError("It is damaged.")
+        return footprint.Footprint(1.0, 2.0)
+
+    monkeypatch.setattr(footprint, "footprint", measured)
+    run("models", "--memory", status=1)
+    out, err = capsys.readouterr()
+    assert out.endswith("small: 1.0 MB loaded, 2.0 MB with its first answer\n")
+    assert err == "fer-space: without tiny: It is damaged.\n"
+
+
+CONVERTING = """
+import sys, time
+from types import SimpleNamespace
+from fer_space import cli
+from fer_space.commands import models
+
+def convert(name, **how):
+    if name != "dan":
+        time.sleep(60)
+    return SimpleNamespace(runtime="openvino")
+
+models.load_model = convert
+sys.argv = ["fer-space", "models", "--compile"]
+models.Registry = lambda: SimpleNamespace(present=lambda: ["dan", "vit"], problems=dict)
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.skipif(not hasattr(select, "poll"), reason="asks the system about a pipe")
+def test_converting_ends_when_nobody_reads_of_it_any_more():
+    """As the child of a page that was killed."""
+    with subprocess.Popen([sys.executable, "-c", CONVERTING], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "dan: openvino\n"
+        process.stdout.close()
+        assert process.wait(timeout=30) != 0

@@ -10,6 +10,7 @@ from fer_space.data.prepare import count_emotions
 from fer_space.evaluation.face_plots import good_and_bad
 from fer_space.vision.imaging import encode_png
 from tests.evaluation.made import lively
+from tests.networks import build_tiny, write_weights
 from tests.running import is_drawn, run
 
 HISTORY = "epoch,train_loss,valid_loss,valid_accuracy,seconds\n1,1.5,1.2,0.6,9\n2,1.1,1.0,0.7,9\n"
@@ -59,6 +60,33 @@ def test_valence_and_arousal_are_drawn_for_predictions_and_for_a_data_set(
     monkeypatch.chdir(tmp_path)
     run("plot", "affect", "csv:manifest.csv", "-o", "set.png")
     assert is_drawn(tmp_path / "set.png")
+
+
+def test_valence_and_arousal_alone_are_drawn(seeing: Path, tmp_path: Path):
+    write_weights(seeing, build_tiny(8, affect=True), affect=True)
+    for i in range(9):
+        (tmp_path / f"{i}.png").write_bytes(encode_png(np.full((48, 48, 3), 20 * i, dtype=np.uint8)))
+    lines = [f"{i}.png,{i / 9 - 0.5},{0.5 - i / 9}" for i in range(9)]
+    (tmp_path / "va.csv").write_text("\n".join(["file,valence,arousal", *lines]))
+    run("plot", "affect", f"csv:{tmp_path / 'va.csv'}", "-o", tmp_path / "set.png")
+    assert is_drawn(tmp_path / "set.png")
+    run("test", "--backbone", "tiny", "--data", f"csv:{tmp_path / 'va.csv'}", "--out", tmp_path / "results")
+    (stored,) = (tmp_path / "results").glob("*.parquet")
+    run("plot", "affect", stored)
+    assert is_drawn(stored.with_name(f"{stored.stem}-affect.png"))
+
+
+@pytest.mark.parametrize("what", ["augment", "gallery"])
+def test_where_nobody_named_an_emotion_there_is_nothing_to_draw(
+    what: str, seeing: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    (tmp_path / "0.png").write_bytes(encode_png(np.zeros((48, 48, 3), dtype=np.uint8)))
+    (tmp_path / "va.csv").write_text("file,valence,arousal\n0.png,0.5,0.5\n")
+    data = f"csv:{tmp_path / 'va.csv'}"
+    run("test", "--backbone", "tiny", "--data", data, "--out", tmp_path / "results")
+    (stored,) = (tmp_path / "results").glob("*.parquet")
+    run("plot", what, *([stored] if what == "gallery" else []), data, "-o", tmp_path / "x.png", status=2)
+    assert "emotion" in capsys.readouterr().err
 
 
 def test_a_gallery_shows_good_and_bad_results(faces: str, seeing: Path, tmp_path: Path):

@@ -26,6 +26,7 @@ from tests.data.test_sets import (
     make_first_affectnet,
     make_rafdb,
     make_rafdb_originals,
+    make_small_ck,
     make_voc,
 )
 
@@ -50,6 +51,7 @@ SOURCES = {
     "affectnet": make_affectnet,
     "affectnet7": make_first_affectnet,
     "ckplus": make_ck_sequences,
+    "ckplus-peaks": lambda folder: make_small_ck(folder, archive=True),
     "voc": make_voc,
     "ferplus": lambda folder: fer_csv(folder, ROWS),
     "fer2013": lambda folder: fer_csv(folder, ROWS),
@@ -69,7 +71,7 @@ def test_the_manifest_holds_what_the_reader_reads(source: tuple[str, Path], tmp_
     kind, path = source
     assert cli.main(["prepare", kind, str(path), str(tmp_path / "out")]) == 0
     report = json.loads((tmp_path / "out" / "report.json").read_text())
-    assert (tmp_path / "out" / "images").exists() == (kind in ("ferplus", "fer2013"))
+    assert (tmp_path / "out" / "images").exists() == (kind in ("ferplus", "fer2013", "ckplus-peaks"))
     for split in {row.split or "train" for row in collect(kind, path).rows}:
         try:
             direct = open_data(f"{kind}:{path}", split, "majority" if kind == "ferplus" else "cel")

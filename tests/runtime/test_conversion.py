@@ -31,6 +31,15 @@ sys.stdin.readline()
 """
 
 
+def test_models_of_the_hub_are_named_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    child = subprocess.Popen
+    said = "print('dan: openvino'); print('hub:somebody/faces: openvino')"
+    monkeypatch.setattr(
+        conversion.subprocess, "Popen", lambda command, **how: child([sys.executable, "-c", said], **how)
+    )
+    assert list(conversion.converting(tmp_path)) == ["dan", "hub:somebody/faces"]
+
+
 def is_running(pid: int) -> bool:
     try:
         os.kill(pid, 0)

@@ -2,7 +2,9 @@
 
 import copy
 import logging
+import pickle
 import shutil
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -23,7 +25,7 @@ from fer_space.registry import ShippedModel
 from fer_space.runtime import openvino
 from fer_space.runtime.device import RUNTIME_VARIABLE
 from fer_space.vision.imaging import load_image
-from tests.networks import lively_tiny, toy_card
+from tests.networks import lively_tiny, toy_card, write_weights
 
 EXAMPLES = Path(__file__).parent.parent.parent / "examples"
 NAMES = [name for name in BACKBONES if not name.endswith("_masked")]
@@ -119,6 +121,48 @@ def test_a_converted_network_is_built_only_for_other_maps(
         assert model.predict(NOISE, maps="grad-cam").maps == pytest.approx(expected, abs=1e-4)
     assert built == ["tiny"]
     assert {weight.device.type for weight in model.network.body.parameters()} == {"meta"}
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda model: pickle.loads(pickle.dumps(model))])
+@pytest.mark.parametrize("compiled_later", [True, False])
+def test_a_converted_model_is_copied_and_travels(
+    compiled_later: bool,
+    copied: Callable[[Model], Model],
+    cache: Path,
+    tiny_weights: tuple[Path, Card],
+):
+    model = load_model("tiny", weights_dir=tiny_weights[0], runtime="torch" if compiled_later else "openvino")
+    model.compile()
+    for method in ("default", "layercam"):
+        answer, again = model.predict(NOISE, maps=method), copied(model).predict(NOISE, maps=method)
+        assert again.probabilities == pytest.approx(answer.probabilities, abs=1e-6)
+        assert again.maps == pytest.approx(answer.maps, abs=1e-4)
+    assert copied(model).runtime == "openvino"
+
+
+def test_a_converted_model_travels_to_a_machine_that_has_not_converted_it(
+    cache: Path, tiny_weights: tuple[Path, Card]
+):
+    model = load_model("tiny", weights_dir=tiny_weights[0], runtime="openvino")
+    unnamed = pickle.dumps(Model(toy_card(), lively_tiny(), runtime="openvino"))
+    answer, packed = model.predict(NOISE, maps="grad-cam"), pickle.dumps(model)
+    shutil.rmtree(cache)
+    arrived = pickle.loads(packed)
+    assert arrived.runtime == "torch"
+    assert arrived.predict(NOISE).probabilities == pytest.approx(answer.probabilities, abs=1e-4)
+    assert arrived.predict(NOISE, maps="grad-cam").maps == pytest.approx(answer.maps, abs=1e-4)
+    with pytest.raises(WeightsError, match="load it by name"):
+        pickle.loads(unnamed)
+
+
+def test_other_maps_are_not_made_by_weights_that_came_later(cache: Path, tiny_weights: tuple[Path, Card]):
+    folder, _ = tiny_weights
+    load_model("tiny", weights_dir=folder, runtime="openvino")
+    model = load_model("tiny", weights_dir=folder, runtime="auto")
+    write_weights(folder, lively_tiny(seed=9))
+    model.predict(NOISE, maps="default")
+    with pytest.raises(WeightsError, match="changed"):
+        model.predict(NOISE, maps="layercam")
 
 
 def test_damaged_weights_are_noticed_behind_kept_graphs(cache: Path, tiny_weights: tuple[Path, Card]):

@@ -1,4 +1,5 @@
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -8,14 +9,14 @@ from hypothesis import strategies as st
 
 from fer_space.card import Card
 from fer_space.errors import InputError, WeightsError
-from fer_space.model import Model
+from fer_space.model import Model, load_model
 from fer_space.training import distillation
 from fer_space.training.distillation import Teaching, load_any, load_teachers
 from fer_space.training.finish import write_run_card
 from fer_space.training.parallel import Worker
 from fer_space.training.recipe import Recipe
 from fer_space.vision.preprocess import Preprocess
-from tests.networks import lively_tiny, striped_faces, toy_card
+from tests.networks import lively_tiny, striped_faces, toy_card, write_weights
 from tests.training.test_recipe import PREPROCESS, batch, config
 from tests.training.test_trainer import CONFIG, run
 
@@ -72,10 +73,17 @@ def test_teachers_come_by_name_by_file_and_by_run(
 ):
     folder, card = tiny_weights
     named = Model(card, lively_tiny())
-    monkeypatch.setattr(distillation, "load_model", lambda name, **options: named)
-    first, second = load_teachers(f"somebody, {folder / 'tiny.safetensors'}", CPU)
+    write_weights(folder, lively_tiny(), name="mine")  # as `export --name` calls it
+
+    def load(name: str, **options: Any) -> Model:
+        return named if name == "somebody" else load_model(name, **options)
+
+    monkeypatch.setattr(distillation, "load_model", load)
+    files = [folder / "tiny.safetensors", folder / "mine.safetensors"]
+    first, *others = load_teachers(f"somebody, {files[0]}, {files[1]}", CPU)
     assert first is named
-    np.testing.assert_array_equal(first.logits(FACES.pictures), second.logits(FACES.pictures))
+    for other in others:
+        np.testing.assert_array_equal(first.logits(FACES.pictures), other.logits(FACES.pictures))
     run(tmp_path / "run", CONFIG.changed(epochs=1))
     (tmp_path / "run" / "card.json").write_text(
         write_run_card(CONFIG, FACES, FACES, tmp_path / "run").to_json()
@@ -87,7 +95,7 @@ def test_teachers_come_by_name_by_file_and_by_run(
 @pytest.mark.parametrize("name", ["nobody", "nothing.safetensors", "."])
 def test_a_teacher_that_is_not_there_is_named(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.chdir(tmp_path)
-    with pytest.raises((InputError, WeightsError), match=r"nobody|nothing.json|card.json"):
+    with pytest.raises((InputError, WeightsError), match=r"nobody|nothing.json|no model"):
         load_any(name, CPU)
 
 

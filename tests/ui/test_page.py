@@ -15,7 +15,7 @@ from fer_space.detectors.specs import DETECTORS
 from fer_space.errors import InputError, MissingDependencyError
 from fer_space.ui.compare import query_of
 from fer_space.ui.events import per_cent, sentence_of
-from fer_space.ui.page import build_page, look_of, offered
+from fer_space.ui.page import build_page, look_of, offered, serving_options
 from fer_space.ui.session import NO_MODEL, UNFORESEEN, Options
 from fer_space.ui.sidebar import load_examples
 from tests.toys import MISSING, ToyEngine
@@ -293,3 +293,14 @@ def test_models_that_cannot_be_used_are_named_in_grey() -> None:
         part["props"].get("info") for part in config["components"] if part["props"].get("label") == "Models"
     ]
     assert infos.count("Not usable: resnet29_faces. … is cut short.") == 1
+
+
+def test_a_page_that_is_slow_to_answer_is_served(monkeypatch: pytest.MonkeyPatch):
+    """On a busy machine Gradio's own question to it takes longer than Gradio waits."""
+    monkeypatch.setattr(gr.networking, "url_ok", lambda url: False)
+    with gr.Blocks() as page:
+        gr.HTML("faces")
+    try:
+        page.launch(prevent_thread_lock=True, quiet=True, **serving_options())
+    finally:
+        page.close(verbose=False)
