@@ -107,6 +107,10 @@ from pathlib import Path
 from fer_space import cli
 from fer_space.files import replacing
 
+# As in a terminal, however the tests were started.
+signal.signal(signal.SIGINT, signal.default_int_handler)
+for number in (signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, signal.SIG_DFL)
 sent, ignored = (getattr(signal, name, None) for name in sys.argv[1:])
 if ignored:
     signal.signal(ignored, signal.SIG_IGN)

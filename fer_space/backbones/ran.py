@@ -266,8 +266,7 @@ def _places(affine: Tensor, size_hw: Sequence[int]) -> Tensor:
     height, width = size_hw
     y, x = (_centres(side, affine) for side in (height, width))
     cells = torch.stack([x.expand(height, width), y[:, None].expand(height, width)], dim=2)  # (h, w, 2)
-    right, down, offset = affine.unbind(dim=1)  # slices of it OpenVINO would not take from PyTorch 2.8
-    return (cells @ torch.stack([right, down]) + offset)[None]
+    return (cells @ affine[:, :2].T + affine[:, 2])[None]
 
 
 def _centres(cells: int, like: Tensor) -> Tensor:

@@ -243,10 +243,20 @@ def _converted(module: nn.Module, example: Tensor, names: list[str]) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of libraries, about their own future
         program = torch.export.export(module, (example,), dynamic_shapes=({0: batch},), strict=False)
+        _drop_idle_slices(program)
         graph = openvino.convert_model(program)
     for output, name in zip(graph.outputs, names, strict=True):
         output.set_names({name})
     return graph
+
+
+def _drop_idle_slices(program: torch.export.ExportedProgram) -> None:
+    """Take out slices of everything: PyTorch 2.8 writes one for each ":" of an index, OpenVINO takes none."""
+    graph = program.graph_module.graph
+    for node in list(graph.nodes):
+        if node.target is torch.ops.aten.slice.Tensor and len(node.args) == 1 and not node.kwargs:
+            node.replace_all_uses_with(node.args[0])
+            graph.erase_node(node)
 
 
 def _core() -> Any:

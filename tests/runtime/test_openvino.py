@@ -241,6 +241,21 @@ def test_what_openvino_cannot_take_stays_in_torch(cache: Path, caplog: pytest.Lo
     assert model.predict(NOISE).probabilities.shape == (5, 8)
 
 
+def test_a_slice_of_everything_is_no_obstacle(cache: Path):
+    """PyTorch 2.8 writes one for every ":" of an index."""
+
+    class Sliced(torch.nn.Module):
+        def forward(self, features: Tensor) -> Tensor:
+            return torch.ops.aten.slice.Tensor(features)
+
+    network = lively_tiny()
+    network.body = torch.nn.Sequential(network.body, Sliced())
+    model = Model(toy_card(), network, runtime="openvino")
+    assert model.runtime == "openvino"
+    expected = Model(toy_card(), lively_tiny()).predict(NOISE).probabilities
+    assert model.predict(NOISE).probabilities == pytest.approx(expected, abs=1e-6)
+
+
 def test_a_head_without_closed_form_stays_in_torch(cache: Path):
     class Plain(PooledLinearHead):
         jacobian = Head.jacobian
