@@ -255,7 +255,9 @@ def _drop_idle_slices(program: torch.export.ExportedProgram) -> None:
     graph = program.graph_module.graph
     for node in list(graph.nodes):
         if node.target is torch.ops.aten.slice.Tensor and len(node.args) == 1 and not node.kwargs:
-            node.replace_all_uses_with(node.args[0])
+            (whole,) = node.args
+            node.replace_all_uses_with(whole)
+            program.graph_signature.replace_all_uses(node.name, whole.name)
             graph.erase_node(node)
 
 
