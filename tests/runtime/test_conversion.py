@@ -58,12 +58,3 @@ def test_the_child_ends_with_the_process():
     while is_running(child) and time.monotonic() < end:
         time.sleep(0.05)
     assert not is_running(child)
-
-
-def test_names_with_a_colon_come_whole(monkeypatch: pytest.MonkeyPatch):
-    said = "print('hub:owner/repo: openvino'); print('dan: torch')"
-    real = subprocess.Popen
-    monkeypatch.setattr(
-        conversion.subprocess, "Popen", lambda command, **how: real([sys.executable, "-c", said], **how)
-    )
-    assert list(conversion.converting(Path())) == ["hub:owner/repo", "dan"]
