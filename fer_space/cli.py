@@ -82,6 +82,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stdout.reconfigure(errors="backslashreplace")  # a file name need not be valid text
     chosen = next((word for word in words if word in COMMANDS), None)
     try:
+        if chosen == "predict":
+            from fer_space.vision.pool import warm_up
+
+            warm_up()  # pictures are decoded by a process that starts while torch is imported
         module = import_module(f"fer_space.commands.{chosen}") if chosen else None
         args = build_parser(chosen, module).parse_args(words)
         if module is None:

@@ -10,6 +10,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import combinations
 from pathlib import Path
 from threading import Lock, Thread
@@ -293,7 +294,11 @@ class Engine:
         """
         image_rgb = as_image(image_rgb)
         sources = self._chosen(backbones)
-        found = self.detect(image_rgb, detector=detector) if faces is None else list(faces)
+        if faces is None:
+            with self._loading(sources):
+                found = self.detect(image_rgb, detector=detector)
+        else:
+            found = list(faces)
         if not found:
             return []
         stream = self._stream(sources, image_rgb, found, cover, method, boost_rare, progress)
@@ -494,6 +499,20 @@ class Engine:
                     model.logits(model.reduce([_TRIAL]))  # a model without finite answers says so now
                 self._models[source.name] = model
             return model
+
+    @contextmanager
+    def _loading(self, sources: Sequence[ModelSource]) -> Iterator[None]:
+        """Load models while the block looks for faces, as the first look loads the landmarks for a second.
+
+        What is wrong with a model is raised where it is asked.
+        """
+        missing = [source for source in sources if source.name not in self._models]
+        if not missing or self.device.type != "cpu":  # as in `preload`
+            yield
+            return
+        with ThreadPoolExecutor(1) as pool:
+            pool.map(self._model, missing)
+            yield
 
     def _detector(self, name: str) -> Detector:
         spec = detector_spec(name)

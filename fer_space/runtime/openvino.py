@@ -9,9 +9,12 @@ to build the network, nor to import the library that it comes from.
 
 import hashlib
 import logging
+import os
 import shutil
 import threading
+import time
 import warnings
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from tempfile import mkdtemp
@@ -28,6 +31,7 @@ from fer_space.explain.maps import attend
 from fer_space.runtime.threads import cores
 
 PARTS = ("body", "head")
+KEPT_DAYS = 30  # since graphs were last read
 EXAMPLES = 3  # pictures that a network is traced with: 1 and 2 would be taken for constants
 FIELDS = ("logits", "affect", "embedding")  # of `Output`, in the order of a head's graph
 MAPS = "maps"  # the third graph, and its last output
@@ -43,11 +47,13 @@ class OpenVinoRunner:
 
     Args:
         graphs: OpenVINO models by part, as `converted` or `read` give them.
+        folder: where they were read. What OpenVINO compiled of them is kept there, too, which it reads in
+            half of the time at the next start.
     """
 
     name = "openvino"
 
-    def __init__(self, graphs: dict[str, Any]) -> None:
+    def __init__(self, graphs: dict[str, Any], folder: Path | None = None) -> None:
         self.method: str = graphs[MAPS].get_rt_info(METHOD).astype(str) if MAPS in graphs else ""
         self._settings = {
             "PERFORMANCE_HINT": "LATENCY",
@@ -57,6 +63,7 @@ class OpenVinoRunner:
             "ENABLE_CPU_PINNING": False,  # cores are shared with other processes
         }
         self._graphs = dict(graphs)
+        self._folder = folder
         # Not those of compiled graphs: logits that are the embedding as well become one tensor there.
         self._names = {part: [_name(output) for output in graph.outputs] for part, graph in graphs.items()}
         self._compiled: dict[str, Any] = {}
@@ -95,9 +102,17 @@ class OpenVinoRunner:
         """Compile a graph when it is first wanted: whoever wants no maps keeps no weights for them."""
         with self._locks[part]:
             if part not in self._compiled:
-                self._compiled[part] = _core().compile_model(self._graphs[part], "CPU", self._settings)
+                self._compiled[part] = self._compiled_now(part)
                 del self._graphs[part]
             return self._compiled[part]
+
+    def _compiled_now(self, part: str) -> Any:
+        file = None if self._folder is None else self._folder / f"{part}.xml"
+        if file is None or not file.is_file() or not os.access(file.parent, os.W_OK):
+            return _core().compile_model(self._graphs[part], "CPU", self._settings)
+        # Kept without the weights, which OpenVINO finds by the file of the graph.
+        kept = {"CACHE_DIR": str(file.parent), "CACHE_MODE": "OPTIMIZE_SIZE"}
+        return _core().compile_model(str(file), "CPU", self._settings | kept)
 
 
 def kept_runner(key: str) -> OpenVinoRunner | None:
@@ -106,8 +121,9 @@ def kept_runner(key: str) -> OpenVinoRunner | None:
     Args:
         key: as `converted_runner` takes it.
     """
-    graphs = read(cache_folder() / graphs_name(key))
-    return None if graphs is None else OpenVinoRunner(graphs)
+    folder = cache_folder() / graphs_name(key)
+    graphs = read(folder)
+    return None if graphs is None else OpenVinoRunner(graphs, folder)
 
 
 def converted_runner(network: Backbone, input_size: int, key: str) -> OpenVinoRunner | None:
@@ -172,11 +188,18 @@ def is_kept(key: str) -> bool:
 
 
 def keep(graphs: dict[str, Any], folder: Path) -> None:
-    """Write graphs to a folder that appears whole or not at all; a full disk is no error."""
+    """Write graphs to a folder that appears whole or not at all; a full disk is no error.
+
+    Graphs beside it that nobody has read for `KEPT_DAYS` go: other versions of what made them left them.
+    """
     import openvino
 
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
+        for other in folder.parent.iterdir():
+            with suppress(FileNotFoundError):  # another process was faster
+                if time.time() - other.stat().st_mtime > KEPT_DAYS * 86_400:
+                    shutil.rmtree(other, ignore_errors=True)
         unfinished = Path(mkdtemp(prefix=".unfinished-", dir=folder.parent))
         try:
             for part, graph in graphs.items():
@@ -192,6 +215,8 @@ def read(folder: Path) -> dict[str, Any] | None:
     """Read the graphs of a folder; None where it is missing or damaged, which then goes."""
     if not folder.is_dir():
         return None
+    with suppress(OSError):  # of a cache that only others may write
+        os.utime(folder)
     try:
         optional = [MAPS] if (folder / f"{MAPS}.xml").exists() else []
         return {part: _core().read_model(folder / f"{part}.xml") for part in (*PARTS, *optional)}

@@ -5,7 +5,6 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 
 from fer_space.errors import InputError, SourceError
-from fer_space.sources.fetch import fetch_url
 from fer_space.sources.pictures import pictures_below
 from fer_space.vision.imaging import MAX_BYTES, read_file
 
@@ -67,7 +66,11 @@ def _attempt(source: str) -> bytes | InputError:
     try:
         if source == "-":
             return _standard_input()
-        return fetch_url(source) if "://" in source else read_file(Path(source))
+        if "://" in source:
+            from fer_space.sources.fetch import fetch_url  # its libraries take a while to import
+
+            return fetch_url(source)
+        return read_file(Path(source))
     except InputError as error:
         return error
     except Exception as error:  # whatever a source does, the remaining ones are still read

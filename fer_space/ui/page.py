@@ -97,7 +97,7 @@ def build_page(
             )
             with gr.Column(scale=3, min_width=320, elem_classes="fer-right"):
                 status = lay_out_status(opening)
-                with gr.Tabs():
+                with gr.Tabs(overflow_behavior="wrap"):
                     tab = lay_out_compare(opening, drawing, status)
                     hide = lay_out_occlude(swatches, robustness)
                     camera = lay_out_live(drawing)

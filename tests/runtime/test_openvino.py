@@ -2,8 +2,10 @@
 
 import copy
 import logging
+import os
 import pickle
 import shutil
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,7 +22,7 @@ from fer_space.card import WEIGHTS_DIR, Card
 from fer_space.engine import Engine
 from fer_space.errors import WeightsError
 from fer_space.external.heads import ExternalNetwork
-from fer_space.model import Model, load_model
+from fer_space.model import Model, ModelOutput, load_model
 from fer_space.registry import ShippedModel
 from fer_space.runtime import openvino
 from fer_space.runtime.device import RUNTIME_VARIABLE
@@ -100,6 +102,53 @@ def test_a_network_is_converted_once(cache: Path, monkeypatch: pytest.MonkeyPatc
     kept = Model(toy_card(), lively_tiny(), runtime="auto")
     assert kept.runtime == "openvino"
     assert np.array_equal(kept.predict(NOISE).probabilities, first.probabilities)
+
+
+def test_what_was_compiled_is_kept_beside_the_graphs(cache: Path):
+    def graphs_from_cache() -> list[bool]:
+        model = Model(toy_card(), lively_tiny(), runtime="auto")
+        answers.append(model.predict(NOISE, maps="default"))
+        compiled = model._runner._compiled
+        return [compiled[part].get_property("LOADED_FROM_CACHE") for part in ("body", "maps")]
+
+    Model(toy_card(), lively_tiny(), runtime="openvino")
+    answers: list[ModelOutput] = []
+    (folder,) = cache.iterdir()
+    assert graphs_from_cache() == [False, False]
+    assert graphs_from_cache() == [True, True]
+    blobs = list(folder.glob("*.blob"))
+    weights = sum(file.stat().st_size for file in folder.glob("*.bin"))
+    assert len(blobs) == 2
+    assert weights > 0
+    for blob, damage in zip(blobs, (b"", bytes(range(256))), strict=True):
+        blob.chmod(0o600)
+        blob.write_bytes(blob.read_bytes()[:100] + damage)
+    assert graphs_from_cache() == [False, False]
+    assert graphs_from_cache() == [True, True]
+    for answer in answers[1:]:
+        assert np.array_equal(answer.probabilities, answers[0].probabilities)
+        assert np.array_equal(answer.maps, answers[0].maps)
+
+
+def test_graphs_that_nobody_reads_any_more_go(cache: Path):
+    cards = [toy_card(sha256=str(seed)) for seed in range(4)]
+    for seed, card in enumerate(cards[:3]):
+        Model(card, lively_tiny(seed), runtime="openvino")
+    old = time.time() - (openvino.KEPT_DAYS + 1) * 86_400
+    for card in cards[:2]:
+        os.utime(cache / openvino.graphs_name(card.network_key), (old, old))
+    assert Model(cards[0], lively_tiny(0), runtime="auto").runtime == "openvino"  # read, so it stays
+    Model(cards[3], lively_tiny(3), runtime="openvino")
+    assert [openvino.is_kept(card.network_key) for card in cards] == [True, False, True, True]
+
+
+@pytest.mark.parametrize("loss", [shutil.rmtree, lambda folder: (folder / "maps.xml").unlink()])
+def test_a_cache_may_be_emptied_while_a_model_runs(cache: Path, loss: Callable[[Path], None]):
+    Model(toy_card(), lively_tiny(), runtime="openvino")
+    model = Model(toy_card(), lively_tiny(), runtime="auto")
+    expected = Model(toy_card(), lively_tiny(), runtime="auto").predict(NOISE, maps="default").maps
+    loss(*cache.iterdir())
+    assert np.array_equal(model.predict(NOISE, maps="default").maps, expected)
 
 
 def test_a_converted_network_is_built_only_for_other_maps(

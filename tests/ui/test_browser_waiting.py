@@ -19,16 +19,15 @@ pytestmark = [
 ]
 ALL = len(TOY_SPECS)
 
-# Presses a tab as soon as there is one.
+# Presses a tab as soon as it can be seen.
 PRESS_JS = """(() => {
-  const watching = new MutationObserver(() => {
+  const looking = setInterval(() => {
     const tab = [...document.querySelectorAll('[role=tab]')].find((one) => one.textContent.trim() === 'NAME');
     if (!tab?.offsetParent) return;
-    watching.disconnect();
+    clearInterval(looking);
     tab.click();
     window.pressed = true;
-  });
-  watching.observe(document, {childList: true, subtree: true});
+  }, 5);
 })()"""
 
 
