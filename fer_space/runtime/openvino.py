@@ -233,7 +233,9 @@ class _Rows(nn.Module):
         self.inner: Any = head
 
     def forward(self, features: Tensor) -> tuple[Tensor, ...]:
-        return tuple(self.named(features).values())
+        # An embedding may be the logits, and OpenVINO 2025 takes no tensor for two outputs.
+        first, *others = self.named(features).values()
+        return first, *(row * 1.0 for row in others)
 
     def named(self, features: Tensor) -> dict[str, Tensor]:
         return _fields(self.inner(features))

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, nullcontext
+from dataclasses import replace
 from importlib.resources import files
 from importlib.util import find_spec
 from pathlib import Path
@@ -68,7 +69,8 @@ def build_page(
     Args:
         engine: what reads the faces.
         lend: lends a GPU for each piece of work (`fer_space.ui.lending`); None where models just run.
-        opener: reads the examples before the page is served, as nothing is lent by then; None takes `engine`.
+        opener: reads the examples before the page is served, as nothing is lent by then, and the frames of
+            cameras and videos; None takes `engine`.
         examples: folder of example pictures with a manifest.json.
         results: docs/results.json, for the leaderboard.
     """
@@ -108,8 +110,9 @@ def build_page(
         for other in (tab.tab, camera.tab, screen.tab, board):
             _remember(other, sessions)
         Occlude(hide, tab, runs, sessions, drawing, swatches).wire(reads)
-        Live(camera, sidebar, runs).wire(page)
-        Videos(screen, sidebar, runs, drawing).wire(page)
+        frames = runs_of_frames(runs, opener or engine)
+        Live(camera, sidebar, frames).wire(page)
+        Videos(screen, sidebar, frames, drawing).wire(page)
         Lab(bench, runs, sessions, drawing, pictures, partners).wire(reads)
         predict_endpoint(runs, list(cards))
         page.load(lambda: offered(engine, looks), None, sidebar.options["backbones"], **QUIET)
@@ -144,6 +147,16 @@ def runs_of(engine: "Engine", lend: Lend | None = None) -> Runs:
         engine.follow,
         lent=lend is not None,
     )
+
+
+def runs_of_frames(runs: Runs, reader: "Engine") -> Runs:
+    """What reads the frames of cameras and videos: `reader` where a GPU is lent, in the turns of `runs`.
+
+    A lease takes seconds, and one a frame would use up any quota.
+    """
+    if not runs.lent:
+        return runs
+    return replace(runs_of(reader), turns=runs.turns, room=runs.room)
 
 
 def offered(engine: "Engine", looks: dict[str, Look]) -> Any:

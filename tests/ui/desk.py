@@ -15,7 +15,7 @@ from fer_space.ui.compare import Compare, lay_out_compare, lay_out_status
 from fer_space.ui.lab import Lab, lay_out_lab
 from fer_space.ui.lending import Lend
 from fer_space.ui.occlude import Occlude, lay_out_occlude, swatches_of
-from fer_space.ui.page import open_session, read_partners, runs_of
+from fer_space.ui.page import open_session, read_partners, runs_of, runs_of_frames
 from fer_space.ui.session import Session, Sessions
 from fer_space.ui.sidebar import lay_out_sidebar, load_examples
 from tests.toys import TOY_SPECS, ToyEngine, first_cells
@@ -55,6 +55,7 @@ class Desk:
     ) -> None:
         self.engine = engine = engine or ToyEngine(names)
         self.runs = runs_of(engine, lend)
+        self.frames = runs_of_frames(self.runs, engine)
         drawing = Drawing({name: LOOKS[name] for name in names}, {}, first_cells)
         examples = load_examples(EXAMPLES)
         opening = open_session(runs_of(engine), examples, tuple(names))

@@ -22,13 +22,13 @@ DAN = "toy_dan"
 class Camera:
     """A visitor's camera, with a clock that the test sets."""
 
-    def __init__(self) -> None:
+    def __init__(self, desk: Desk | None = None) -> None:
         self.now = 100.0
-        desk = Desk(NAMES)
+        desk = desk or Desk(NAMES)
         with gr.Blocks():
             stage = lay_out_live(Drawing(LOOKS, {"neutral": (0.0, 0.0)}, first_cells))
         self.runs = desk.runs
-        self.live = Live(stage, desk.sidebar, desk.runs, lambda: self.now)
+        self.live = Live(stage, desk.sidebar, desk.frames, lambda: self.now)
         self.number = -1
 
     def look(

@@ -33,11 +33,11 @@ def uploads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 class Cinema:
     """A visitor at the Video tab."""
 
-    def __init__(self, page: str = "a page") -> None:
-        desk = Desk(NAMES)
+    def __init__(self, page: str = "a page", desk: Desk | None = None) -> None:
+        desk = desk or Desk(NAMES)
         with gr.Blocks():
             self.screen = lay_out_video(Drawing(LOOKS, {}, first_cells))
-        self.videos = Videos(self.screen, desk.sidebar, desk.runs, Drawing(LOOKS, {}, first_cells))
+        self.videos = Videos(self.screen, desk.sidebar, desk.frames, Drawing(LOOKS, {}, first_cells))
         self.request = SimpleNamespace(session_hash=page)
 
     def read(self, path: object, models: tuple[str, ...] = ("toy_lite", "toy_ran")) -> list[tuple[str, str]]:

@@ -48,6 +48,11 @@ def test_an_action_takes_one_lease_and_gives_it_back(met: Met, action: str) -> N
     assert met[action]["failed"] == [False]
 
 
+@pytest.mark.parametrize("frames", ["camera", "clip"])
+def test_frames_are_read_without_a_lease(met: Met, frames: str) -> None:
+    assert met[frames]["seconds"] == []
+
+
 def test_what_was_done_on_the_lent_gpu_arrives(met: Met) -> None:
     assert (met["read"]["faces"], met["read"]["models"]) == (1, 3)
     assert met["cover"]["covered"] == 1

@@ -6,6 +6,8 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any
 
@@ -25,6 +27,8 @@ from fer_space.ui.session import Answer, Options  # noqa: E402
 from tests.toys import MISSING, ToyEngine  # noqa: E402
 from tests.ui.conftest import panorama  # noqa: E402
 from tests.ui.desk import TWO, Desk, click  # noqa: E402
+from tests.ui.test_live import Camera  # noqa: E402
+from tests.ui.test_video import WIDE, Cinema, film  # noqa: E402
 
 TOKEN = ".".join(["", base64.urlsafe_b64encode(b'{"user": "somebody"}').decode().rstrip("="), ""])
 NAMES = [*TWO, "toy_vit"]
@@ -82,6 +86,22 @@ def program() -> None:
     assert [len(side[0].readings) for side in (free, hidden)] == [3, 3]
 
 
+def camera() -> None:
+    seen = Camera(desk)
+    looked = [seen.look(models=tuple(NAMES)) for _ in range(3)]
+    assert [len(reading["faces"][0]["models"]) for reading in looked] == [3, 3, 3]
+
+
+def clip() -> None:
+    with TemporaryDirectory() as folder:
+        os.environ["GRADIO_TEMP_DIR"] = folder
+        *_, (progress, timeline) = Cinema(desk=desk).read(
+            film(Path(folder) / "clip.mp4", 6, size_wh=WIDE), tuple(NAMES)
+        )
+    assert "The video was read" in progress, progress
+    assert timeline.count("data-track") == 2
+
+
 def leave() -> None:
     """Another picture is chosen when the first model has answered."""
     desk.engine.pause = 0.3
@@ -103,6 +123,8 @@ VISITS = {
     "mix": mix,
     "crowd": crowd,
     "program": program,
+    "camera": camera,
+    "clip": clip,
     "leave": leave,
     "missing": lambda: example(method="hirescam"),
     "unforeseen": lambda: example(method="layercam"),
