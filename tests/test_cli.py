@@ -64,6 +64,16 @@ def test_help_is_quick_and_loads_nothing_heavy(words: list[str]):
     assert time.monotonic() - started < 3  # alone it takes a quarter of a second
 
 
+def test_the_decoder_starts_before_torch_is_imported():
+    code = (
+        "import sys; from fer_space import cli; from fer_space.vision import pool\n"
+        "pool.warm_up = lambda: print('torch' in sys.modules)\n"
+        "assert cli.main(['predict', 'gone.png']) == 2"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[0] == "False"
+
+
 def test_no_command_shows_them_all(capsys: pytest.CaptureFixture[str]):
     run(status=2)
     out = capsys.readouterr().out
