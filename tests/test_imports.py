@@ -58,7 +58,7 @@ ALLOWED: dict[str, set[str]] = {
         "publishing",
         "ui",
     },
-    "cli": {"errors"},
+    "cli": {"errors", "vision"},  # vision: the decoder starts first
 }
 
 
