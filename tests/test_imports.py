@@ -41,7 +41,7 @@ ALLOWED: dict[str, set[str]] = {
     "cluster": ENGINE | {"sources", "bulk"},
     "render": NUMBERS | {"comparison", "explain", "watch"},
     "data": NUMBERS | {"sources", "occlusion"},
-    "evaluation": MODELS | {"comparison", "data"},
+    "evaluation": MODELS | {"comparison", "data", "memory"},
     "training": MODELS | {"data", "evaluation", "memory"},
     "publishing": MODELS,
     "ui": ENGINE | {"render", "sources", "training"},  # training: how the laboratory mixes faces

@@ -22,6 +22,7 @@ import numpy as np
 
 from fer_space.backbones.specs import BACKBONES
 from fer_space.errors import InputError, MissingDependencyError, WeightsError
+from fer_space.memory import give_back_memory
 from fer_space.model import load_model
 
 STATUS = Path("/proc/self/status")
@@ -68,6 +69,7 @@ def footprint(kind: Kind, name: str) -> Footprint:
 
 def measure(load: Callable[[], Callable[[], object]]) -> Footprint:
     """Measure in this process what `load` and the function that it gives add."""
+    give_back_memory()  # what imports left would be given back by `load`, and count against it
     before = resident()
     answer = load()
     loaded = resident()
