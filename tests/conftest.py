@@ -1,5 +1,6 @@
 """Fixtures for every test: the tiny backbone is registered, and what tests use has its own folder."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,14 @@ from tests.networks import TINY, lively_tiny, write_weights
 # The machine may be busy: properties are judged by their answers, not by their time.
 settings.register_profile("patient", deadline=None)
 settings.load_profile("patient")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def ordinary_priority() -> Iterator[None]:
+    """No file of tests leaves its process with a priority that starves the other worker."""
+    yield
+    if hasattr(os, "sched_getscheduler"):
+        assert os.sched_getscheduler(os.getpid()) == os.SCHED_OTHER
 
 
 @pytest.fixture(autouse=True, scope="session")

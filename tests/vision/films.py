@@ -1,5 +1,7 @@
 """Films that tests make: a bright square that walks over a dark ground."""
 
+import os
+from contextlib import suppress
 from fractions import Fraction
 from pathlib import Path
 
@@ -69,6 +71,12 @@ def film(
             silence.sample_rate = 8000
             out.mux(track.encode(silence))
             out.mux(track.encode(None))
+    if codec == "libsvtav1" and hasattr(os, "sched_setscheduler"):
+        # Under root it takes real-time priority for the whole process, and keeps it: a browser that such a
+        # process starts has it, too, and nothing else on the machine runs any more.
+        for thread in map(int, os.listdir("/proc/self/task")):
+            with suppress(ProcessLookupError):
+                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
     return path
 
 
