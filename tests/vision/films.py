@@ -74,9 +74,9 @@ def film(
     if codec == "libsvtav1" and hasattr(os, "sched_setscheduler"):
         # Under root it takes real-time priority for the whole process, and keeps it: a browser that such a
         # process starts has it, too, and nothing else on the machine runs any more.
-        for thread in map(int, os.listdir("/proc/self/task")):
+        for thread in Path("/proc/self/task").iterdir():
             with suppress(ProcessLookupError):
-                os.sched_setscheduler(thread, os.SCHED_OTHER, os.sched_param(0))
+                os.sched_setscheduler(int(thread.name), os.SCHED_OTHER, os.sched_param(0))
     return path
 
 
