@@ -3,7 +3,8 @@ FROM python:3.12-slim
 RUN useradd --create-home --uid 1000 user
 WORKDIR /home/user/app
 COPY requirements.lock .
-# The CPU build of torch is a tenth of the one with CUDA; leave the two lines out on a machine with a GPU.
+# The CPU build of torch is a tenth of the one with CUDA. For a machine with a GPU:
+# docker build --build-arg TORCH_INDEX=https://pypi.org/simple .
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 RUN grep -E "^(torch|torchvision)==" requirements.lock > torch.txt \
     && pip install --no-cache-dir --index-url "$TORCH_INDEX" -r torch.txt

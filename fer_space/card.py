@@ -208,7 +208,8 @@ class Card(Record):
 
     Attributes:
         name: of the files and of the model in the registry.
-        architecture: what builds the network, "module:function"; "onnx" for a graph, "hub" for transformers.
+        architecture: what builds the network, "module:function"; "onnx" for a graph, "hub:" and the
+            sha256 of its configuration for transformers.
         labels: emotions in the order of the head's outputs.
         preprocess, crop: how a photo becomes the network's input.
         bias: added to the logits, one number a label: the post-hoc logit adjustment that names rare emotions

@@ -15,7 +15,7 @@ from typing import Any
 from fer_space.bulk import BATCH, BulkReader, finished, pictures_of, schema_of
 from fer_space.engine import Engine
 from fer_space.errors import InputError
-from fer_space.sources.files import names_in
+from fer_space.sources.files import as_text, names_in
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
 
@@ -46,10 +46,10 @@ class Worker:
         )
 
     def __call__(self, block: dict[str, Any]) -> Any:
-        """Read the pictures whose names a block has in its column "source"; gives a table of Arrow."""
+        """Read the pictures whose names a block has in "source", as bytes; gives a table of Arrow."""
         import pyarrow
 
-        rows = chain.from_iterable(self.reader.rows(pictures_of(map(str, block["source"]))))
+        rows = chain.from_iterable(self.reader.rows(pictures_of(map(os.fsdecode, block["source"]))))
         return pyarrow.Table.from_pylist(list(rows), schema_of(self.reader))
 
 
@@ -79,7 +79,7 @@ def write_with_ray(
     if workers < 1:
         raise InputError("--workers is at least 1.")
     _, done = finished(folder, schema_of(reader))
-    names = [name for name in chain.from_iterable(map(names_in, sources)) if name not in done]
+    names = [name for name in chain.from_iterable(map(names_in, sources)) if as_text(name) not in done]
     if not names:
         return 0, 0
     ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False)
@@ -94,12 +94,12 @@ def write_with_ray(
         "ensemble": reader.ensemble,
     }
     blocks = max(workers, -(-len(names) // PICTURES))
-    table = ray.data.from_items([{"source": name} for name in names], override_num_blocks=blocks)
+    table = ray.data.from_items([{"source": os.fsencode(name)} for name in names], override_num_blocks=blocks)
     read = table.map_batches(
         Worker, batch_size=None, concurrency=workers, num_cpus=1, fn_constructor_kwargs=settings
     )
     read.write_parquet(str(folder.resolve()), mode=SaveMode.APPEND)
-    return len(names), _failed(folder, set(names))
+    return len(names), _failed(folder, set(map(as_text, names)))
 
 
 def _failed(folder: Path, names: set[str]) -> int:

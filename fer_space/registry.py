@@ -123,7 +123,8 @@ class ExternalModel(ModelSource):
 
     def card(self) -> Card:
         """Write a card of what its manifest and its receipt say."""
-        return self.spec.card(self._receipt().weights_sha256)
+        receipt = self._receipt()
+        return self.spec.card(receipt.weights_sha256, receipt.config_sha256)
 
     def files(self) -> tuple[Path, ...]:
         """What was fetched."""

@@ -58,3 +58,16 @@ def test_a_busy_port_is_said_at_once(tmp_path: Path):
     assert "cannot be served" in app.stderr
     assert "Traceback" not in app.stderr
     assert time.monotonic() - started < 20
+
+
+def test_a_port_that_is_none_is_a_sentence():
+    app = subprocess.run(
+        [sys.executable, ROOT / "app.py"],
+        env={**os.environ, "PORT": "abc"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert app.returncode != 0
+    assert "“abc” is no port" in app.stderr
+    assert "Traceback" not in app.stderr

@@ -12,6 +12,7 @@ import socket
 import sys
 from concurrent.futures import ThreadPoolExecutor
 
+from fer_space.errors import InputError
 from fer_space.files import shipped
 
 
@@ -25,7 +26,7 @@ def run(args: argparse.Namespace) -> int:
     """Serve the page until it is told to end."""
     serve(
         args.host or _setting("HOST", "GRADIO_SERVER_NAME", default="127.0.0.1"),
-        args.port or int(_setting("PORT", "GRADIO_SERVER_PORT", default="7860")),
+        args.port or _port(_setting("PORT", "GRADIO_SERVER_PORT", default="7860")),
     )
     return 0
 
@@ -76,6 +77,13 @@ def serve(host: str, port: int) -> None:
 def _setting(*names: str, default: str) -> str:
     """The first of these environment variables that is set and not empty."""
     return next((value for name in names if (value := os.environ.get(name))), default)
+
+
+def _port(text: str) -> int:
+    """Read a port from the environment; raises InputError where it is none."""
+    if not text.isdecimal() or not 0 < int(text) < 65_536:
+        raise InputError(f"“{text}” is no port: set PORT to a number from 1 to 65535.")
+    return int(text)
 
 
 def require_free(host: str, port: int) -> None:

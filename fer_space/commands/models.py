@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from fer_space.backbones.specs import BACKBONES
 from fer_space.card import Card, Measurement
+from fer_space.commands.options import exit_status
 from fer_space.detectors.specs import DETECTORS
 from fer_space.errors import FerSpaceError, MissingDependencyError
 from fer_space.explain.library import METHODS
@@ -84,9 +85,7 @@ def convert(models: Sequence[str]) -> int:
         except FerSpaceError as error:
             print(f"fer-space: without {name}: {error}", file=sys.stderr)
             failed += 1
-    if failed:
-        return 1 if failed < len(models) else 2
-    return 0
+    return exit_status(failed, len(models))
 
 
 def _end_with_the_reader() -> None:
@@ -106,22 +105,23 @@ def print_memory(models: Sequence[str]) -> int:
     """
     from fer_space.evaluation.footprint import footprint
 
-    status = 0
-    asked: list[tuple[Kind, str]] = [("detector", name) for name in DETECTORS]
-    for kind, name in [*asked, *(("model", name) for name in models)]:
+    failed = 0
+    detectors: list[tuple[Kind, str]] = [("detector", name) for name in DETECTORS]
+    asked = [*detectors, *(("model", name) for name in models)]
+    for kind, name in asked:
         try:
             found = footprint(kind, name)
         except MissingDependencyError as error:
             print(f"{name}: {error}", flush=True)
         except FerSpaceError as error:
             print(f"fer-space: without {name}: {error}", file=sys.stderr)
-            status = 1
+            failed += 1
         else:
             print(
                 f"{name}: {found.loaded:.1f} MB loaded, {found.answered:.1f} MB with its first answer",
                 flush=True,
             )
-    return status
+    return exit_status(failed, len(asked))
 
 
 def choices() -> str:

@@ -1,4 +1,4 @@
-"""Options that several commands share."""
+"""Options that several commands share, and how those end that go on after a failure."""
 
 import argparse
 
@@ -52,3 +52,20 @@ def backbone_names(text: str, registry: Registry) -> list[str]:
     if not names:
         raise InputError(f"“{text}” names no backbone.")
     return list(dict.fromkeys(names))
+
+
+def exit_status(failed: int, asked: int) -> int:
+    """Tell the shell how much of the work failed.
+
+    Args:
+        failed: how many pictures or models could not be read.
+        asked: of how many.
+
+    Returns:
+        0 if none failed, 1 if some did, 2 if all did.
+
+    Example:
+        >>> [exit_status(0, 3), exit_status(1, 3), exit_status(3, 3)]
+        [0, 1, 2]
+    """
+    return 0 if not failed else 1 if failed < asked else 2

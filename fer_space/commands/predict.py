@@ -19,7 +19,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.bulk import BulkReader, write_parquet
-from fer_space.commands.options import add_boost_rare, add_device, add_runtime, backbone_names
+from fer_space.commands.options import (
+    add_boost_rare,
+    add_device,
+    add_runtime,
+    backbone_names,
+    exit_status,
+)
 from fer_space.comparison import CONSENSUS, PREDICTED, Change, Comparison, Covered
 from fer_space.detectors.specs import DEFAULT_DETECTOR, DETECTORS
 from fer_space.emotions import EMOTIONS
@@ -34,7 +40,7 @@ from fer_space.registry import file_name_of
 from fer_space.render.overlays import overlay
 from fer_space.render.record import comparison_record, covered_record, watched_record
 from fer_space.render.rows import ParquetRows, watched_rows
-from fer_space.sources.files import read_source
+from fer_space.sources.files import as_text, read_source
 from fer_space.types import FaceCrop, Prediction
 from fer_space.vision.alignment import maps_to_photo
 from fer_space.vision.imaging import decode_image, encode_png
@@ -98,6 +104,9 @@ def run(args: argparse.Namespace) -> int:
     names = (
         usable_names(engine) if args.backbones == "all" else backbone_names(args.backbones, engine.registry)
     )
+    if args.parquet is not None and engine.runtime == "auto":  # much to read repays the seconds
+        for name in names:
+            engine.model(name).compile()
     if args.parquet is not None and not any(films):
         return _write_table(engine, names, args)
     done = failed = 0
@@ -117,9 +126,7 @@ def run(args: argparse.Namespace) -> int:
             except FerSpaceError as error:
                 print(f"fer-space: {name}: {error}", file=sys.stderr)
                 failed += 1
-    if failed:
-        return 1 if done else 2
-    return 0
+    return exit_status(failed, done + failed)
 
 
 def usable_names(engine: Engine) -> list[str]:
@@ -143,9 +150,10 @@ def check(args: argparse.Namespace) -> None:
             raise InputError(f"--parquet writes answers alone: leave out {', '.join(given)}.")
     elif args.engine != "here":
         raise InputError("--engine ray needs --parquet DIR, where the table is written.")
-    for option in ("explain", "method"):
-        if getattr(args, option) is not None and args.cam is None and not args.json:
-            raise InputError(f"--{option} needs --cam DIR, where the maps are drawn, or --json.")
+    if args.explain is not None and args.cam is None and not args.json:
+        raise InputError("--explain needs --cam DIR, where the maps are drawn, or --json.")
+    if args.method is not None and args.cam is None and args.explain is None:
+        raise InputError("--method needs maps: --cam DIR, where they are drawn, or --explain with --json.")
 
 
 def _write_table(engine: Engine, names: Sequence[str], args: argparse.Namespace) -> int:
@@ -155,9 +163,6 @@ def _write_table(engine: Engine, names: Sequence[str], args: argparse.Namespace)
     reader = BulkReader(
         engine, names, detector=args.detector, boost_rare=args.boost_rare, ensemble=args.ensemble
     )
-    if engine.runtime == "auto":  # many pictures repay the seconds
-        for model in reader.models:
-            model.compile()
     if args.engine == "ray":
         from fer_space.cluster import write_with_ray
 
@@ -165,9 +170,7 @@ def _write_table(engine: Engine, names: Sequence[str], args: argparse.Namespace)
     else:
         read, failed = write_parquet(reader, args.sources, args.parquet)
     print(f"fer-space: {args.parquet}: {read} pictures read now, {failed} could not be read", file=sys.stderr)
-    if failed:
-        return 1 if failed < read else 2
-    return 0
+    return exit_status(failed, read)
 
 
 def _at_least_one(text: str) -> int:
@@ -198,10 +201,10 @@ def _watch(
     engine: Engine, names: Sequence[str], path: Path, args: argparse.Namespace, table: ParquetRows | None
 ) -> None:
     """Read a video frame by frame and print what was read in each."""
-    for option in ("cam", "explain", "occlude"):
+    for option in ("cam", "explain", "method", "occlude"):
         if getattr(args, option) is not None:
             raise InputError(f"--{option} reads pictures and no videos.")
-    source = str(path)
+    source = as_text(str(path))
     with Video(path, every=args.every) as video:
         how = {"detector": args.detector, "boost_rare": args.boost_rare, "ensemble": args.ensemble}
         for watched in engine.watch(video, backbones=names, **how):

@@ -17,6 +17,7 @@ from fer_space.vision.imaging import pad, resize, scaling, shrink, warp
 Image = NDArray[np.uint8]
 
 MAX_FACES = 32
+MOST = 1000  # faces that are compared with each other, the surest: a mosaic of tiny ones may have many more
 MIN_FACE_SIDE = 8.0  # pixels; below it there is nothing to read
 MAX_OVERLAP = 0.5  # intersection over union above which two boxes are one face
 MAX_INSIDE = 0.75  # share of the smaller box inside the larger one, the same
@@ -254,10 +255,10 @@ def _apply(matrix: NDArray[np.float64], points: NDArray[np.floating]) -> NDArray
 
 
 def _tidy(faces: list[Face], height: int, width: int) -> list[Face]:
-    """Drop faces centred outside the picture, specks and duplicates; sort by area."""
+    """Drop faces centred outside the picture, specks and duplicates, then sort by area."""
     kept: list[Face] = []
     sane = [face for face in faces if _is_sane(face, height, width)]
-    for face in sorted(sane, key=lambda face: face.score, reverse=True):
+    for face in sorted(sane, key=lambda face: face.score, reverse=True)[:MOST]:
         if not any(_are_one(face, other) for other in kept):
             kept.append(face)
     return sorted(kept, key=lambda face: face.area, reverse=True)

@@ -15,6 +15,8 @@ from fer_space.errors import MissingDependencyError, WeightsError
 from fer_space.external.specs import ExternalSpec
 from fer_space.files import sha256_of, write_text
 
+CONFIG = "config.json"  # of a repository: which network it is
+
 
 @dataclass(frozen=True)
 class Receipt:
@@ -42,6 +44,11 @@ class Receipt:
     def weights_sha256(self) -> str:
         """The sha256 of the file with the weights."""
         return next(sha256 for name, sha256 in self.sha256.items() if not name.endswith(".json"))
+
+    @property
+    def config_sha256(self) -> str:
+        """The sha256 of the file that says what network the weights belong to; "" where there is none."""
+        return self.sha256.get(CONFIG, "")
 
     def is_here(self) -> bool:
         """Whether every file is there; what is in them is looked at by `verified`."""

@@ -6,7 +6,8 @@ they are set.
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,7 +15,7 @@ import httpx
 from huggingface_hub import constants
 from tqdm import tqdm
 
-from fer_space.errors import SourceError
+from fer_space.errors import OutputError, SourceError
 from fer_space.sources.web import Answer, Limits, opened
 
 __all__ = ["ALLOWED", "Limits", "download"]
@@ -40,6 +41,7 @@ def download(
     Raises:
         SourceError: there is no connection, the server does not answer as it should, or what it sends is
             too large, too slow, broken off, or not the file that is expected.
+        OutputError: it cannot be written.
     """
 
     def check(address: httpx.URL | str) -> None:
@@ -49,15 +51,25 @@ def download(
     check(url)
     if constants.HF_HUB_OFFLINE:
         raise SourceError(f"“{url}” is not fetched: HF_HUB_OFFLINE says that this machine is offline.")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=path.parent, prefix=".fetching-") as folder:
-        part = Path(folder) / path.name
+    with fetching_into(path.parent) as folder:
+        part = folder / path.name
         with httpx.Client() as client, opened(client, url, limits, check) as answer:
             digest = _save(answer, part)
         if sha256 and digest != sha256:
             raise SourceError(f"What “{url}” sent is not the file that is expected (sha256 {digest}).")
         part.replace(path)
     return digest
+
+
+@contextmanager
+def fetching_into(folder: Path) -> Iterator[Path]:
+    """Give a temporary folder inside of another one, which is made; raises OutputError where that fails."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with TemporaryDirectory(dir=folder, prefix=".fetching-") as place:
+            yield Path(place)
+    except OSError as error:
+        raise OutputError(f"“{folder}” cannot be written: {error.strerror or error}.") from error
 
 
 def _save(answer: Answer, path: Path) -> str:

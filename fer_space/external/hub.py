@@ -17,14 +17,13 @@ from safetensors import SafetensorError, safe_open
 
 from fer_space.card import read_card
 from fer_space.errors import FerSpaceError, SourceError, WeightsError
-from fer_space.external.cache import Receipt, hub_cache
+from fer_space.external.cache import CONFIG, Receipt, hub_cache
 from fer_space.external.hub_config import labels_of, preprocess_of
 from fer_space.external.published import CARD_FILE, WEIGHTS_FILE
 from fer_space.external.specs import HUB, ExternalSpec, colour_of
 from fer_space.files import sha256_of
 from fer_space.vision.alignment import CropRule
 
-CONFIG = "config.json"
 PREPROCESSOR = "preprocessor_config.json"
 TENSORS = "model.safetensors"
 FILES = (CONFIG, PREPROCESSOR, TENSORS)

@@ -2,11 +2,10 @@
 
 from importlib.util import find_spec
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from zipfile import BadZipFile, ZipFile
 
 from fer_space.errors import MissingDependencyError, SourceError
-from fer_space.external.download import download
+from fer_space.external.download import download, fetching_into
 from fer_space.sources.web import Limits
 
 SOURCE = "https://github.com/deepinsight/insightface/releases/download/v0.7/buffalo_l.zip"
@@ -34,6 +33,7 @@ def fetch_pack(
     Raises:
         MissingDependencyError: InsightFace is not installed, so nothing could read the pack.
         SourceError: it cannot be fetched, or is not the file that is expected; nothing of it is left.
+        OutputError: the folder cannot be written.
     """
     if find_spec("insightface") is None:
         raise MissingDependencyError(
@@ -41,12 +41,11 @@ def fetch_pack(
         )
     if any(folder.glob("*.onnx")):
         return folder
-    folder.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory(dir=folder, prefix=".fetching-") as place:
-        archive = Path(place) / "pack.zip"
+    with fetching_into(folder) as place:
+        archive = place / "pack.zip"
         download(url, archive, Limits(MAX_BYTES), sha256=sha256, allowed=allowed)
         try:
-            _unpack(archive, Path(place), folder)
+            _unpack(archive, place, folder)
         except (BadZipFile, OSError) as error:
             raise SourceError(f"The pack cannot be unpacked into “{folder}”: {error}.") from error
     return folder

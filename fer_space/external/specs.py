@@ -57,15 +57,16 @@ class ExternalSpec(Record):
             raise ValueError("labels name an emotion twice")
         return self
 
-    def card(self, sha256: str) -> Card:
+    def card(self, sha256: str, config_sha256: str = "") -> Card:
         """Write the card of the fetched model; nothing was calibrated here.
 
         Args:
             sha256: of the file with the weights.
+            config_sha256: of the file that says what network they belong to, where there is one.
         """
         return Card(
             name=self.name,
-            architecture=self.kind,
+            architecture=f"{self.kind}:{config_sha256}" if config_sha256 else self.kind,
             labels=self.labels,
             preprocess=self.preprocess,
             crop=self.crop,

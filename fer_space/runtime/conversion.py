@@ -1,6 +1,7 @@
 """Networks are converted by a child process, so that a page that starts has its time for visitors."""
 
 import atexit
+import logging
 import os
 import shutil
 import subprocess
@@ -9,6 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from huggingface_hub import constants
+
+log = logging.getLogger(__name__)
 
 
 def converting(weights_dir: Path) -> Iterator[str]:
@@ -28,6 +31,8 @@ def converting(weights_dir: Path) -> Iterator[str]:
         "FER_SPACE_WEIGHTS": str(weights_dir),
         "HF_ASSETS_CACHE": constants.HF_ASSETS_CACHE,
         "OMP_NUM_THREADS": "1",
+        # the package may have been found beside a script
+        "PYTHONPATH": os.pathsep.join(os.path.abspath(folder) for folder in sys.path),  # noqa: PTH100
     }
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment
@@ -37,6 +42,8 @@ def converting(weights_dir: Path) -> Iterator[str]:
             assert child.stdout is not None
             for line in child.stdout:
                 yield line.rpartition(":")[0]  # a name may be hub:OWNER/NAME
+            if child.wait():
+                log.warning("Some models were not converted: `fer-space models --compile` says why.")
         finally:
             child.terminate()
             atexit.unregister(child.terminate)

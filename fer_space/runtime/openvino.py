@@ -16,6 +16,7 @@ import time
 import warnings
 from contextlib import suppress
 from functools import lru_cache
+from importlib.metadata import version
 from pathlib import Path
 from tempfile import mkdtemp
 from typing import Any
@@ -24,8 +25,8 @@ import torch
 from huggingface_hub import constants
 from torch import Tensor, nn
 
+import fer_space
 import fer_space.backbones
-import fer_space.explain.maps
 from fer_space.backbones.base import Backbone, Output
 from fer_space.explain.maps import attend
 from fer_space.runtime.threads import cores
@@ -302,12 +303,14 @@ def _only_core() -> Any:
 
 @lru_cache(maxsize=1)
 def _versions() -> str:
-    """A short hash of the versions of torch and OpenVINO, and of the code of all networks and their maps."""
+    """A short hash of the versions of what makes graphs, and of the code of all networks and their maps."""
     import openvino
 
-    made_by = hashlib.sha256(f"{torch.__version__} {openvino.__version__}".encode())
+    made_by = hashlib.sha256(f"{torch.__version__} {openvino.__version__} {version('transformers')}".encode())
     networks = sorted(Path(fer_space.backbones.__path__[0]).glob("*.py"))
-    for path in (*networks, Path(fer_space.explain.maps.__file__)):
+    package = Path(fer_space.__path__[0])
+    others = (package / "explain" / "maps.py", package / "external" / "heads.py")
+    for path in (*networks, *others):
         if path.name != "specs.py":  # a list
             made_by.update(path.read_bytes())
     return made_by.hexdigest()[:16]

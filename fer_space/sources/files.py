@@ -9,6 +9,16 @@ from fer_space.sources.pictures import pictures_below
 from fer_space.vision.imaging import MAX_BYTES, read_file
 
 
+def as_text(name: str) -> str:
+    r"""Write a file's name so that any text can hold it: what is no UTF-8 in it becomes \udc and two digits.
+
+    Example:
+        >>> print(as_text("caf\udce9.jpg"))
+        caf\udce9.jpg
+    """
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def read_source(source: str, done: Collection[str] = ()) -> Iterator[tuple[str, bytes | InputError]]:
     """Yield the name and the bytes of each picture that a source names, or why they cannot be read.
 
@@ -20,12 +30,12 @@ def read_source(source: str, done: Collection[str] = ()) -> Iterator[tuple[str, 
         done: names that are left out, and not read.
 
     Yields:
-        (name, bytes of one file) or (name, InputError); a bad file does not stop the others.
+        (name as text, bytes of one file) or (name, InputError); a bad file does not stop the others.
     """
-    if source in done:
+    if as_text(source) in done:
         return
     if source == "-" or "://" in source:
-        yield source, _attempt(source)
+        yield as_text(source), _attempt(source)
         return
     try:
         is_folder = source != "" and Path(source).is_dir()
@@ -34,14 +44,19 @@ def read_source(source: str, done: Collection[str] = ()) -> Iterator[tuple[str, 
     if is_folder:
         yield from _read_folder(source, done)
     else:
-        yield source, _attempt(source)
+        yield as_text(source), _attempt(source)
 
 
 def names_in(source: str) -> list[str]:
-    """Name the pictures that `read_source` would read, without reading them; a bad source names itself."""
+    """Name the pictures that `read_source` would read, without reading them, as they are on disk.
+
+    A bad source, or a folder in it that cannot be listed, names itself.
+    """
     try:
         if "://" not in source and source and Path(source).is_dir():
-            return list(map(str, pictures_below(Path(source), lambda error: None)[0])) or [source]
+            closed: list[OSError] = []
+            pictures = pictures_below(Path(source), closed.append)[0]
+            return [*map(str, pictures), *(str(error.filename) for error in closed)] or [source]
     except (OSError, ValueError):
         pass
     return [source]
@@ -51,15 +66,17 @@ def _read_folder(source: str, done: Collection[str]) -> Iterator[tuple[str, byte
     failures: list[OSError] = []
     pictures, others = pictures_below(Path(source), failures.append)
     for failure in failures:
-        yield str(failure.filename), SourceError(f"“{failure.filename}” cannot be read: {failure.strerror}.")
+        name = as_text(str(failure.filename))
+        if name not in done:
+            yield name, SourceError(f"“{name}” cannot be read: {failure.strerror}.")
     if others:
         files = "file is" if others == 1 else "files are"
         print(f"fer-space: {source}: {others} {files} left out, as no pictures", file=sys.stderr)
     if not pictures and not failures:
-        yield source, SourceError(f"The folder “{source}” holds no pictures.")
+        yield as_text(source), SourceError(f"The folder “{source}” holds no pictures.")
     for file in map(str, pictures):
-        if file not in done:
-            yield file, _attempt(file)
+        if as_text(file) not in done:
+            yield as_text(file), _attempt(file)
 
 
 def _attempt(source: str) -> bytes | InputError:

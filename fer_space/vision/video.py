@@ -120,6 +120,7 @@ class Video:
         if find_spec("av") is None:  # the child could not say so
             raise MissingDependencyError("Videos need PyAV: pip install 'fer-space[video]', or av alone.")
         wanted = Wanted(max(1, every), step, seconds or 0.0, side)
+        self._patience = PATIENCE * min(wanted.every, 10_000)  # frames that are passed over are decoded, too
         try:
             with Path(path).open("rb") as file:
                 self._process = start_child(
@@ -168,7 +169,7 @@ class Video:
     def _message(self) -> tuple[Frame | None, dict[str, Any]]:
         """The next frame, or what the decoder says instead of one."""
         costly, crashed = VideoError(TOO_COSTLY), VideoError(UNREADABLE)
-        with answer_of(self._process, PATIENCE, costly=costly, crashed=crashed):
+        with answer_of(self._process, self._patience, costly=costly, crashed=crashed):
             kind, height, width, number, time = HEAD.unpack(receive(self._answers, HEAD.size))
             if kind != FRAME:
                 text = receive_text(self._answers, height)

@@ -125,15 +125,20 @@ def _settle() -> None:
 
 
 def allow(seconds: float, memory: int) -> None:
-    """Allow so much time and memory from now on; 0 lifts the limit."""
+    """Allow so much time and memory from now on; 0 lifts the limit, down to what the system has set."""
     if sys.platform == "win32":
         return  # there the parent's limit on waiting is the only one
     signal.setitimer(signal.ITIMER_PROF, seconds)  # counts all threads; its signal ends the process
     if sys.platform == "linux":
         import resource
 
-        limit = _size() + memory if memory else resource.RLIM_INFINITY
-        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.RLIM_INFINITY))
+        most = resource.getrlimit(resource.RLIMIT_AS)[
+            1
+        ]  # of a batch system or `ulimit -v`: nobody may raise it
+        limit = _size() + memory if memory else most
+        if most != resource.RLIM_INFINITY:
+            limit = min(limit, most)
+        resource.setrlimit(resource.RLIMIT_AS, (limit, most))
 
 
 def _size() -> int:

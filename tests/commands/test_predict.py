@@ -243,5 +243,8 @@ def test_a_broken_video_is_one_line_and_the_rest_is_read(
 
 
 def test_what_reads_pictures_alone_says_so(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
-    run("predict", clip, "--cam", tmp_path / "cam", "--device", "cpu", status=2)
+    maps = ("--cam", tmp_path / "cam")
+    run("predict", clip, *maps, "--device", "cpu", status=2)
     assert "--cam reads pictures and no videos" in capsys.readouterr().err
+    run("predict", clip, "--method", "layercam", "--json", "--device", "cpu", status=2)
+    assert "--method needs maps" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from huggingface_hub import constants
 
-from fer_space.errors import SourceError
+from fer_space.errors import OutputError, SourceError
 from fer_space.external.download import ALLOWED, Limits, download
 from tests.external.server import BODY, Server
 
@@ -92,3 +92,11 @@ def test_other_addresses_are_refused(url: str, place: Path):
     with pytest.raises(SourceError, match="no address that models are fetched from"):
         download(url, place, LIMITS)
     assert all(prefix.startswith("https://") and prefix.endswith("/") for prefix in ALLOWED)
+
+
+def test_a_folder_that_cannot_be_written_is_a_sentence(server: Server, tmp_path: Path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OutputError, match="cannot be written"):
+        download(
+            f"{server.url}/good/model.onnx", tmp_path / "file" / "x" / "m.onnx", LIMITS, allowed=[server.url]
+        )

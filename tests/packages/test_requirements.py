@@ -1,9 +1,12 @@
 """What the packages ask for: a Space's list is the core and the page; extras have one name everywhere."""
 
 import tomllib
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 from fer_space.cli import BASE, EXTRAS
 
@@ -24,6 +27,23 @@ def test_a_space_gets_the_core_and_the_page():
 def test_extras_that_are_named_exist():
     assert set(EXTRAS.values()) <= set(PROJECT["optional-dependencies"])
     assert not set(EXTRAS) & set(BASE)
+
+
+def test_whoever_lacks_a_package_is_told_how_to_install_it():
+    modules = packages_distributions()
+    wanted = dict.fromkeys(map(_name_of, PROJECT["dependencies"]), "")
+    for extra in sorted(set(EXTRAS.values())):
+        wanted |= {_name_of(line): extra for line in PROJECT["optional-dependencies"][extra]}
+    unknown = []
+    for name in wanted:
+        given = [module for module, makers in modules.items() if name in map(canonicalize_name, makers)]
+        if given and not any(module in EXTRAS or module in BASE for module in given):
+            unknown.append(name)
+    assert unknown == ["dlib-bin"], "whose metadata leave out the module dlib, which is in BASE"
+
+
+def _name_of(line: str) -> str:
+    return canonicalize_name(Requirement(line).name)
 
 
 @pytest.mark.parametrize("name", ["weights", "examples"])

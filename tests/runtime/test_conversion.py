@@ -58,3 +58,16 @@ def test_the_child_ends_with_the_process():
     while is_running(child) and time.monotonic() < end:
         time.sleep(0.05)
     assert not is_running(child)
+
+
+def test_a_child_that_fails_is_in_the_log(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    child = subprocess.Popen
+    monkeypatch.setattr(
+        conversion.subprocess,
+        "Popen",
+        lambda command, **how: child([sys.executable, "-c", "import fer_space; raise SystemExit(1)"], **how),
+    )
+    assert list(conversion.converting(tmp_path)) == []
+    assert "were not converted" in caplog.text

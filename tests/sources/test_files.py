@@ -10,7 +10,7 @@ import pytest
 
 from fer_space.errors import SourceError
 from fer_space.sources import files as sources
-from fer_space.sources.files import read_source
+from fer_space.sources.files import names_in, read_source
 
 BODY = b"the picture"
 
@@ -100,3 +100,27 @@ def test_standard_input(size: int, fits: bool, monkeypatch: pytest.MonkeyPatch) 
 
 def test_url_errors_are_yielded() -> None:
     assert "not a public address" in only_error("http://127.0.0.1/a.jpg")
+
+
+def test_names_that_are_no_text_are_written_as_text(tmp_path: Path) -> None:
+    """Tables, JSON and terminals hold text alone; Linux holds any bytes."""
+    picture = Path(os.fsdecode(os.fsencode(tmp_path / "caf") + b"\xe9.png"))
+    try:
+        picture.write_bytes(BODY)
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    ((name, data),) = read_source(str(tmp_path))
+    assert (name, data) == (f"{tmp_path}/caf\\udce9.png", BODY)
+    assert names_in(str(tmp_path)) == [str(picture)]
+    assert list(read_source(str(tmp_path), {name})) == []
+    assert list(read_source(str(picture), {name})) == []
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read every folder")
+def test_a_folder_that_is_closed_is_named_once(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0)
+    ((name, problem),) = read_source(str(tmp_path))
+    assert (name, type(problem)) == (str(closed), SourceError)
+    assert names_in(str(tmp_path)) == [name]
+    assert list(read_source(str(tmp_path), {name})) == []

@@ -287,3 +287,21 @@ def test_decode_image_uses_the_pool_unless_it_trusts(monkeypatch: pytest.MonkeyP
     np.testing.assert_array_equal(decode_image(encode_png(image)), image)
     monkeypatch.setattr(pools, "decode_apart", never)
     np.testing.assert_array_equal(decode_image(encode_png(image), trusted=True), image)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="has a limit on address space")
+def test_pictures_are_decoded_under_a_limit_that_nobody_may_raise() -> None:
+    """As `ulimit -v` and batch systems set one; root may raise it, so the test drops that right."""
+    script = """
+        import os, resource
+        from fer_space.vision.worker import allow
+        allow(60.0, 2**30)  # imports what it needs, which others may not read
+        if os.geteuid() == 0:
+            os.setresuid(65534, 65534, 65534)
+        resource.setrlimit(resource.RLIMIT_AS, (2**36, 2**36))
+        allow(60.0, 2**30)
+        assert resource.getrlimit(resource.RLIMIT_AS)[0] < 2**33
+        allow(0.0, 0)
+        assert resource.getrlimit(resource.RLIMIT_AS) == (2**36, 2**36)
+    """
+    subprocess.run([sys.executable, "-c", textwrap.dedent(script)], check=True, timeout=60)
