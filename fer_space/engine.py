@@ -427,18 +427,21 @@ class Engine:
             yield worth_of(model.name, model.predict([crop, *patched(crop)]).probabilities)
 
     def answers(
-        self, crops: Sequence[Image], *, backbones: Sequence[str] | None = None
+        self, crops: Sequence[Image], *, backbones: Sequence[str] | None = None, boost_rare: bool = False
     ) -> Iterator[tuple[str, Distributions]]:
         """Give what each model says of face crops, float64 (N, 8), one model after the other.
 
         Args:
             crops: N > 0 pictures uint8 (H, W, 3) RGB, each of any size, cut around one face.
             backbones: names of models; None takes all that are here.
+            boost_rare: move every model to its second operating point, see `Card.boosted`.
 
         Raises the errors of `compare`.
         """
         for source in self._chosen(backbones):
-            yield source.name, self._model(source).predict(crops).probabilities
+            model = self._model(source)
+            rows = model.predict(crops).probabilities
+            yield source.name, model.card.boosted(rows) if boost_rare else rows
 
     def _stream(
         self,

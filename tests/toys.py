@@ -165,11 +165,15 @@ class ToyEngine(Engine):
             )
 
     def answers(
-        self, crops: Sequence[NDArray[np.uint8]], *, backbones: Sequence[str] | None = None
+        self,
+        crops: Sequence[NDArray[np.uint8]],
+        *,
+        backbones: Sequence[str] | None = None,
+        boost_rare: bool = False,
     ) -> Iterator[tuple[str, NDArray[np.float64]]]:
-        """They see surprise in whatever they are shown."""
+        """They see surprise in whatever they are shown, and fear where rare emotions are boosted."""
         row = [0.3 / 7] * len(EMOTIONS)
-        row[EMOTIONS.index("surprise")] = 0.7
+        row[EMOTIONS.index("fear" if boost_rare else "surprise")] = 0.7
         for name in backbones or self.backbones:
             yield name, np.array([row] * len(crops))
 

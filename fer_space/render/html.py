@@ -330,7 +330,7 @@ class BoardRow:
         name, title, colour: of the model.
         accuracy, interval, balanced, ece: on FERPlus test.
         covered: mean accuracy on the same faces under all covers.
-        elsewhere: mean accuracy on data sets that no model was trained on.
+        elsewhere: mean accuracy on other sets of faces, the same for all, from which it did not learn.
         parameters: how many numbers it learned.
         time: for one face, as a multiple of a reference model's.
     """

@@ -55,8 +55,9 @@ def _member(archive: ZipFile, info: ZipInfo) -> bytes:
     if info.compress_type not in (ZIP_STORED, ZIP_DEFLATED) or info.flag_bits & _LOCKED:
         raise ImageError("It is locked, or packed in a way that is not read here.")
     try:
-        return archive.read(info)
-    except (BadZipFile, zlib.error, EOFError, OSError, ValueError) as error:
+        with archive.open(info) as member:  # archive.read would unpack what a forged size hides, then cut it
+            return member.read(info.file_size)
+    except (BadZipFile, zlib.error, EOFError, OSError, ValueError, NotImplementedError) as error:
         raise ImageError("It is damaged and cannot be unpacked.") from error
 
 

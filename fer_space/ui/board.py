@@ -10,7 +10,7 @@ from statistics import mean
 
 import gradio as gr
 
-from fer_space.card import FERPLUS_TEST, Card, Measurement
+from fer_space.card import FERPLUS_TEST, Card, Setting
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.render import html
 from fer_space.render.html import BoardPlot, BoardPoint, BoardRow
@@ -18,6 +18,11 @@ from fer_space.render.texts import Looks
 
 _ENSEMBLES = {"ensemble": "All, plain average", "weighted": "All, fitted average"}
 _GREY = "#64748b"
+# What is measured as “other data”, by the set from which a model may have learned.
+_ELSEWHERE = {
+    "ckplus": Setting(data="ckplus-peaks", split="test"),
+    "diffusionfer": Setting(data="diffusionfer", split="test"),
+}
 # The plot, in its own units: its frame, a letter of its words, their height, and the radius of a dot.
 _LEFT, _RIGHT, _TOP, _BOTTOM = 50.0, 980.0, 14.0, 352.0
 _LETTER, _LINE, _DOT = 6.3, 13.0, 7.0
@@ -113,15 +118,12 @@ def rows_of(cards: Mapping[str, Card], looks: Looks, stored: Mapping[str, Stored
 
 
 def _elsewhere(card: Card) -> float | None:
-    """Mean accuracy on data sets other than FERPlus, faces as they are."""
-    others = [m.scores.accuracy for m in card.measurements if _is_elsewhere(m)]
-    return mean(others) if others else None
-
-
-def _is_elsewhere(measurement: Measurement) -> bool:
-    setting = measurement.setting
-    plain = setting.occlusion is None and setting.detector is None and not setting.boost_rare
-    return plain and setting.data not in ("ferplus", "fer2013")
+    """Mean accuracy on all of `_ELSEWHERE`; None where the model learned from one of them."""
+    if not _ELSEWHERE.keys().isdisjoint(card.data.split("+")):
+        return None
+    measured = [card.measured(setting) for setting in _ELSEWHERE.values()]
+    rates = [one.scores.accuracy for one in measured if one is not None]
+    return mean(rates) if len(rates) == len(measured) else None
 
 
 def plot_of(rows: list[BoardRow]) -> BoardPlot:

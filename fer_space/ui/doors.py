@@ -48,12 +48,15 @@ OPEN: dict[str, re.Pattern[str]] = {
 FORM = 1024 * 1024
 MAX_JSON = MAX_BYTES * 4 // 3 + FORM
 TOO_LARGE = "The request is too large: a file may have {} MB."
+TOO_SLOW = "The request did not arrive within a minute."
 NO_JSON = "The request is no JSON of the kind that this endpoint takes."
 FULL = "Queue is full: too many requests wait here already. Please try again in a minute."
 YOURS = "Queue is full: {count} of your requests wait here already. Please wait for their answers."
 QUEUED = "This works through the queue alone: use the page or gradio_client."
 
 AT_ONCE = 8  # requests that skip the queue
+OWN = AT_ONCE // 2  # of them of one address
+BODY_S = 60.0  # within which the whole of such a request has to arrive
 WAITING = 64  # that wait for one of these places
 ONE_VISITOR = 24  # requests of one address that wait or run, in the queue and beside it
 
@@ -75,6 +78,7 @@ class Doors:
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
         self._places = asyncio.Semaphore(AT_ONCE)
+        self._own: dict[str, asyncio.Semaphore] = {}  # places of a visitor who has requests there
         self._waiting = 0
         self._beside: Counter[str] = Counter()  # requests beside the queue, by visitor
 
@@ -122,20 +126,24 @@ class Doors:
 
     @asynccontextmanager
     async def _place(self, visitor: str) -> AsyncIterator[None]:
+        """Wait for a place; who has `OWN` of them already does so without standing in the way of others."""
         self._beside[visitor] += 1
-        self._waiting += 1
+        own = self._own.setdefault(visitor, asyncio.Semaphore(OWN if visitor else AT_ONCE))
         try:
-            async with self._places:
-                self._waiting -= 1
+            async with own:
+                self._waiting += 1
+                try:
+                    await self._places.acquire()
+                finally:
+                    self._waiting -= 1
                 try:
                     yield
                 finally:
-                    self._waiting += 1
+                    self._places.release()
         finally:
-            self._waiting -= 1
             self._beside[visitor] -= 1
             if not self._beside[visitor]:
-                del self._beside[visitor]
+                del self._beside[visitor], self._own[visitor]
 
     def _count(self, scope: Scope, visitor: str) -> int:
         """How many requests of a visitor wait or run."""
@@ -146,12 +154,16 @@ class Doors:
     async def _with_body(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Read the whole request, within its limit, and hand it on as far as it is allowed."""
         try:
-            body = await _read(receive)
+            async with asyncio.timeout(BODY_S):
+                body = await _read(receive)
             values = json.loads(body)
             if not isinstance(values, dict):
                 raise ValueError
         except _TooLargeError:
             await _refuse(TOO_LARGE.format(MAX_BYTES // 1024**2), 413)(scope, receive, send)
+            return
+        except TimeoutError:
+            await _refuse(TOO_SLOW, 408)(scope, receive, send)
             return
         except (ValueError, RecursionError):
             await _refuse(NO_JSON, 400)(scope, receive, send)

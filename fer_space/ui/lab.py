@@ -124,7 +124,7 @@ class Lab:
         sessions: the pages that are open.
         drawing: what every drawing shares.
         examples: pictures to mix with.
-        partners: their largest faces by number, as far as they have been read.
+        partners: their largest faces by number, as far as they have been read, rare emotions boosted.
     """
 
     def __init__(
@@ -138,7 +138,7 @@ class Lab:
     ) -> None:
         self._bench, self._runs, self._sessions = bench, runs, sessions
         self._drawing, self._examples = drawing, examples
-        self._partners = dict(partners or {})
+        self._partners = {(number, True): face for number, face in (partners or {}).items()}
 
     def wire(self, changes: Sequence[Any]) -> None:
         """Wire the events.
@@ -189,7 +189,8 @@ class Lab:
             other = self._partner(int(partner) % len(self._examples), options)
             mixture = mix_faces(kind if kind in MIXES else "cutmix", own, other, session.seed)
             predictions = []
-            answers = runs.answers([mixture.image_rgb], backbones=options.backbones)
+            how = {"backbones": options.backbones, "boost_rare": options.boost_rare}
+            answers = runs.answers([mixture.image_rgb], **how)
             for name, (row,) in runs.in_turns(answers):
                 if session.mix_job is not job or session.answer is not answer:
                     return
@@ -199,10 +200,14 @@ class Lab:
             yield {self._bench.shown: html.problem_html(sentence_of(error))}
 
     def _partner(self, number: int, options: Options) -> Comparison:
-        """The largest face of an example, read once by each model."""
-        known = self._partners.get(number)
+        """The largest face of an example, read once by each model at each operating point."""
+        known = self._partners.get((number, options.boost_rare))
         if known is None or not set(options.backbones) <= {p.backbone for p in known.predictions}:
-            self._partners[number] = known = largest_face(self._runs, self._examples[number], options)
+            same = Options(
+                options.backbones, boost_rare=options.boost_rare
+            )  # whatever else one visitor chose
+            known = largest_face(self._runs, self._examples[number], same)
+            self._partners[number, options.boost_rare] = known
         chosen = [r for r in known.readings if r.prediction.backbone in options.backbones]
         return self._runs.together([known.face], [[reading] for reading in chosen], options.ensemble)[0]
 

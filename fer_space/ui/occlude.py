@@ -127,7 +127,9 @@ def lay_out_occlude(swatches: Sequence[Swatch], robustness: str) -> Controls:
                     where = gr.Radio(
                         [FACE, WHOLE], value=FACE, show_label=False, container=False, label="Paint on"
                     )
-                    easel = gr.HTML("", js_on_load="fer.easel(element, trigger)", apply_default_css=False)
+                    easel = gr.HTML(
+                        "", js_on_load="fer.easel(element, trigger, watch)", apply_default_css=False
+                    )
                 slide = gr.Button("Slide a patch over the face", elem_id="fer-slide")
             with gr.Column(scale=5, min_width=320, elem_classes="fer-outcomes"):
                 slid = gr.HTML("", apply_default_css=False, elem_id="fer-slid")
@@ -264,22 +266,24 @@ class Occlude:
         yield from self._read(session, painted, None, data_uri(shrink(painted, SHOWN_SIDE)), object(), view)
 
     def slide(self, request: gr.Request, *view: Any) -> Iterator[Shown]:
-        """Slide a patch over the selected face, model by model."""
+        """Slide a patch over the selected face, model by model; a newer slide or picture ends it."""
         session = self._sessions.of(request)
         answer, picture, selected = session.answer, session.answer.picture, session.selected
         if not answer.done or picture is None or answer.options is None:
             yield self._show(session, view)
             return
+        over, job = (answer, selected), object()
+        session.slide_job = job
         try:
             runs = self._runs.of(session.who)
             image = runs.decode(picture.data)
             slides = runs.sensitivity(image, answer.faces[selected], backbones=answer.options.backbones)
             for found in runs.in_turns(slides):
-                if session.answer is not answer:
+                if session.answer is not answer or session.slide_job is not job:
                     return
-                kept = session.coverage.slid if session.coverage.slid_face == selected else ()
+                kept = session.coverage.slid if session.coverage.slid_over == over else ()
                 known = tuple(s for s in kept if s.backbone != found.backbone)
-                session.coverage = replace(session.coverage, slid=(*known, found), slid_face=selected)
+                session.coverage = replace(session.coverage, slid=(*known, found), slid_over=over)
                 yield self._show(session, view)
         except Exception as error:
             yield self._show(session, view, note=sentence_of(error))
@@ -340,8 +344,7 @@ class Occlude:
             return
         kind = cover.kind if cover else PAINTED
         covered = tuple(pair(answer.read, after, kind))
-        slid, slid_face = session.coverage.slid, session.coverage.slid_face
-        session.coverage = Coverage(answer, cover, covered, photo, slid, slid_face)
+        session.coverage = replace(session.coverage, of=answer, cover=cover, covered=covered, photo_uri=photo)
         yield self._show(session, view)
 
     def _progress(self, session: Session, view: Sequence[Any], models: int, total: int) -> Shown:
@@ -354,7 +357,7 @@ class Occlude:
         answer, coverage, c = session.answer, session.coverage, self._controls
         current = coverage.of is answer and session.selected < len(coverage.covered)
         covered = coverage.covered[session.selected] if current else None
-        slid = bool(coverage.slid) and coverage.slid_face == session.selected
+        slid = bool(coverage.slid) and coverage.slid_over == (answer, session.selected)
         shown = session.shown
         cards = html.covered_html(covered, self._drawing, view_of(view)) if covered else ""
         painting = (answer, session.selected)

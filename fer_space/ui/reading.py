@@ -143,8 +143,10 @@ def read_picture(
         Answers, the last of them complete or with a problem.
     """
     picture = session.answer.picture
+    if picture is None:  # and perhaps an album, whose work goes on
+        return
     ticket = session.start((picture, options, placed))
-    if ticket is None or picture is None:
+    if ticket is None:
         return
     steps = _find_and_read(runs.of(session.who), session, options, placed)
     yield from working(session, ticket, Answer(picture, options, placed), steps)

@@ -29,8 +29,9 @@ from fer_space.vision.imaging import decode_image, shrink
 Image = NDArray[np.uint8]
 
 SESSION_BYTES = 1_500_000_000  # what all pages together may remember; the one unused for longest goes first
+UNUSED_S = 7200.0  # after which a page forgets its picture in any case
+_CLOSED = 10_000  # names of closed pages that are remembered
 
-NO_PICTURE = "There is no picture yet: use your camera, upload one, drop or paste one, or try an example."
 NO_MODEL = "Choose at least one model in the settings."
 NOTHING_FOUND = "No face found."
 NO_FACE = (
@@ -146,12 +147,12 @@ class Coverage:
     """What was tried on the faces of one answer.
 
     Attributes:
-        of: the answer; with another one this says nothing.
+        of: the answer whose faces are covered; with another one that says nothing.
         cover: what covers the faces, or None where a visitor painted.
         covered: one a face.
         photo_uri: the covered picture for display, or "" where only crops were covered.
-        slid: what each region is worth, one a model, for the face `slid_face`.
-        slid_face: index of the face that the patch slid over.
+        slid: what each region is worth, one a model.
+        slid_over: the answer, and the index of its face, that the patch slid over.
     """
 
     of: Answer | None = None
@@ -159,7 +160,7 @@ class Coverage:
     covered: tuple[Covered, ...] = ()
     photo_uri: str = ""
     slid: tuple[Sensitivity, ...] = ()
-    slid_face: int = 0
+    slid_over: tuple[Answer, int] | None = None
 
     @property
     def size(self) -> int:
@@ -179,6 +180,7 @@ class Session:
         ticket: of the newest piece of work; older ones stop.
         stamp: number of the newest click that chose a picture; older ones come too late.
         cover_job: what covers the faces now.
+        slide_job: the newest slide of a patch; older ones stop.
         mix_job: the newest mixing in the laboratory; older ones stop.
         painting: the face that the easel shows.
         tab: the tab that is open, by its id.
@@ -195,6 +197,7 @@ class Session:
     stamp: float = -1.0
     job: object = None
     cover_job: object = None
+    slide_job: object = None
     mix_job: object = None
     painting: object = None
     tab: str = "compare"
@@ -220,7 +223,7 @@ class Session:
                 self.stamp = float(stamp)
             self.ticket += 1
             self.answer, self.selected = answer, 0
-            self.job = self.cover_job = None
+            self.job = self.cover_job = self.painting = None
             self.coverage = Coverage()
             return True
 
@@ -279,13 +282,21 @@ class Sessions:
         self.limit = limit
         self._opening = opening
         self._sessions: OrderedDict[str, Session] = OrderedDict()
+        self._closed: OrderedDict[str, None] = OrderedDict()
         self._lock = RLock()
 
     def of(self, request: Any) -> Session:
-        """The session of a request; the least used ones forget their pictures where memory runs short."""
+        """The session of a request; the least used ones forget their pictures where memory runs short.
+
+        A page whose connection broke counts as closed though somebody still looks at it: it is told.
+        """
         name = str(getattr(request, "session_hash", None) or "")
         with self._lock:
-            session = self._sessions.setdefault(name, Session(self._opening, job=_job(self._opening)))
+            if name not in self._sessions:
+                opening = Session(self._opening, job=_job(self._opening))
+                known = name in self._closed
+                self._sessions[name] = Session(Answer(problem=FORGOTTEN)) if known else opening
+            session = self._sessions[name]
             self._sessions.move_to_end(name)
             session.used, session.who = time.monotonic(), Who.of(request)
             self._forget(session)
@@ -293,8 +304,13 @@ class Sessions:
 
     def close(self, request: Any) -> None:
         """Forget a page that was closed, and stop what is being done for it."""
+        name = str(getattr(request, "session_hash", None) or "")
         with self._lock:
-            session = self._sessions.pop(str(getattr(request, "session_hash", None) or ""), None)
+            session = self._sessions.pop(name, None)
+            if name:
+                self._closed[name] = None
+            while len(self._closed) > _CLOSED:
+                self._closed.popitem(last=False)
         if session is not None:
             session.begin(Answer())
 
@@ -303,8 +319,8 @@ class Sessions:
 
     def _forget(self, current: Session) -> None:
         kept = sum(map(self._size, self._sessions.values()))
-        for session in self._sessions.values():
-            if kept <= self.limit:
+        for session in self._sessions.values():  # the one unused for longest first
+            if kept <= self.limit and current.used - session.used <= UNUSED_S:
                 return
             if session is not current and (size := self._size(session)):
                 kept -= size

@@ -8,6 +8,7 @@ import json
 import time
 from collections import OrderedDict
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from pathlib import Path
@@ -49,6 +50,7 @@ CUT = f"The video is longer than {SECONDS:.0f} seconds: its beginning was read."
 DAMAGED = "Some of it could not be decoded and was left out."
 NO_FACES = "No face was found in any frame of this video."
 STOPPED = "Reading was stopped."
+FORGOTTEN = "What was read of this video is not kept any more. Please choose it again."
 OPENING = "Opening the video…"
 Shown = dict[Any, Any]
 
@@ -96,24 +98,32 @@ class Reel:
         rows: one a face, model and frame.
         thumbs: by track, a small picture of the face as a data URI.
         seen: by track, in how many frames the face was seen.
+        frames: that were read, the last of them at `time` seconds.
         length: of the video in seconds, as far as it is known.
         shown: the track that is shown, or 0 for the one seen longest.
         note: what should be known, a sentence.
+        stamp: number of the click that chose the video, or stopped it.
         stopped: whether it shall be read no further.
+        replaced: whether the page shows another one now, or has gone.
     """
 
     name: str = "video"
+    stamp: float = 0.0
     rows: list[Row] = field(default_factory=list)
     thumbs: dict[int, str] = field(default_factory=dict)
     seen: dict[int, int] = field(default_factory=dict)
+    frames: int = 0
+    time: float = 0.0
     length: float = 1.0
     shown: int = 0
     note: str = ""
     stopped: bool = False
+    replaced: bool = False
 
     def add(self, watched: Watched, image_rgb: NDArray[np.uint8]) -> None:
         """Add what was read in one frame."""
         self.rows += watched_rows(self.name, watched)
+        self.frames, self.time = self.frames + 1, watched.time
         self.length = max(self.length, watched.time)
         for face in watched.faces:
             self.seen[face.track] = self.seen.get(face.track, 0) + 1
@@ -131,7 +141,7 @@ class Reel:
         if not self.rows:
             return ""
         faces = [
-            FaceSpan(track, count / RATE, self.thumbs[track])
+            FaceSpan(track, self.time * count / self.frames, self.thumbs[track])
             for track, count in sorted(self.seen.items(), key=lambda item: -item[1])[:12]
         ]
         return timeline_html(self.rows, faces, self.track, self.length, drawing.looks, self.note)
@@ -172,13 +182,23 @@ class Videos:
         boost_rare: bool = False,
         ensemble: str = "",
     ) -> Iterator[Shown]:
-        """Read a video that was uploaded, showing how far it is, then its timeline."""
-        screen, reel = self._screen, self._begin(request, given(event, "name"))
+        """Read a video that was uploaded, showing how far it is, then its timeline.
+
+        Nothing of it is shown once another one was chosen.
+        """
+        screen, file = self._screen, {"path": given(event, "path")}
+        reel = self._begin(request, given(event, "name"), given(event, "stamp"))
+        if reel is None:
+            with suppress(InputError):
+                uploaded_path(file).unlink(missing_ok=True)
+            if self._of(request).stopped:
+                yield {screen.progress: html.problem_html(STOPPED)}
+            return
         yield {screen.progress: html.render("filming", stage=OPENING, share=0.0), screen.timeline: ""}
         try:
             if not models:
                 raise InputError(NO_MODEL)
-            path = uploaded_path({"path": given(event, "path")})
+            path = uploaded_path(file)
             chosen = detector if detector in DETECTORS else DEFAULT_DETECTOR
             watcher = Watcher(self._runs, detector=chosen, limit=FACES)
             with _opened(path) as video:
@@ -190,6 +210,8 @@ class Videos:
                         screen.timeline: reel.html(self._drawing),
                     }
                 cut, damaged = video.cut, video.damaged > 0
+            if reel.replaced:
+                return
             notes = [STOPPED] * reel.stopped + [CUT] * cut + [DAMAGED] * damaged
             reel.note = " ".join(notes)
             ended = html.render("filming", stage="", number=time.time_ns())
@@ -199,6 +221,8 @@ class Videos:
                 screen.timeline: reel.html(self._drawing),
             }
         except Exception as error:
+            if reel.replaced:
+                return
             yield {
                 screen.progress: html.problem_html(sentence_of(error)),
                 screen.timeline: reel.html(self._drawing),
@@ -221,20 +245,27 @@ class Videos:
                 told, share = now, min(frame.time / total, 1.0) if total else 1.0
                 yield stage_of(frame.time, total, now - began), share
 
-    def stop(self, request: gr.Request) -> None:
-        """Read the page's video no further."""
-        self._of(request).stopped = True
+    def stop(self, request: gr.Request, event: gr.EventData) -> None:
+        """Read the page's video no further, also one that is on its way or waits for its turn."""
+        page, number = _name_of(request), _number(given(event, "stamp"))
+        with self._lock:
+            if page not in self._reels:
+                self._keep(page, Reel())
+            reel = self._reels[page]
+            reel.stopped, reel.stamp = True, max(reel.stamp, number)
 
-    def choose(self, request: gr.Request, event: gr.EventData) -> str:
+    def choose(self, request: gr.Request, event: gr.EventData) -> Any:
         """Show another face."""
         reel, track = self._of(request), given(event, "track")
         if isinstance(track, int) and track in reel.seen:
             reel.shown = track
-        return reel.html(self._drawing)
+        return reel.html(self._drawing) or gr.skip()  # what is seen stays where nothing is known any more
 
     def take(self, request: gr.Request, event: gr.EventData) -> Any:
         """Write all rows as a file that the browser keeps; nothing is written here."""
         reel, kind = self._of(request), given(event, "kind")
+        if not reel.rows:
+            return html.problem_html(FORGOTTEN)
         if kind == "csv":
             return taken("expressions.csv", "text/csv", rows_csv(reel.rows).encode())
         if kind == "json":
@@ -246,20 +277,25 @@ class Videos:
     def leave(self, request: gr.Request) -> None:
         """Forget the video of a page that was closed, and stop reading it."""
         with self._lock:
-            reel = self._reels.pop(_name_of(request), None)
-        if reel is not None:
-            reel.stopped = True
+            _replace(self._reels.pop(_name_of(request), None))
 
-    def _begin(self, request: gr.Request, name: object) -> Reel:
-        """Start a new reading for a page; what it reads now stops."""
-        self.leave(request)
-        reel = Reel(str(name or "video")[:100])
+    def _begin(self, request: gr.Request, name: object, stamp: object) -> Reel | None:
+        """Start a new reading for a page and end its last; None where a newer one was chosen, or stopped."""
+        page, number = _name_of(request), _number(stamp)
         with self._lock:
-            self._reels[_name_of(request)] = reel
-            while len(self._reels) > KEPT:
-                _, oldest = self._reels.popitem(last=False)
-                oldest.stopped = True
+            last = self._reels.get(page)
+            if last is not None and number < last.stamp:
+                return None
+            reel = Reel(str(name or "video")[:100], number)
+            self._keep(page, reel)
         return reel
+
+    def _keep(self, page: str, reel: Reel) -> None:
+        """Put a reel in the place of the page's last; the lock is held."""
+        _replace(self._reels.pop(page, None))
+        self._reels[page] = reel
+        while len(self._reels) > KEPT:
+            _replace(self._reels.popitem(last=False)[1])
 
     def _of(self, request: gr.Request) -> Reel:
         with self._lock:
@@ -280,6 +316,17 @@ def stage_of(done: float, total: float, elapsed: float) -> str:
     left = elapsed * (total - done) / done if done > 0.0 else 0.0
     rest = f", about {max(left, 1.0):.0f} s left" if done > 0.0 else ""
     return f"Read {done:.0f} of {total:.0f} seconds{rest}"
+
+
+def _replace(reel: Reel | None) -> None:
+    """End the reading of a page that shows something else now, or nothing."""
+    if reel is not None:
+        reel.stopped = reel.replaced = True
+
+
+def _number(stamp: object) -> float:
+    """The number of a click; of a forged one, or of one without, that of the first."""
+    return float(stamp) if isinstance(stamp, int | float) and stamp == stamp else 0.0
 
 
 def _opened(path: Path) -> Video:

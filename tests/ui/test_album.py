@@ -1,6 +1,8 @@
 """Many photos and zips become one table, whatever lies in them."""
 
+import tracemalloc
 import zlib
+from contextlib import suppress
 from types import SimpleNamespace
 from zipfile import ZIP_BZIP2
 
@@ -10,6 +12,7 @@ from fer_space.errors import ImageError, InputError
 from fer_space.render.album import album_csv
 from fer_space.ui.album import MOST, pictures_in, read_album
 from fer_space.ui.events import named_files
+from fer_space.ui.reading import read_picture
 from fer_space.ui.session import FORGOTTEN, Answer, Options, Session, Sessions
 from fer_space.vision.imaging import MAX_BYTES
 from tests.ui.conftest import EXAMPLES, zipped
@@ -76,6 +79,31 @@ def test_no_more_than_a_hundred(desk: Desk) -> None:
     assert (len(last.album), last.left_out) == (MOST, 3)
 
 
+def _forged(data: bytes, size: int, said: int) -> bytes:
+    """A zip whose headers say another size than its member has."""
+    return data.replace(size.to_bytes(4, "little"), said.to_bytes(4, "little"))
+
+
+def test_no_more_is_unpacked_than_a_member_says_it_has() -> None:
+    data = _forged(zipped({"a.jpg": bytes(200_000_000)}), 200_000_000, 1000)
+    ((_, give),) = pictures_in([("forged.zip", data)])
+    tracemalloc.start()
+    try:
+        with suppress(ImageError):
+            assert len(give()) <= 1000
+        assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    finally:
+        tracemalloc.stop()
+
+
+def test_other_settings_end_no_album(desk: Desk) -> None:
+    session = Session(Answer())
+    work = read_album(desk.runs, session, OPTIONS, [("one.jpg", PORTRAIT)] * 3)
+    next(answer for answer in work if answer.album)
+    assert list(read_picture(desk.runs, session, Options((TWO[0],)))) == []
+    assert len(list(work)[-1].album) == 3
+
+
 @pytest.mark.parametrize(
     "files", [[], [("empty.zip", zipped({"notes.txt": b"no"}))]], ids=["none", "no picture"]
 )
@@ -92,8 +120,9 @@ def test_nothing_to_read_is_said(files: list[tuple[str, bytes]], desk: Desk) -> 
         zipped({"a.jpg": PORTRAIT}).replace(zlib.compress(PORTRAIT)[10:40], bytes(30)),
         zipped({"a.jpg": PORTRAIT}, ZIP_BZIP2),
         zipped({"a.jpg": bytes(MAX_BYTES + 1)}),
+        _forged(zipped({"a.jpg": bytes(MAX_BYTES + 1)}), MAX_BYTES + 1, 1000),
     ],
-    ids=["rubbish", "empty", "cut off", "damaged", "bzip2", "a bomb"],
+    ids=["rubbish", "empty", "cut off", "damaged", "bzip2", "a bomb", "a bomb with a forged size"],
 )
 def test_a_bad_zip_is_one_sentence_in_its_row(data: bytes, desk: Desk) -> None:
     last = _read(desk, [("bad.zip", data), ("one.jpg", PORTRAIT)])[-1]

@@ -3,13 +3,16 @@
 from itertools import combinations
 from pathlib import Path
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fer_space.card import read_card
+from fer_space.card import Setting, read_card
 from fer_space.render.html import BoardRow
 from fer_space.render.texts import Look
-from fer_space.ui.board import Box, box_of, plot_of, read_results, rows_of
+from fer_space.ui.board import Box, _elsewhere, box_of, plot_of, read_results, rows_of
+from tests.networks import toy_card
+from tests.toys import toy_measurement
 
 ROOT = Path(__file__).parents[2]
 
@@ -36,6 +39,21 @@ def test_no_words_cover_others_in_the_plot_of_the_models_that_are_shipped() -> N
     assert all(left >= 50 and right <= 980 for left, _, right, _ in boxes)
     for dot in plot.points:
         assert not any(_meet((dot.x - 5, dot.y - 5, dot.x + 5, dot.y + 5), box) for box in boxes)
+
+
+def test_other_data_are_the_same_for_all_and_learned_by_none() -> None:
+    sets = [
+        Setting(data=name, split="test") for name in ("ckplus-peaks", "diffusionfer", "ckplus", "fer2013")
+    ]
+    card = toy_card().model_copy(update={"data": "ferplus", "measurements": ()})
+    for setting, accuracy in zip(sets, (0.5, 0.7, 0.9, 0.1), strict=True):
+        toy = toy_measurement(None)
+        scores = toy.scores.model_copy(update={"accuracy": accuracy})
+        card = card.with_measurement(toy.model_copy(update={"setting": setting, "scores": scores}))
+    assert _elsewhere(card) == pytest.approx(0.6)
+    assert _elsewhere(card.model_copy(update={"measurements": card.measurements[:1]})) is None
+    for learned in ("ferplus+ckplus+diffusionfer", "ferplus+diffusionfer", "ckplus"):
+        assert _elsewhere(card.model_copy(update={"data": learned})) is None
 
 
 @given(st.lists(st.tuples(st.floats(0.1, 0.99), st.one_of(st.none(), st.floats(0.05, 200.0))), max_size=20))

@@ -258,6 +258,21 @@ def test_a_card_opens_and_a_second_one_beside_it(visit) -> None:
     expect(here.page.get_by_role("dialog")).to_have_count(0)
 
 
+def test_a_card_is_of_the_face_that_is_shown(visit) -> None:
+    here = visit()
+    here.example("The two portraits")
+    card = here.page.get_by_role("dialog").locator(".fer-card")
+    for face in (1, 2, 1):
+        here.page.locator(".fer-box").nth(face - 1).click()
+        expect(here.verdict).to_contain_text(f"Face {face} of 2")
+        row = here.page.locator(".fer-matrix tbody tr[data-model]").first
+        wanted = row.locator("td").all_inner_texts()
+        here.page.locator(".fer-tile").first.click()
+        shown = [bar.get_attribute("aria-valuenow") for bar in card.get_by_role("meter").all()]
+        assert shown == wanted
+        here.page.keyboard.press("Escape")
+
+
 def test_the_matrix_can_be_sorted_and_stays_so(visit) -> None:
     here = visit()
     here.page.get_by_label("Sort by").select_option("ms")

@@ -124,6 +124,28 @@ def test_a_snapshot_is_read_in_compare_and_the_camera_stops(visit, served: Serve
     assert _answers(served) == calls
 
 
+def test_a_double_click_opens_one_camera_that_stops(visit) -> None:
+    here = visit()
+    page = here.page
+    page.evaluate(
+        """() => {
+            const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            window.tracks = [];
+            navigator.mediaDevices.getUserMedia = async (wanted) => {
+                await new Promise((done) => setTimeout(done, 300));
+                const stream = await open(wanted);
+                window.tracks.push(...stream.getTracks());
+                return stream;
+            };
+        }"""
+    )
+    here.open_tab("Live")
+    page.get_by_role("button", name="Start the camera").dblclick()
+    page.get_by_role("button", name="Stop").click()
+    page.wait_for_timeout(700)
+    assert page.evaluate("window.tracks.map((track) => track.readyState)") == ["ended"]
+
+
 def test_a_closed_page_stops_its_camera(visit, served: Served) -> None:
     here, other = visit(), visit()
     _started(here)

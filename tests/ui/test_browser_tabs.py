@@ -95,6 +95,21 @@ def test_what_is_painted_is_read_stays_and_leaves_no_file(visit, served: Served)
     assert here.errors == []
 
 
+def test_what_was_painted_on_one_face_is_not_on_another(visit) -> None:
+    here = visit()
+    here.example("The two portraits")
+    here.open_tab("Occlude")
+    here.page.locator("#fer-paint > button").click()
+    _paint(here)
+    empty = (
+        "![...document.querySelector('.fer-sheet canvas').getContext('2d')"
+        ".getImageData(0, 0, 640, 640).data].some(Boolean)"
+    )
+    assert not here.page.evaluate(empty)
+    here.page.locator(".fer-box").first.click()
+    here.page.wait_for_function(empty)
+
+
 def test_a_patch_slides_over_the_face(visit) -> None:
     here = _covered(visit())
     here.page.get_by_role("button", name="Slide a patch").click()

@@ -41,6 +41,17 @@ def test_mixing_shows_faces_label_and_answers_model_by_model(desk: Desk) -> None
     assert desk.values[desk.bench.shown] != first
 
 
+@pytest.mark.parametrize(("boost", "emotion"), [(True, "fear"), (False, "surprise")])
+def test_all_answers_are_of_the_chosen_operating_point(boost: bool, emotion: str) -> None:
+    desk = Desk()
+    desk.set(desk.sidebar.options, boost_rare=boost)
+    desk.read()
+    desk.run(desk.lab.mix, 1, "cutmix")
+    mixture = desk.values[desk.bench.shown].split("What the models say of the mixture")[1]
+    assert mixture.count(f'--emotion:var(--fer-{emotion})" class="fer-first">70') == 2
+    assert desk.lab._partners.keys() == {(1, boost)}
+
+
 def test_without_a_face_it_says_what_to_do() -> None:
     desk = Desk()
     desk.run(desk.do.clear, click(), *desk.view())

@@ -104,6 +104,35 @@ def test_another_picture_is_covered_by_the_same_and_leaves_nothing_of_the_old(de
     assert desk.values[desk.hide.slid] == ""
 
 
+def test_a_slid_patch_is_shown_for_its_own_face_and_models_alone(desk: Desk) -> None:
+    desk.example(PAIR)
+    desk.choose(0)
+    desk.run(desk.cover.slide, *desk.view())
+    assert desk.values[desk.hide.slid].count("<article") == 3
+    desk.choose(1)
+    desk.follow()
+    assert desk.values[desk.hide.slid] == ""
+    desk.choose(0)
+    desk.follow()
+    assert desk.values[desk.hide.slid].count("<article") == 3
+    desk.set(desk.sidebar.options, backbones=[TOY_SPECS[0].name])
+    desk.read()
+    desk.follow()
+    assert desk.values[desk.hide.slid] == ""
+    assert UNFORESEEN not in desk.outcome
+
+
+def test_a_newer_slide_ends_the_older_one(desk: Desk) -> None:
+    desk.example(PAIR)
+    desk.choose(0)
+    old = desk.steps(desk.cover.slide, *desk.view())
+    next(old)
+    desk.choose(1)
+    desk.run(desk.cover.slide, *desk.view())
+    assert list(old) == []
+    assert desk.values[desk.hide.slid].count("<article") == 3
+
+
 def test_what_was_painted_is_read_and_stays(desk: Desk) -> None:
     desk.follow()
     _paint(desk)

@@ -1,12 +1,15 @@
 """What a page remembers: the newest click wins, work that nobody waits for stops, memory has a bound."""
 
+import gc
+import time
 from threading import Thread
 from types import SimpleNamespace
+from weakref import ref
 
 import pytest
 
 from fer_space.ui.reading import FACES, SLICE, read_picture, read_rest
-from fer_space.ui.session import FORGOTTEN, Answer, Options, Picture, Session, Sessions
+from fer_space.ui.session import FORGOTTEN, UNUSED_S, Answer, Options, Picture, Session, Sessions
 from fer_space.ui.turns import Turns
 from tests.ui.conftest import EXAMPLES, panorama
 from tests.ui.desk import TWO, Desk
@@ -143,3 +146,32 @@ def test_a_closed_page_is_forgotten_and_its_work_stops(desk: Desk) -> None:
     sessions.close(_page("closed"))
     assert list(work) == []
     assert len(sessions) == 0
+
+
+def test_a_page_whose_connection_broke_is_told_and_shows_nobody_elses_picture() -> None:
+    sessions = Sessions(Answer(Picture.open(PORTRAIT)))
+    sessions.of(_page("broken"))
+    sessions.close(_page("broken"))
+    assert sessions.of(_page("broken")).answer.picture is None
+    assert sessions.of(_page("broken")).answer.problem == FORGOTTEN
+    assert sessions.of(_page("new")).answer.problem == ""
+
+
+def test_a_picture_is_forgotten_after_hours_without_use(monkeypatch: pytest.MonkeyPatch) -> None:
+    sessions, now = Sessions(Answer()), time.monotonic()
+    old, young = sessions.of(_page("old")), sessions.of(_page("young"))
+    for session in (old, young):
+        session.begin(Answer(Picture.open(PORTRAIT)))
+    old.used -= UNUSED_S
+    monkeypatch.setattr(time, "monotonic", lambda: now + 60.0)
+    sessions.of(_page("somebody"))
+    assert (old.answer.problem, young.answer.problem) == (FORGOTTEN, "")
+
+
+def test_nothing_of_a_picture_is_kept_when_another_begins() -> None:
+    session = _session()
+    session.painting = (session.answer, 0)
+    gone = ref(session.answer)
+    session.begin(Answer())
+    gc.collect()
+    assert gone() is None

@@ -99,14 +99,40 @@ def test_a_long_video_is_cut_with_a_sentence(uploads: Path, monkeypatch: pytest.
 def test_stopping_keeps_what_was_read_and_leaving_stops(uploads: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(video, "SHOWN_EVERY", 0.0)
     cinema = Cinema()
-    for end in (cinema.videos.stop, cinema.videos.leave):
-        event = click(path=str(film(uploads / "clip.mp4", 60, size_wh=WIDE)), name="clip.mp4")
+    for number, end in enumerate((cinema.videos.stop, cinema.videos.leave)):
+        path = film(uploads / "clip.mp4", 60, size_wh=WIDE)
+        event = click(path=str(path), name="clip.mp4", stamp=number)
         steps = cinema.videos.read(cinema.request, event, ("toy_lite",))
         next(steps), next(steps)
-        end(cinema.request)
-        (last,) = steps
-        assert "Reading was stopped" in last[cinema.screen.timeline]
-    assert cinema.videos.choose(cinema.request, click(track=1)) == ""
+        if end == cinema.videos.stop:
+            end(cinema.request, click(stamp=1))
+            (last,) = steps
+            assert "Reading was stopped" in last[cinema.screen.timeline]
+        else:
+            end(cinema.request)
+            assert list(steps) == []
+    assert cinema.videos.choose(cinema.request, click(track=1)) == gr.skip()
+    assert "not kept any more" in cinema.videos.take(cinema.request, click(kind="csv"))
+
+
+def test_a_stop_holds_for_a_video_that_arrives_or_has_its_turn_later(uploads: Path):
+    cinema = Cinema()
+    cinema.videos.stop(cinema.request, click(stamp=2))
+    late = click(path=str(film(uploads / "clip.mp4", 6, size_wh=WIDE)), name="clip.mp4", stamp=1)
+    (only,) = cinema.videos.read(cinema.request, late, ("toy_lite",))
+    assert "Reading was stopped" in only[cinema.screen.progress]
+    assert list(uploads.rglob("*.mp4")) == []
+    next_one = click(path=str(film(uploads / "clip.mp4", 6, size_wh=WIDE)), name="clip.mp4", stamp=3)
+    *_, last = cinema.videos.read(cinema.request, next_one, ("toy_lite",))
+    assert "The video was read" in last[cinema.screen.progress]
+    old = click(path=str(film(uploads / "clip.mp4", 6, size_wh=WIDE)), name="clip.mp4", stamp=2)
+    assert list(cinema.videos.read(cinema.request, old, ("toy_lite",))) == []
+
+
+@pytest.mark.parametrize("fps", [25, 10])
+def test_a_face_is_seen_for_as_long_as_the_video_shows_it(fps: int, uploads: Path):
+    timeline = Cinema().read(film(uploads / "clip.mp4", 3 * fps, fps=fps, size_wh=WIDE))[-1][1]
+    assert [f"Face {number}, 3 s" in timeline for number in (1, 2)] == [True, True]
 
 
 def test_a_new_video_stops_the_one_before(uploads: Path, monkeypatch: pytest.MonkeyPatch):
@@ -117,7 +143,7 @@ def test_a_new_video_stops_the_one_before(uploads: Path, monkeypatch: pytest.Mon
     )
     next(old), next(old)
     cinema.read(film(uploads / "b.mp4", 12, size_wh=WIDE))
-    assert len(list(old)) == 1
+    assert list(old) == []
 
 
 def test_readings_of_few_pages_are_kept(uploads: Path):

@@ -4,7 +4,7 @@
   const EMOTIONS = ['neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt'];
   const WIDTH = 640, QUALITY = 0.8, FASTEST_MS = 45, UNANSWERED = 2, PATIENCE_MS = 4000;
   const STRIP_MS = 30000, TRAIL_MS = 4000, CENTRE = 160, RADIUS = 132, CALM_MS = 500;
-  let element, trigger, camera = null, paused = false, busy = false;
+  let element, trigger, camera = null, starting = false, paused = false, busy = false;
   let sent = -1, answered = -1, sentAt = 0, lastFrame = 0, chosen = null, history = [], shownAt = -Infinity, spokenAt = -Infinity;
   const sheets = Array.from({length: UNANSWERED + 1}, () => document.createElement('canvas'));  // frames on their way
   const part = (name) => element.querySelector(`[data-live=${name}]`);
@@ -15,6 +15,11 @@
   const titles = () => JSON.parse(element.querySelector('.fer-live').dataset.titles);  // name -> [title, colour]
 
   const start = async () => {
+    if (starting) return;  /* two cameras would open, and one of them stay on */
+    starting = true;
+    try { await open(); } finally { starting = false; }
+  };
+  const open = async () => {
     say('');
     if (!navigator.mediaDevices?.getUserMedia) { say('This browser gives its camera to pages over https alone.'); return; }
     let stream = null;

@@ -119,21 +119,21 @@ window.fer = (() => {
 
   /* A model's card, large; a second one beside it. */
   const cards = (name) => {
-    const all = [...document.querySelectorAll('.fer-answer template[data-card-of]')];
+    const all = [...document.querySelectorAll('.fer-answer [data-card-of]')];
     if (!all.length) return;
     const dialog = document.createElement('dialog');
     dialog.className = 'fer-dialog fer-cards';
     dialog.setAttribute('aria-label', 'The model’s card');
     const fill = (place, which) => {
       place.replaceChildren();
-      const template = all.find((one) => one.dataset.cardOf === which);
-      if (!template) return;
-      const card = template.content.cloneNode(true);
+      const kept = all.find((one) => one.dataset.cardOf === which);
+      if (!kept) return;
+      const card = kept.firstElementChild.cloneNode(true);
       const tile = document.querySelector(`.fer-tile[data-card="${CSS.escape(which)}"] img`);
       card.querySelector('img').src = tile ? tile.src : '';
       place.append(card);
     };
-    const names = all.map((one) => [one.dataset.cardOf, one.content.querySelector('h3').textContent]);
+    const names = all.map((one) => [one.dataset.cardOf, one.querySelector('h3').textContent]);
     const bar = document.createElement('p');
     const label = document.createElement('label');
     const beside = document.createElement('select');
@@ -265,7 +265,7 @@ window.fer = (() => {
         event.target.closest('.fer-slider')?.style.setProperty('--cut', `${event.target.value}%`);
       });
     },
-    easel: (element, trigger) => {
+    easel: (element, trigger, watch) => {
       let from = null;
       const sheet = () => element.querySelector('canvas');
       const place = (event) => {
@@ -290,11 +290,13 @@ window.fer = (() => {
         from = place(event);
         draw(from);
       });
+      const wipe = () => sheet()?.getContext('2d').clearRect(0, 0, sheet().width, sheet().height);
+      watch('value', wipe); /* another face may be painted on the same sheet */
       element.addEventListener('pointermove', (event) => { if (from) draw(place(event)); });
       for (const end of ['pointerup', 'pointercancel']) element.addEventListener(end, () => { from = null; });
       element.addEventListener('click', (event) => {
         const action = event.target.dataset.paint;
-        if (action === 'wipe') sheet().getContext('2d').clearRect(0, 0, sheet().width, sheet().height);
+        if (action === 'wipe') wipe();
         if (action === 'read') trigger('submit', {strokes: sheet().toDataURL('image/png')});
       });
     },

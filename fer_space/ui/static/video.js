@@ -1,7 +1,7 @@
 /* The Video tab in the browser: the file, its player, and a cursor on the timeline that follows it. */
 (() => {
   const LIMIT_BYTES = 100 * 1024 * 1024, GAP = 1;
-  let film = null, timeline = null, at = 0;
+  let film = null, timeline = null, at = 0, choice = 0;  // choice: number of the newest file or stop
   const part = (name) => film.querySelector(`[data-video=${name}]`);
   const player = () => film?.querySelector('video');
   const say = (sentence) => { const place = part('problem'); place.hidden = !sentence; place.textContent = sentence || ''; };
@@ -42,6 +42,7 @@
     video.addEventListener('timeupdate', follow);
     video.addEventListener('error', () => { if (video.src) say('This browser cannot play that video; it is read all the same.'); });
     const hand = async (file) => {
+      const mine = ++choice;
       say('');
       if (file.size > LIMIT_BYTES) { say('The video is too large: the limit is 100 MB.'); return; }
       if (!file.size) { say('The file is empty.'); return; }
@@ -52,8 +53,9 @@
       part('choose').textContent = 'Choose another video';
       try {
         const sent = await upload(file);
-        trigger('submit', {path: sent.path, name: file.name});
+        if (mine === choice) trigger('submit', {path: sent.path, name: file.name, stamp: mine});
       } catch {
+        if (mine !== choice) return;
         part('cancel').hidden = true;
         say('The video did not arrive. Please choose it again.');
       }
@@ -67,7 +69,7 @@
     element.addEventListener('click', (event) => {
       const action = event.target.closest('[data-video]')?.dataset.video;
       if (action === 'choose') part('file').click();
-      if (action === 'cancel') { part('cancel').hidden = true; trigger('clear', {}); }
+      if (action === 'cancel') { part('cancel').hidden = true; trigger('clear', {stamp: ++choice}); }
     });
   };
   fer.filming = (element, watch, props) => {
