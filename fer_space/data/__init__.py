@@ -48,7 +48,7 @@ class Kind:
         read: gives the set in a folder or file.
         votes: whether several people labelled each face, so that more than one answer may be right.
         second_label: whether each face has another label from elsewhere.
-        terms: what the pictures are for, in a sentence about weights that learned from them; "" where the
+        terms: what the pictures are for, in a clause about weights that learned from them; "" where the
             owner's terms have to be asked for.
     """
 
@@ -64,7 +64,8 @@ def _whole(collect_all: Callable[[Path], Collection]) -> Callable[[Path, Wanted]
     return lambda path, wanted: collect_all(path)
 
 
-FER2013_TERMS = "They learned from FER-2013, whose pictures are for research use"
+FER2013_TERMS = "they learned from FER-2013, whose pictures are for research use"
+CKPLUS_TERMS = "they learned from CK+, whose pictures are for research use"
 KINDS: dict[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -79,10 +80,10 @@ KINDS: dict[str, Kind] = {
         Kind("affectnet", lambda path, wanted: collect_affectnet(path, wanted.splits, contempt=True)),
         Kind("affectnet7", lambda path, wanted: collect_affectnet(path, wanted.splits, contempt=False)),
         Kind("rafdb", _whole(collect_rafdb)),
-        Kind("ckplus", _whole(collect_ckplus)),
-        Kind("ckplus-peaks", _whole(collect_peaks)),
+        Kind("ckplus", _whole(collect_ckplus), terms=CKPLUS_TERMS),
+        Kind("ckplus-peaks", _whole(collect_peaks), terms=CKPLUS_TERMS),
         Kind("sfew", _whole(collect_sfew)),
-        Kind("diffusionfer", _whole(collect_diffusionfer)),
+        Kind("diffusionfer", _whole(collect_diffusionfer), terms="they learned from DiffusionFER (CC0)"),
         Kind("voc", _whole(collect_voc)),
         Kind("folder", _whole(collect_folder)),
         Kind("csv", _whole(collect_csv)),

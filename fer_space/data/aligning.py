@@ -44,9 +44,9 @@ def align_rows(
     """
     rows = []
     for row in tqdm(collection.rows, desc="faces", unit="picture", leave=False):
-        found = row.found
-        if found is None or found.detector != detector:
-            found = look(row.encoded(), row.box_xyxy, detector, detect, known)
+        found, encoded = row.found, row.encoded()
+        if found is None or found.detector != detector or found.sha256 != digest(encoded):
+            found = look(encoded, row.box_xyxy, detector, detect, known)
         rows.append(replace(row, found=found.framed(rule)))
     return replace(collection, rows=tuple(rows))
 

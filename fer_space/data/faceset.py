@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.data.found import Found
+from fer_space.data.found import Found, digest
 from fer_space.distributions import NO_ANSWER
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, ImageError
@@ -123,10 +123,6 @@ class FaceSet:
         """
         return self._decode(i, self.box(i), self.found[i] if self.found else None)
 
-    def read_by_box(self, i: int) -> NDArray[np.uint8]:
-        """Picture i, cut by its box alone, whatever was found in it; otherwise as `read`."""
-        return self._decode(i, self.box(i), None)
-
     def read_whole(self, i: int) -> NDArray[np.uint8]:
         """Picture i, not cut at all; otherwise as `read`."""
         return self._decode(i, None, None)
@@ -136,9 +132,11 @@ class FaceSet:
         return self.boxes[i] if self.boxes else None
 
     def found_by(self, detector: str, i: int) -> Found | None:
-        """What that detector made of picture i, None where it has not looked."""
+        """What that detector made of picture i, None where it has not looked, or at another picture."""
         found = self.found[i] if self.found else None
-        return found if found is not None and found.detector == detector else None
+        if found is None or found.detector != detector or found.sha256 != digest(self.encoded(i)):
+            return None
+        return found
 
     def _decode(self, i: int, box_xyxy: Box | None, found: Found | None) -> NDArray[np.uint8]:
         try:
@@ -188,10 +186,13 @@ def decode_face(data: bytes, box_xyxy: Box | None, found: Found | None = None) -
         uint8 (H, W, 3) RGB.
 
     Raises:
-        ImageError: the bytes are no picture, or the box covers no pixel of it.
+        ImageError: the bytes are no picture, or not the one in which the face was found, or the box covers
+            no pixel of it.
     """
     image_rgb = decode_image(data, trusted=True)
     if found is not None and found.is_face:
+        if found.sha256 != digest(data):
+            raise ImageError("The picture has changed since its face was found: prepare the set again.")
         return found.crop(image_rgb)
     if box_xyxy is None:
         return image_rgb

@@ -71,7 +71,11 @@ def _list_bare(
 def picture_of(tree: ElementTree.Element, folder: Path, pictures: dict[str, Path], stem: str) -> Path:
     """The picture that an annotation belongs to; a name with folders in it counts by its last part."""
     named = folder / Path((tree.findtext("filename") or "").strip()).name
-    return named if named != folder and named.is_file() else pictures.get(stem, folder / f"{stem}.jpg")
+    try:
+        is_there = named != folder and named.is_file()
+    except (OSError, ValueError):  # a name that is too long, or holds a null character
+        is_there = False
+    return named if is_there else pictures.get(stem, folder / f"{stem}.jpg")
 
 
 def _add_objects(found: Gathering, tree: ElementTree.Element, picture: Path, split: str) -> None:

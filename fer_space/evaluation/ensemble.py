@@ -135,6 +135,8 @@ def _together(members: Sequence[Outputs], shares: tuple[float, ...], name: str, 
     require_same_faces(members)
     several = np.stack([member.probabilities for member in members])  # (M, N, 8)
     heads = [member.affect for member in members if member.affect is not None]
+    sources = {member.affect_source for member in members}  # what is derived is on another scale
+    alike = len(sources) == 1 and len(heads) == len(members)
     known = {emotion for member in members for emotion in member.about.model_classes}
     about = members[0].about.model_copy(
         update={
@@ -142,13 +144,14 @@ def _together(members: Sequence[Outputs], shares: tuple[float, ...], name: str, 
             "rule": rule,
             "members": tuple(member.about.model for member in members),
             "model_classes": tuple(emotion for emotion in EMOTIONS if emotion in known),
+            "affect_source": sources.pop() if alike else "circumplex",
         }
     )
     return replace(
         members[0],
         about=about,
         probabilities=mean_of(several, shares),
-        affect=np.average(heads, axis=0, weights=shares or None) if len(heads) == len(members) else None,
+        affect=np.average(heads, axis=0, weights=shares or None) if alike else None,
         disagreement=divergence(several),
         embeddings=None,
     )

@@ -261,17 +261,24 @@ def gallery_rows(outputs: Outputs, faces: FaceSet, each: int = 6) -> list[Row]:
         each: how many of a kind, at most.
 
     Raises:
-        InputError: a picture that is wanted is not among `faces`.
+        InputError: a picture that is wanted is not among `faces`, or stands there more than once.
     """
-    places = {name: place for place, name in enumerate(faces.files)}
+    places: dict[str, list[int]] = {}  # several where a picture has several faces
+    for place, name in enumerate(faces.files):
+        places.setdefault(name, []).append(place)
+    same = outputs.files == faces.files
     rows: list[Row] = []
     for title, chosen in good_and_bad(outputs, each).items():
-        names = [outputs.files[i] for i in chosen]
-        if missing := [name for name in names if name not in places]:
-            raise InputError(f"{missing[0]} of {outputs.about.title} is not in {faces.name} {faces.split}.")
-        rows.append(
-            (title, [faces.read(places[name]) for name in names], [_answer(outputs, i) for i in chosen])
-        )
+        pictures = []
+        for i in chosen:
+            name = outputs.files[i]
+            known = [i] if same else places.get(name, [])
+            if len(known) != 1:
+                where = f"{faces.name} {faces.split}"
+                said = f"is not in {where}" if not known else f"has several faces in {where}"
+                raise InputError(f"{name} of {outputs.about.title} {said}.")
+            pictures.append(faces.read(known[0]))
+        rows.append((title, pictures, [_answer(outputs, i) for i in chosen]))
     if not rows:
         raise InputError(f"{outputs.about.title} holds no answer.")
     return rows

@@ -30,7 +30,13 @@ History = Mapping[str, Sequence[float]]
 
 
 def save_figure(figure: Figure, path: Path, **options: Any) -> None:
-    """Write a figure as a picture file, of the kind that its name says; a failure leaves the old file."""
+    """Write a figure as a picture file, of the kind that its name says; a failure leaves the old file.
+
+    Raises InputError for a kind that matplotlib does not write, OutputError where it cannot be written.
+    """
+    kinds = figure.canvas.get_supported_filetypes()
+    if path.suffix[1:].lower() not in kinds and path.suffix:
+        raise InputError(f"A figure cannot be a “{path.suffix[1:]}” file: choose {', '.join(sorted(kinds))}.")
     with replacing(path) as temporary:
         figure.savefig(temporary, dpi=DPI, format=path.suffix[1:] or "png", **options)
 
@@ -91,11 +97,11 @@ def read_history(file: Path) -> dict[str, list[float]]:
     """
     if not file.is_file():
         raise InputError(f"There is no file {file}.")
-    with file.open(encoding="utf-8", newline="") as lines:
-        rows = list(csv.DictReader(lines))
     try:
+        with file.open(encoding="utf-8", newline="") as lines:
+            rows = list(csv.DictReader(lines))
         columns = {name: [float(row[name]) for row in rows] for name in (rows[0] if rows else ())}
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, csv.Error) as error:  # also bytes that are no text
         raise InputError(f"{file} is no history of a training run.") from error
     if not any(name.startswith(("train_", "valid_")) for name in columns):
         raise InputError(f"{file} is no history of a training run.")

@@ -9,6 +9,7 @@ counts as wrong. What the same detector found for `prepare --align` is not looke
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from tqdm import tqdm
 
 from fer_space.card import Card, Setting
+from fer_space.data.aligning import look
 from fer_space.data.faceset import FaceSet
 from fer_space.data.near_duplicates import find_near_duplicates, thumbnail
 from fer_space.emotions import EMOTIONS
@@ -163,14 +165,13 @@ def face_crops(
 
 
 def _largest(faces: FaceSet, i: int, detector: str, detect: Detect | None) -> tuple[Picture, Face | None]:
-    """Picture i and its largest face in it, or None where there is none."""
+    """Picture i and its largest face, or the one in the owner's box, as in training; None without one."""
     found = faces.found_by(detector, i)
-    if found is not None:
-        return faces.read_whole(i), found.face
-    if detect is None:
-        raise ValueError(f"detect is needed to find faces by {detector}")
-    picture = faces.read_by_box(i)
-    return picture, next(iter(detect(picture, detector=detector)), None)
+    if found is None:
+        if detect is None:
+            raise ValueError(f"detect is needed to find faces by {detector}")
+        found = look(faces.encoded(i), faces.box(i), detector, partial(detect, detector=detector))
+    return faces.read_whole(i), found.face
 
 
 def near_duplicates(faces: FaceSet, others: FaceSet) -> NDArray[np.bool_]:

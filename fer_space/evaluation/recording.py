@@ -126,8 +126,12 @@ def record(outputs: Outputs, kinds: Sequence[str], folder: Path = WEIGHTS_DIR) -
     several = [outputs]
     if card.boost and not setting.boost_rare and setting.occlusion is None:
         several.append(boosted(outputs, card))
-    for measured in several:
-        card = card.with_measurement(_measurement(measured, kinds))
+    measurements = [_measurement(measured, kinds) for measured in several]
+    card = read_card(
+        paths_of(outputs.about.model, folder)[1]
+    )  # scoring took a while: others may have written
+    for measurement in measurements:
+        card = card.with_measurement(measurement)
     write_card(card, folder)
 
 

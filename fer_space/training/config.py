@@ -191,8 +191,11 @@ class TrainConfig(BaseModel):
 
     @model_validator(mode="after")
     def _go_together(self) -> Self:
-        if self.early_epochs and not self.early_size:
-            raise ValueError("--early-epochs needs --early-size.")
+        if bool(self.early_epochs) != bool(self.early_size):
+            raise ValueError("--early-epochs and --early-size need each other.")
+        weighted = self.class_weights != "none" or self.emotion_weights
+        if weighted and self.defer and self.defer * self.epochs > self.epochs - 1:
+            raise ValueError(f"--defer {self.defer} leaves none of {self.epochs} epochs for the weights.")
         if self.batch_size % self.processes or self.batch_size < 2 * self.processes:
             raise ValueError(
                 "--batch-size must be a multiple of --processes, two pictures for each at least."

@@ -280,6 +280,8 @@ def epoch_order(
     """
     if times is not None:
         places = _repeated(times, rng)
+        if not len(places):
+            raise DataError("--sampling leaves no face to train on.")
         return places[epoch_order(labels[places], imbalance, rng, limit=limit)]
     if imbalance == "none":
         return torch.randperm(len(labels), generator=rng)

@@ -4,6 +4,7 @@ fer-space train ... --out runs/lite0        writes runs/lite0/card.json
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
@@ -21,21 +22,48 @@ from fer_space.model import mean_of_both
 from fer_space.tensors import fill
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures
-from fer_space.training.initialise import empty_network, preprocess_for, start_card
+from fer_space.training.initialise import empty_network, file_of, preprocess_for, start_card
 from fer_space.vision.alignment import CropRule
 from fer_space.vision.preprocess import Preprocess
 
 CPU_BATCH, GPU_BATCH = 128, 1024
 CPU = torch.device("cpu")
+PERMITTED = "MIT for the weights. "
 CROPPED = "crops are aligned by dlib's 68-point predictor, whose training set excludes commercial use."
 
+START_TERMS = {
+    "hse:": "they start from a face-recognition network of HSE (Apache-2.0) that learned from VGGFace2, "
+    "which is for research",
+    "dlib:": "they start from dlib's face-recognition network (CC0)",
+}
 
-def licence_of(kinds: tuple[str, ...]) -> str:
-    """Say what one may do with weights that learned from these kinds of data."""
-    terms = dict.fromkeys(
-        KINDS[kind].terms or f"They learned from {kind} data, whose own terms hold" for kind in kinds
-    )
-    return f"MIT for the weights. {'; '.join(terms)}; {CROPPED}"
+
+def licence_of(kinds: Sequence[str], before: Sequence[str] = ()) -> str:
+    """Say what one may do with weights that learned from these kinds of data.
+
+    Args:
+        kinds: of data, names in `fer_space.data.KINDS`.
+        before: clauses of what the weights started from, see `_clauses_of_start`.
+    """
+    terms = [KINDS[kind].terms or f"they learned from {kind} data, whose own terms hold" for kind in kinds]
+    first, *others = dict.fromkeys([*before, *terms])
+    return "; ".join([f"{PERMITTED}{first[0].upper()}{first[1:]}", *others, CROPPED])
+
+
+def _card_of_start(init: str) -> Card | None:
+    """The card of the network that a run started from; a damaged one costs no run its end."""
+    try:
+        return start_card(str(file_of(init)))
+    except WeightsError:
+        return None
+
+
+def _clauses_of_start(init: str, start: Card | None) -> list[str]:
+    """What the licence of a start says, clause by clause, without what holds for every network."""
+    if start is not None:
+        said = start.licence.removeprefix(PERMITTED).removesuffix(CROPPED)
+        return [f"{clause[0].lower()}{clause[1:]}" for part in said.split(";") if (clause := part.strip())]
+    return [terms for prefix, terms in START_TERMS.items() if init.startswith(prefix)]
 
 
 def write_run_card(
@@ -148,7 +176,9 @@ def calibrated(
         raise DataError("No validation face shows an emotion that was trained: nothing can be calibrated.")
     labels = torch.searchsorted(torch.tensor(columns), valid_set.labels[shown])
     logits = logits_of(backbone, preprocess, valid_set.pictures[shown])
-    kinds = tuple(kind for kind, _ in split_data(config.data))
+    start = _card_of_start(config.init)
+    mine = [kind for kind, _ in split_data(config.data)]
+    learned = dict.fromkeys([*(start.data.split("+") if start else ()), *mine])
     card = Card(
         name=config.backbone,
         architecture=backbone_spec(config.backbone).target,
@@ -160,8 +190,8 @@ def calibrated(
         affect=config.affect_weight > 0,
         parameters=backbone.parameter_count(),
         sha256=sha256_of(out / "best.safetensors"),
-        data="+".join(kinds),
-        licence=licence_of(kinds),
+        data="+".join(learned),
+        licence=licence_of(mine, _clauses_of_start(config.init, start)),
         command=command_of(config, str(out)),
     )
     return calibrate(card, logits, labels, priors)
@@ -184,8 +214,8 @@ def _card_of_affect(config: TrainConfig, out: Path) -> Card:
             "measurements": (),
             "parameters": backbone.parameter_count(),
             "sha256": sha256_of(out / "best.safetensors"),
-            "data": "+".join([start.data, *kinds]),
-            "licence": f"{start.licence} For valence and arousal: {licence_of(kinds)}",
+            "data": "+".join(dict.fromkeys([*start.data.split("+"), *kinds])),
+            "licence": licence_of(kinds, _clauses_of_start(config.init, start)),
             "command": command_of(config, str(out)),
         }
     )
@@ -213,16 +243,17 @@ def _earlier(init: str, backbone: str) -> list[str]:
 
     An exported network of another name is named by its file alone; one of the same name the run may replace.
     """
-    run = Path(init).parent / "config.json"
+    file = file_of(init)
+    run = file.parent / "config.json"
     if run.is_file():
         before = TrainConfig.from_dict(json.loads(run.read_text(encoding="utf-8")))
         epochs = len((run.parent / "history.csv").read_text(encoding="utf-8").splitlines()) - 1
         stopped = f" --stop-after {epochs}" if epochs < before.epochs else ""
         return [command_of(before, str(run.parent)) + stopped]
-    if Path(init).stem != backbone:
+    if file.stem != backbone:
         return []
     try:
-        command = read_card(paths_of(backbone, Path(init).parent)[1]).command
+        command = read_card(paths_of(backbone, file.parent)[1]).command
     except WeightsError:
         return []
     return [command, f"fer-space export {command.split('--out ')[-1].split()[0]}"]

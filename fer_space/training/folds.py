@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from fer_space.backbones.base import Backbone
+from fer_space.files import replacing
 from fer_space.training.data import LabelledPictures
 from fer_space.training.initialise import preprocess_for
 from fer_space.training.parallel import Worker
@@ -41,4 +42,5 @@ class Fold:
         if worker.leads:
             preprocess = preprocess_for(self.task.config)
             values = self.read(state.averaged.network, preprocess, self.held_out.pictures)
-            np.save(self.task.out / self.file, values)
+            with replacing(self.task.out / self.file) as temporary, temporary.open("wb") as file:
+                np.save(file, values)

@@ -99,9 +99,11 @@ def start_of(config: TrainConfig) -> Start:
     backbone = empty_network(config)
     start = initialise(backbone, backbone_spec(config.backbone), config.init)
     if config.dropout >= 0.0:
-        for module in backbone.head.modules():
-            if isinstance(module, nn.Dropout):
-                module.p = config.dropout
+        dropouts = [module for module in backbone.head.modules() if isinstance(module, nn.Dropout)]
+        if not dropouts:
+            raise InputError(f"The head of {config.backbone} has no dropout: leave out --dropout.")
+        for module in dropouts:
+            module.p = config.dropout
     if config.freeze == "backbone":
         backbone.body.requires_grad_(False)
     return start

@@ -165,6 +165,8 @@ def test_a_data_set_is_drawn_by_split(tmp_path: Path, monkeypatch: pytest.Monkey
         (["curves", "gone"], "no file"),
         (["curves", "words.csv"], "no history"),
         (["curves", "empty.csv"], "no history"),
+        (["curves", "bytes.csv"], "no history"),
+        (["confusion", "bare.parquet", "-o", "x.bmp"], "cannot be a “bmp” file"),
         (["distribution", "gone.csv"], "gone.csv"),
     ],
     ids=[
@@ -177,6 +179,8 @@ def test_a_data_set_is_drawn_by_split(tmp_path: Path, monkeypatch: pytest.Monkey
         "no run",
         "no numbers",
         "no lines",
+        "no text",
+        "no such kind",
         "no manifest",
     ],
 )
@@ -192,6 +196,7 @@ def test_what_cannot_be_drawn_is_one_line_on_stderr(
     lively(9, seed=5).save(tmp_path).rename("other.parquet")
     Path("words.csv").write_text("train_loss\nmuch\n")
     Path("empty.csv").write_text("")
+    Path("bytes.csv").write_bytes(b"\xff\xfe\x00")
     run("plot", *words, status=2)
     out, err = capsys.readouterr()
     assert out == ""

@@ -138,3 +138,16 @@ def test_joined_sets_count_alike_however_large():
     by_set = fit_shares([first, second], "x", "", np.repeat([0, 1], [90, 10]))
     assert by_face.shares["a"] > 0.85
     assert by_set.shares == pytest.approx({"a": 0.5, "b": 0.5}, abs=1e-3)
+
+
+def test_derived_valence_and_arousal_are_not_averaged_with_predicted_ones():
+    values = np.zeros((3, 2))
+    head = member("a", LABELS, affect=values)
+    derived = member("b", LABELS, affect=values)  # as boosting leaves them
+    derived = replace(derived, about=derived.about.model_copy(update={"affect_source": "circumplex"}))
+    for pair in ([head, derived], [derived, head]):
+        both = plain_mean(pair)
+        assert (both.affect, both.affect_source) == (None, "circumplex")
+    for one in (head, derived):
+        other = replace(one, about=one.about.model_copy(update={"model": "c"}))
+        assert plain_mean([one, other]).affect_source == one.affect_source

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -194,3 +195,20 @@ def test_faces_that_the_same_detector_found_before_are_read_without_it(model: Mo
     again = predict_dataset(model, before, other, detect=lambda image, *, detector: [FOUND])
     whole = predict_dataset(model, faces(), other, detect=lambda image, *, detector: [FOUND])
     np.testing.assert_array_equal(again.probabilities, whole.probabilities)
+
+
+def test_the_face_in_the_owners_box_is_read_as_in_training(model: Model):
+    """Of two faces the one in the box counts, and it is looked for in what surrounds the box, too."""
+    small = Face((2.0, 2.0, 12.0, 12.0), 0.9)
+    boxed = replace(faces(), boxes=((2.0, 2.0, 12.0, 12.0),) * len(faces()))
+    shapes = []
+
+    def detect(image: np.ndarray, *, detector: str) -> list[Face]:
+        shapes.append(image.shape[:2])
+        return [replace(small, box_xyxy=(20.0, 20.0, 40.0, 40.0)), small]
+
+    setting = setting_of(boxed, detector="any")
+    read = predict_dataset(model, boxed, setting, detect=detect)
+    before = aligned(boxed, "any", partial(detect, detector="any"), CropRule())
+    np.testing.assert_array_equal(read.probabilities, predict_dataset(model, before, setting).probabilities)
+    assert all(height > 10 for height, _ in shapes)

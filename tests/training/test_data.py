@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from fer_space.data.faceset import Member
 from fer_space.emotions import EMOTIONS
 from fer_space.engine import Engine
-from fer_space.errors import InputError
+from fer_space.errors import DataError, InputError
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import COLUMNS, LabelledPictures, epoch_length, epoch_order, read_faces
 from fer_space.vision.alignment import CropRule, crop_face
@@ -147,3 +147,9 @@ def test_faces_of_whole_frames_are_trained_on_as_the_card_will_cut_them(
 def test_a_detector_that_does_not_exist_is_named():
     with pytest.raises(InputError, match=r"“eyes”.*libfacedetection"):
         TrainConfig(backbone="tiny", data="folder:x", detect="eyes")
+
+
+@pytest.mark.parametrize("imbalance", ["balanced", "undersample", "none"])
+def test_sampling_that_leaves_nothing_is_said(imbalance: str):
+    with pytest.raises(DataError, match="leaves no face"):
+        epoch_order(torch.tensor([0, 1, 1]), imbalance, torch.Generator(), times=torch.zeros(3))

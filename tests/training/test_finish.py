@@ -10,7 +10,14 @@ from fer_space.card import Card, read_card, write_card
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, WeightsError
 from fer_space.training.config import TrainConfig
-from fer_space.training.finish import command_of, finished_network, licence_of, write_run_card
+from fer_space.training.finish import (
+    CROPPED,
+    _clauses_of_start,
+    command_of,
+    finished_network,
+    licence_of,
+    write_run_card,
+)
 from tests.networks import striped_faces
 from tests.training.test_trainer import CONFIG, run
 
@@ -42,13 +49,36 @@ def test_damaged_weights_are_named(tiny: str, tmp_path: Path):
     [
         (("ferplus",), "learned from FER-2013"),
         (("ferplus", "fer2013"), "learned from FER-2013"),
-        (("rafdb", "ferplus"), "learned from rafdb data, whose own terms hold; They learned from FER-2013"),
+        (("rafdb", "ferplus"), "learned from rafdb data, whose own terms hold; they learned from FER-2013"),
     ],
     ids=str,
 )
 def test_the_licence_names_the_data(kinds: tuple[str, ...], sentence: str):
     assert licence_of(kinds).count("FER-2013") == 1
     assert sentence in licence_of(kinds)
+
+
+@pytest.mark.parametrize("prefix", ["", "matching:"])
+def test_what_a_start_learned_from_is_not_forgotten(
+    prefix: str, tiny_weights: tuple[Path, Card], tmp_path: Path
+):
+    folder, exported = tiny_weights
+    before = licence_of(["ckplus"], ["they start from faces"])
+    write_card(exported.model_copy(update={"data": "ckplus+ferplus", "licence": before}), folder)
+    config = CONFIG.changed(init=f"{prefix}{folder / 'tiny.safetensors'}", data="ferplus:/x")
+    run(tmp_path / "run", config)
+    card = write_run_card(config, striped_faces(160), striped_faces(64, seed=1), tmp_path / "run")
+    assert card.data == "ckplus+ferplus"
+    assert card.licence == (
+        "MIT for the weights. They start from faces; they learned from CK+, whose pictures are for research "
+        f"use; they learned from FER-2013, whose pictures are for research use; {CROPPED}"
+    )
+
+
+def test_face_recognition_names_its_own_data():
+    config = TrainConfig(backbone="mobilenet_v1_faces", data="rafdb:/x", init="hse:DIR")
+    (clause,) = _clauses_of_start(config.init, None)
+    assert "VGGFace2, which is for research" in licence_of(["rafdb"], [clause])
 
 
 def test_command_names_what_differs_from_the_defaults(

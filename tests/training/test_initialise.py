@@ -8,7 +8,8 @@ from safetensors.torch import save_file
 
 from fer_space.backbones.specs import BACKBONES
 from fer_space.errors import InputError
-from fer_space.training.initialise import initialise
+from fer_space.training.config import TrainConfig
+from fer_space.training.initialise import initialise, start_of
 
 
 @pytest.mark.parametrize(
@@ -46,3 +47,8 @@ def test_a_file_of_another_network_is_refused(tmp_path: Path):
     save_file(BACKBONES["vgg16"].build(8).state_dict(), path)
     with pytest.raises(InputError, match="does not hold the weights of ran"):
         initialise(BACKBONES["ran"].build(8), BACKBONES["ran"], str(path))
+
+
+def test_dropout_that_a_head_does_not_have_is_refused():
+    with pytest.raises(InputError, match="dan has no dropout"):
+        start_of(TrainConfig(backbone="dan", data="ferplus:x", init="none", dropout=0.5))

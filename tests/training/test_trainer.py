@@ -273,6 +273,10 @@ def test_config_refuses_unknown_fields_and_nonsense():
         CONFIG.changed(epochs=0)
     with pytest.raises(InputError, match="early-size"):
         CONFIG.changed(early_size=0)
+    with pytest.raises(InputError, match="need each other"):
+        CONFIG.changed(early_epochs=0)
+    with pytest.raises(InputError, match="leaves none of 3 epochs"):
+        CONFIG.changed(epochs=3, class_weights="effective", defer=0.7)
 
 
 def test_a_loss_of_the_head_joins_that_of_the_logits(tiny: str):
