@@ -80,9 +80,9 @@ def head_predictions(faces: FaceSet, config: TrainConfig, out: Path) -> Affect:
     predicted = np.full((len(faces), 2), np.nan)
     for number, (rows, held_out) in enumerate(folds(faces)):
         folder = out / f"{config.freeze}-{number}"
+        mine = config.changed(seed=number)
+        open_run(mine, folder, resume=True)  # refuses what another config left there
         if not (folder / "affect.npy").is_file():
-            mine = config.changed(seed=number)
-            open_run(mine, folder, resume=True)
             few = pictures.select(rows[: mine.batch_size])  # no epoch is chosen by them
             network, recipe = start_network(mine), Recipe.of(mine)
             task = Task(mine, network, recipe, pictures.select(rows), few, folder, resume=True)

@@ -92,12 +92,12 @@ def measure(ckplus: str, ferplus: str, base: Path, out: Path) -> dict[str, Any]:
     logits = np.full((len(peaks), len(EMOTIONS)), np.nan)
     for number in range(FOLDS):
         run = out / f"fold-{number}"
+        own = config.changed(seed=number)
+        open_run(own, run, resume=True)  # refuses what another config left there
         if not (run / "logits.npy").is_file():
-            own = config.changed(seed=number)
             some = np.random.default_rng(number).choice(len(others), min(OTHERS, len(others)), replace=False)
             beside = LabelledPictures.read(others.select(sorted(map(int, some))), preprocess)
             posed = taught.select(theirs != number)
-            open_run(own, run, resume=True)
             network, recipe = start_network(own), Recipe.of(own)
             few = beside.select(np.arange(len(beside)) < own.batch_size)  # no epoch is chosen by them
             shown = LabelledPictures.joined([*[posed] * SHOWN, beside])

@@ -2,7 +2,8 @@
 
     fer-space test --backbone all --data ferplus:DIR --split test --without-near-duplicates --out stored
     python benchmarks/ladder.py ferplus:DIR --predictions stored --out runs/ladder --table docs/ladder.json
-    python benchmarks/ladder.py --table docs/ladder.json      the table again, without a training
+    python benchmarks/ladder.py --predictions stored --table docs/ladder.json      the shipped networks alone
+    python benchmarks/ladder.py --table docs/ladder.json      the table again
 
 A learns from train and takes the epoch that is best on valid, as everything that this project ships. B also
 learns from valid, after all choices were made, and takes the last epoch, as many papers do. C takes the epoch
@@ -10,8 +11,8 @@ that is best on test: the number that others print. It is shown to be understood
 
 B and C need trainings: `NETWORK` continues from its shipped weights at a low rate, over FERPlus alone, in
 EPOCHS short epochs that show a sixth of the faces each. So one training gives A and C, and a second one B,
-with as many steps over train and valid; "A, continued" is what B and C have to be compared with. Without bias
-and temperature. Finished trainings are kept in --out.
+over train and valid, with 240 steps where the first has 216; "A, continued" is what B and C have to be
+compared with. Without bias and temperature. Finished trainings are kept in --out.
 """
 
 import argparse
@@ -41,7 +42,7 @@ from fer_space.training.initialise import preprocess_for, start_network
 from fer_space.training.parallel import Worker, run_workers
 from fer_space.training.recipe import Recipe
 from fer_space.training.state import TrainState
-from fer_space.training.trainer import Task, run_epoch, steps_in_epoch
+from fer_space.training.trainer import Task, open_run, run_epoch, steps_in_epoch
 
 NETWORK = "mobilenet_v1_faces"  # that is trained on
 BEST = "efficientnet_b3"  # the best single network
@@ -113,8 +114,8 @@ def train(data: str, out: Path) -> dict[str, list[dict[str, Any]]]:
     looks = {}
     for name, parts in (("train", taught[:1]), ("train+valid", taught)):
         folder = out / name
+        open_run(config, folder, resume=True)  # refuses what another config left there
         if not (folder / "looks.json").is_file():
-            folder.mkdir(parents=True, exist_ok=True)
             network, recipe = start_network(config), Recipe.of(config)
             task = Task(config, network, recipe, _as_ferplus(LabelledPictures.joined(parts)), valid, folder)
             run_workers(Ladder(task, test), 1, CPU)
@@ -159,15 +160,17 @@ def _rates(rows: Any, labels: Any) -> dict[str, Any]:
 def markdown(record: Mapping[str, Any]) -> str:
     """Write the table of the docs."""
     rows = []
-    for name, ways in record["shipped"].items():
+    for name, ways in record.get("shipped", {}).items():
         rows += [_row(name, protocol, found) for protocol, found in ways.items()]
+    head = "| network | protocol | faces | accuracy (95 % interval) | balanced |\n|---|---|---:|---:|---:|"
+    if "looks" not in record:
+        return "\n".join([head, *rows])
     control, more = record["looks"]["train"], record["looks"]["train+valid"]
     title = f"{NETWORK}, continued"
     rows.append(_row(title, "A", max(control[1:], key=lambda look: look["valid"]["accuracy"])["test"]))
     rows.append(_row(title, "B: train and valid, last epoch", more[-1]["test"]))
     best = max((look["test"] for look in control[1:]), key=lambda found: found["accuracy"])
     rows.append(_row(title, "C: best of three looks at test", best))
-    head = "| network | protocol | faces | accuracy (95 % interval) | balanced |\n|---|---|---:|---:|---:|"
     return "\n".join([head, *rows])
 
 
@@ -178,7 +181,7 @@ def _row(name: str, protocol: str, found: Mapping[str, Any]) -> str:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure into the file of the table, or read it, and print the table."""
+    """Measure what is asked for into the file of the table, and print the table."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -187,17 +190,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--out", type=Path, metavar="DIR", help="where finished trainings are kept")
     parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="the figures as JSON")
     args = parser.parse_args(arguments)
+    if (args.data is None) != (args.out is None):
+        parser.error("ferplus:DIR needs --out, and --out ferplus:DIR")
+    record = json.loads(args.table.read_text(encoding="utf-8")) if args.table.exists() else {}
+    if args.predictions is not None:
+        record["shipped"] = shipped(args.predictions)
+        record["shipped_on"] = today().isoformat()
     if args.data is not None:
-        if args.predictions is None or args.out is None:
-            parser.error("ferplus:DIR needs --predictions and --out")
-        record = {
-            "command": "python benchmarks/ladder.py ferplus:DIR --predictions DIR --out DIR",
-            "date": today().isoformat(),
-            "shipped": shipped(args.predictions),
-            "looks": train(args.data, args.out),
-        }
+        record["looks"] = train(args.data, args.out)
+        record["looks_on"] = today().isoformat()
+    if args.predictions is not None or args.data is not None:
         write_text(args.table, json.dumps(record, indent=1) + "\n")
-    print(markdown(json.loads(args.table.read_text(encoding="utf-8"))))
+    print(markdown(record))
 
 
 if __name__ == "__main__":
