@@ -287,28 +287,30 @@ class Model:
         return logits
 
     @torch.no_grad()
-    def distribution(self, pictures: Tensor) -> Tensor:
+    def distribution(self, pictures: Tensor, native_size: int = 0) -> Tensor:
         """Answer augmented training pictures where they lie, without mirror images.
 
         Args:
             pictures: float (B, C, S, S), values 0 to 255, on the model's device; C = 1 gray or 3 RGB.
+            native_size: side that they were reduced to before; 0 for none that is known.
 
         Returns:
             Calibrated probabilities float32 (B, 8) on the same device, 0 for emotions that the model lacks.
         """
-        inputs = self.card.preprocess.see(pictures)
+        inputs = self.card.preprocess.see(pictures, native_size)
         with turn():
             output = self._runner.head(self._runner.body(inputs))
         known = ((output.logits.float() + self._bias) / self.card.temperature).softmax(dim=1)
         return known.new_zeros(len(known), len(EMOTIONS)).index_copy(1, self._columns, known)
 
     @torch.no_grad()
-    def class_maps(self, pictures: Tensor, classes: Tensor) -> Tensor:
+    def class_maps(self, pictures: Tensor, classes: Tensor, native_size: int = 0) -> Tensor:
         """Say where the model looks for one emotion in each augmented training picture.
 
         Args:
             pictures: float (B, C, S, S), values 0 to 255, on the model's device; C = 1 gray or 3 RGB.
             classes: int64 (B,), columns of `EMOTIONS` that the model has.
+            native_size: side that the pictures were reduced to before; 0 for none that is known.
 
         Returns:
             float32 (B, h, w) in [0, 1], by the default method, on the same device.
@@ -317,7 +319,7 @@ class Model:
             InputError: the model makes no maps.
         """
         self.require_maps()
-        inputs = self.card.preprocess.see(pictures)
+        inputs = self.card.preprocess.see(pictures, native_size)
         with turn():
             _, maps = self._explained(self._runner.body(inputs), DEFAULT)
         assert maps is not None  # (B, K, h, w)

@@ -121,13 +121,13 @@ class Smoother:
         Args:
             key: of what, such as a face and a model. What was not seen for MEMORY seconds starts anew.
             time: of the values in seconds.
-            values: float64 of any one shape; NaN stays NaN.
+            values: float64 of any one shape; NaN stays NaN, and where the average was NaN it starts anew.
             seconds: how long values count, at least 0.
         """
         before = self._averages.get(key)
         if before is not None and seconds > 0.0 and 0.0 <= time - before[0] <= MEMORY:
             kept = exp(-(time - before[0]) / seconds)
-            values = kept * before[1] + (1.0 - kept) * values
+            values = np.where(np.isnan(before[1]), values, kept * before[1] + (1.0 - kept) * values)
         self._averages[key] = (time, values)
         return values
 

@@ -72,3 +72,11 @@ def test_no_smoothing_gives_what_came_and_a_gap_starts_anew():
     assert smoother.add("face", 0.2 + MEMORY, np.array([0.3]), 2.0)[0] == 0.3
     smoother.forget(10.0)
     assert smoother.add("face", 10.0, np.array([0.7]), 2.0)[0] == 0.7
+
+
+def test_what_was_unknown_starts_anew():
+    smoother = Smoother()
+    smoother.add("face", 0.0, np.array([1.0, np.nan]), 0.5)
+    known = smoother.add("face", 0.1, np.array([0.6, 0.4]), 0.5)
+    assert known[1] == 0.4
+    assert 0.6 < known[0] < 1.0

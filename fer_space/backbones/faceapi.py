@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from fer_space.backbones.base import Backbone, PooledLinearHead
 from fer_space.backbones.same import SameConv2d
-from fer_space.backbones.tfjs import depthwise, find_manifest, kernel, read_tfjs, take
+from fer_space.backbones.tfjs import depthwise, find_manifest, kernel, read_tfjs, rows_of, take
 from fer_space.vision.preprocess import Preprocess
 
 CHANNELS = (32, 64, 128, 256)  # of the blocks
@@ -91,7 +91,8 @@ def load_face_api(backbone: Backbone, folder: Path) -> None:
     """Fill the network with the original; its outputs are `LABELS`.
 
     Args:
-        backbone: built for as many classes as there are `LABELS`.
+        backbone: built for as many classes as there are `LABELS`, or for all of `EMOTIONS`; what the original
+            lacks stays as it is.
         folder: holds `face_expression_model-weights_manifest.json` and `face_expression_model.bin`.
 
     Raises:
@@ -123,5 +124,6 @@ def load_face_api(backbone: Backbone, folder: Path) -> None:
     head = backbone.head
     assert isinstance(head, PooledLinearHead)
     weights = take(arrays, "fc/weights", (CHANNELS[-1], len(LABELS)), path)
-    head.classifier.weight.copy_(torch.from_numpy(weights.T))
-    head.classifier.bias.copy_(torch.from_numpy(take(arrays, "fc/bias", (len(LABELS),), path)))
+    rows = rows_of(LABELS, head.classifier)
+    head.classifier.weight[rows] = torch.from_numpy(weights.T)
+    head.classifier.bias[rows] = torch.from_numpy(take(arrays, "fc/bias", (len(LABELS),), path))

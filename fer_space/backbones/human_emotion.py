@@ -13,7 +13,7 @@ from torch.nn import functional
 from fer_space.backbones.backward import landing
 from fer_space.backbones.base import Backbone, Head, Output, kept_outputs, zero_linear
 from fer_space.backbones.same import SameConv2d, SameMaxPool2d
-from fer_space.backbones.tfjs import depthwise, find_manifest, kernel, read_tfjs, take
+from fer_space.backbones.tfjs import depthwise, find_manifest, kernel, read_tfjs, rows_of, take
 from fer_space.vision.preprocess import Preprocess
 
 CHANNELS = 256
@@ -147,7 +147,8 @@ def load_human_emotion(backbone: Backbone, folder: Path) -> None:
     """Fill the network with the original; its outputs are `LABELS`.
 
     Args:
-        backbone: built for as many classes as there are `LABELS`.
+        backbone: built for as many classes as there are `LABELS`, or for all of `EMOTIONS`; what the original
+            lacks stays as it is.
         folder: holds `emotion.json` and `emotion.bin`.
 
     Raises:
@@ -185,5 +186,6 @@ def load_human_emotion(backbone: Backbone, folder: Path) -> None:
     fill_separable(body.block2.separable1, 3, "unknown_26")
     fill_separable(body.block2.separable2, 4, "unknown_32")
     last = kernel(take(arrays, "unknown_43", (SIZE, SIZE, CHANNELS, len(LABELS)), path))
-    head.classifier.weight.copy_(last.flatten(1))
-    head.classifier.bias.copy_(torch.from_numpy(take(arrays, "unknown_44", (len(LABELS),), path)))
+    rows = rows_of(LABELS, head.classifier)
+    head.classifier.weight[rows] = last.flatten(1)
+    head.classifier.bias[rows] = torch.from_numpy(take(arrays, "unknown_44", (len(LABELS),), path))

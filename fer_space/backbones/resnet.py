@@ -50,7 +50,7 @@ def body_name(name: str) -> str | None:
     first, _, rest = name.partition(".")
     if first == "features":
         place, _, rest = rest.partition(".")
-        first = CHILDREN[int(place)]
+        first = CHILDREN[int(place)] if place.isdecimal() and int(place) < len(CHILDREN) else ""
     return f"{first}.{rest}" if first in CHILDREN else None
 
 

@@ -7,15 +7,16 @@ keep TensorFlow's axes: convolutions are (height, width, in, out), depthwise one
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import Tensor
+from torch import Tensor, nn
 
+from fer_space.emotions import columns_of
 from fer_space.errors import InputError
 from fer_space.files import sha256_of
 
@@ -172,3 +173,8 @@ def _compare_sha256(path: Path, known: Mapping[str, str]) -> None:
     digest = sha256_of(path)
     if digest != known[path.name]:
         logger.warning("%s is not the file that was tested here; its sha256 is %s.", path.name, digest)
+
+
+def rows_of(labels: Sequence[str], classifier: nn.Linear) -> list[int]:
+    """The rows of a classifier that give these labels: the first ones, or their places in `EMOTIONS`."""
+    return list(range(len(labels))) if classifier.out_features == len(labels) else columns_of(labels)

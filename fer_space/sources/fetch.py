@@ -95,6 +95,8 @@ def fetch_url(url: str, policy: FetchPolicy | None = None) -> bytes:
 def _check(url: httpx.URL) -> None:
     if url.scheme not in ("http", "https") or not url.host:
         raise SourceError(f"“{url}” is not an http or https address.")
+    if url.port is not None and url.port > 65_535:
+        raise SourceError(f"“{url}” names a port that does not exist.")
     if url.userinfo:
         raise SourceError("A URL with a user name or password in it is not fetched.")
     url.host.encode("idna")  # refuses labels that are too long, which would reach the resolver

@@ -28,10 +28,12 @@ class Teaching:
     Attributes:
         teachers: one or more; their probabilities are averaged.
         share: of the teachers in a target, 0 to 1; the labels have the rest.
+        native_size: side that the pictures were reduced to before; 0 for none that is known.
     """
 
     teachers: Sequence[Model]
     share: float
+    native_size: int = 0
 
     @torch.no_grad()
     def apply(self, pictures: Tensor, targets: Tensor) -> Tensor:
@@ -44,8 +46,8 @@ class Teaching:
         Returns:
             New targets float (B, 8).
         """
-        said = torch.stack([teacher.distribution(pictures) for teacher in self.teachers]).mean(dim=0)
-        return torch.lerp(targets, said, self.share)
+        said = [teacher.distribution(pictures, self.native_size) for teacher in self.teachers]
+        return torch.lerp(targets, torch.stack(said).mean(dim=0), self.share)
 
 
 def load_teachers(names: str, device: torch.device) -> list[Model]:

@@ -147,7 +147,7 @@ def _fill(backbone: Backbone, spec: BackboneSpec, init: str) -> Taken:
     path = fetch_tensors(init.removeprefix(HUB)) if init.startswith(HUB) else file_of(init)
     if init.startswith(OFFICIAL) and path.is_dir():
         spec.load_official(backbone, path)
-        return Taken("the authors' folder", (), ())
+        return Taken("the authors' folder", tuple(backbone.state_dict()), ())
     try:
         tensors = load_tensors(path)
     except WeightsError as error:

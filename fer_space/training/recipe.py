@@ -217,5 +217,5 @@ class Recipe:
         if self.mix is not None and self.mix.needs == "own":
             return class_maps(network, preprocess.normalise(pictures), strongest)
         if self.mix is not None and self.mix.needs == "guide" and self.guide is not None:
-            return self.guide.class_maps(pictures, strongest)
+            return self.guide.class_maps(pictures, strongest, self.config.native_size)
         return None

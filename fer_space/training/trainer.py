@@ -10,6 +10,7 @@ card.json.
 import csv
 import io
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Sequence
@@ -80,6 +81,9 @@ class Trainer:
         self.config = config.changed(processes=launched_size()) if launched_size() else config
         self.out = out
         self.device = resolve_device(device)
+        if launched_size() and self.device.type == "cuda":
+            # Teachers and guide are loaded before Accelerate says which GPU is this process's own.
+            torch.cuda.set_device(int(os.environ.get("LOCAL_RANK", "0")))
         self.resume = resume
         self.stop_after = stop_after
         self.watch = watch
@@ -141,7 +145,8 @@ class Trainer:
             guide = load_model(config.guide, device=self.device.type, runtime="torch")
             guide.require_maps()
         if config.teachers:
-            teaching = Teaching(load_teachers(config.teachers, self.device), config.teacher_share)
+            teachers = load_teachers(config.teachers, self.device)
+            teaching = Teaching(teachers, config.teacher_share, config.native_size)
         return guide, teaching
 
 

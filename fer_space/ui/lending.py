@@ -122,7 +122,7 @@ def seconds_to_slide(image_rgb: object, face: object, *, backbones: Sequence[str
     return _seconds(len(backbones) * (1 + CELLS**2))
 
 
-def seconds_to_answer(crops: Sequence[object], *, backbones: Sequence[str]) -> int:
+def seconds_to_answer(crops: Sequence[object], *, backbones: Sequence[str], boost_rare: bool = False) -> int:
     """How long `Engine.answers` will take with these arguments, in seconds."""
     return _seconds(len(crops) * len(backbones))
 

@@ -1,8 +1,9 @@
 """The child process that decodes a video of a stranger: `python -m fer_space.vision.filming`.
 
 The file is its standard input; it opens no other, whatever the video says. FFmpeg may use the formats and
-decoders below alone, SECONDS of processor time for each frame, and MEMORY bytes more than at rest. Frames go
-out as they are asked for: the pipe is the only buffer, so memory does not grow with the video.
+decoders below alone, SECONDS of processor time for each frame (and ALL_SECONDS for those of a visitor's video
+together), and MEMORY bytes more than at rest. Frames go out as they are asked for: the pipe is the only
+buffer, so memory does not grow with the video.
 
 The arguments are those of `Wanted`, as JSON. Each message on the standard output is a `HEAD`, then bytes:
 what the video is (JSON), its frames (pixels), and how it ended (JSON), or a sentence that says what is wrong.
@@ -28,6 +29,7 @@ from fer_space.vision.video import END, FRAME, HEAD, INFO, TOO_COSTLY, UNREADABL
 from fer_space.vision.worker import allow, send
 
 SECONDS = 6.0
+ALL_SECONDS = 300  # for all frames of a video of which only a beginning is wanted, as on the page
 MEMORY = 1200 * 1024 * 1024
 MAX_PIXELS = 9_500_000  # a frame of 4096 x 2304
 MOST_FPS = 240  # more frames a second are not believed
@@ -50,6 +52,8 @@ def main() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
     _settle()
     allow(SECONDS, MEMORY)
+    if wanted.seconds:
+        _allow_in_all(ALL_SECONDS)
     try:
         _film(wanted, answers)
     except BrokenPipeError:
@@ -180,6 +184,14 @@ def _open_no_more() -> None:
         import resource
 
         resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
+
+
+def _allow_in_all(seconds: int) -> None:
+    """Allow so much processor time for all frames together, however many there are."""
+    if sys.platform != "win32":
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
 
 
 def _wind_up() -> None:

@@ -59,8 +59,15 @@ class Preprocess:
         normalised = (values / 255.0 - mean) / std  # one gray channel spreads over the three
         return normalised.contiguous(memory_format=torch.channels_last)
 
-    def see(self, pictures: Tensor) -> Tensor:
-        """`normalise` for pictures made for another network: colour is dropped first where this one must."""
+    def see(self, pictures: Tensor, native_size: int = 0) -> Tensor:
+        """`normalise` pictures made for another network, with no more colour and detail than this one knows.
+
+        Args:
+            pictures: float (B, C, h, w), values 0 to 255.
+            native_size: side that they were reduced to; 0 for none that is known.
+        """
+        if native_size > self.native_size:
+            pictures = functional.interpolate(pictures, (self.native_size, self.native_size), mode="area")
         if self.gray and pictures.shape[1] == 3:
             weights = _per_channel(LUMA, pictures.device)
             pictures = (pictures * weights).sum(dim=1, keepdim=True)

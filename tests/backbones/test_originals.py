@@ -154,6 +154,15 @@ def test_a_body_alone_is_an_official_start(backbone: str, prefix: str, tmp_path:
     )
 
 
+@pytest.mark.parametrize("name", ["features.10.weight", "features.denseblock1.weight"])
+@pytest.mark.parametrize("backbone", ["dan", "ran"])
+def test_another_network_is_no_official_start(backbone: str, name: str, tmp_path: Path):
+    save_file({name: torch.zeros(3)}, tmp_path / "other.safetensors")
+    spec = BACKBONES[backbone]
+    with pytest.raises(InputError):
+        initialise(spec.build(8), spec, f"official:{tmp_path / 'other.safetensors'}")
+
+
 def test_norms_of_a_plain_vgg_are_put_back(tmp_path: Path):
     save_file(original("torchvision", "vgg16").state_dict(), tmp_path / "given.safetensors")
     config = TrainConfig(backbone="vgg16", data="", init=f"torchvision:{tmp_path / 'given.safetensors'}")

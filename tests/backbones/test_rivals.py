@@ -15,8 +15,10 @@ from fer_space.backbones import faceapi, human_emotion
 from fer_space.backbones.base import Backbone, Head
 from fer_space.backbones.specs import BACKBONES
 from fer_space.card import paths_of
+from fer_space.emotions import EMOTIONS, columns_of
 from fer_space.errors import InputError
 from fer_space.registry import Registry
+from fer_space.training.initialise import initialise
 from tests.backbones.npm import random_arrays, write_package
 
 RIVALS = {
@@ -100,6 +102,22 @@ def test_the_package_is_read_tensor_by_tensor(name: str, tmp_path: Path):
     # Every number is somewhere, none is left at its start, none is read twice.
     np.testing.assert_array_equal(np.sort(read), np.sort(written))
     assert backbone(module.PREPROCESS.normalise(pictures(module.SIDE, 3))).logits.isfinite().all()
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", RIVALS)
+def test_training_starts_with_what_the_original_answers(name: str, tmp_path: Path):
+    module, manifest = RIVALS[name]
+    write_package(tmp_path / manifest, random_arrays(layout(name)))
+    spec = BACKBONES[name]
+    seven, eight = spec.build(7), spec.build(8)
+    spec.load_official(seven, tmp_path)
+    start = initialise(eight, spec, f"official:{tmp_path}")
+    assert "of the authors' folder, left none" in start.told
+    inputs = module.PREPROCESS.normalise(pictures(module.SIDE, 3))
+    answers = eight.eval()(inputs).logits
+    torch.testing.assert_close(answers[:, columns_of(module.LABELS)], seven.eval()(inputs).logits)
+    assert not answers[:, EMOTIONS.index("contempt")].any()
 
 
 @pytest.mark.parametrize("name", RIVALS)

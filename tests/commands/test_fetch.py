@@ -28,6 +28,8 @@ def test_each_name_of_the_list_is_tried(names: str, said: list[str], monkeypatch
     assert list(fetch.bring_all(names)) == said
 
 
-def test_an_unknown_name_and_a_missing_library_are_sentences():
-    for sentence in fetch.bring_all("insightface,nonsense"):
-        assert "is not offered: " in sentence or sentence.startswith("insightface: ")
+def test_an_unknown_name_and_a_missing_library_are_sentences(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("fer_space.external.pack.find_spec", lambda name: None)
+    missing, unknown = fetch.bring_all("insightface,nonsense")
+    assert "insightface is not offered: InsightFace is not installed" in missing
+    assert "nonsense is not offered: " in unknown

@@ -43,8 +43,18 @@ def test_every_table_stands_somewhere():
 
 @by_page
 def test_links_lead_somewhere(page: Path):
-    for target in re.findall(r"\]\(([^)#]+)\)", text_of(page)):
-        assert "://" in target or (page.parent / target).is_file(), target
+    for target, anchor in re.findall(r"\]\(([^)#]*)(?:#([^)]*))?\)", text_of(page)):
+        if "://" in target:
+            continue
+        file = page.parent / target if target else page
+        assert file.is_file(), target
+        assert not anchor or anchor in anchors_of(file), f"{target}#{anchor}"
+
+
+def anchors_of(page: Path) -> set[str]:
+    """The anchors of a page's headings, as GitHub and mkdocs make them."""
+    headings = re.findall(r"^#+ (.*)$", text_of(page), re.MULTILINE)
+    return {re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", title.lower()).strip()) for title in headings}
 
 
 def test_every_page_can_be_reached_from_the_readme_and_from_the_index():

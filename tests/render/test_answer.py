@@ -216,7 +216,7 @@ def test_the_matrix_has_a_row_a_model_and_a_dash_for_the_unknown() -> None:
 
 def test_a_card_shows_eight_bars_in_order() -> None:
     drawn = _answer(_comparison({"happiness": 0.9, "sadness": 0.1}))
-    bars = drawn[drawn.index("<template") :]
+    bars = drawn[drawn.index("data-card-of") :]
     assert re.findall(r"<li[^>]*><span>(\w+)", bars) == [e.capitalize() for e in EMOTIONS]
     assert 'aria-valuetext="90\u202f%"' in bars
 

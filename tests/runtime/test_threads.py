@@ -1,6 +1,7 @@
 """The one rule for threads."""
 
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -36,10 +37,11 @@ def test_one_thing_at_a_time():
 
     def work() -> None:
         nonlocal inside, most
-        for _ in range(50):
+        for _ in range(10):
             with turn(), turn():
                 inside += 1
                 most = max(most, inside)
+                time.sleep(0.001)  # others run meanwhile
                 inside -= 1
 
     threads = [threading.Thread(target=work) for _ in range(4)]

@@ -104,3 +104,14 @@ def test_targets_that_accept_several_emotions_take_no_teachers():
         config(target="multi", teachers="efficientnet_lite0")
     with pytest.raises(InputError, match="teacher-share"):
         config(teacher_share=1.5)
+
+
+def test_a_teacher_sees_no_more_detail_than_its_card_says(teachers: list[Model]):
+    """Pictures that keep 96 pixels are reduced for a teacher that has learned from fewer."""
+    sharp = torch.rand(2, 1, 96, 96) * 255
+    size = teachers[0].card.preprocess.native_size
+    blunt = torch.nn.functional.interpolate(sharp, (size, size), mode="area")
+    targets = torch.full((2, 8), 1 / 8)
+    mine = Teaching(teachers, 1.0, native_size=96).apply(sharp, targets)
+    torch.testing.assert_close(mine, Teaching(teachers, 1.0).apply(blunt, targets))
+    assert not torch.allclose(mine, Teaching(teachers, 1.0, native_size=size).apply(sharp, targets))

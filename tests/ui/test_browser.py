@@ -345,10 +345,13 @@ def test_boosting_shows_in_the_verdict_and_is_remembered(visit) -> None:
     expect(here.verdict).not_to_contain_text("boosted")  # as the page starts
     here.page.get_by_role("checkbox", name="Boost rare emotions").uncheck()
     expect(here.verdict).to_contain_text("rare emotions not boosted")
+    kept = "localStorage.getItem('fer-space-options') || ''"
+    here.page.wait_for_function(f"({kept}).length > 0")
+    here.page.wait_for_timeout(500)
+    first = here.page.evaluate(kept)
     here.page.get_by_label(TOY_SPECS[1].title, exact=True).uncheck()
     expect(here.rows).to_have_count(ALL - 1)
-    here.page.wait_for_function("(localStorage.getItem('fer-space-options') || '').length > 0")
-    here.page.wait_for_timeout(300)
+    here.page.wait_for_function(f"first => ({kept}) !== first", arg=first)
     here.page.reload()
     expect(here.rows).to_have_count(ALL - 1)
     expect(here.verdict).to_contain_text("rare emotions not boosted")

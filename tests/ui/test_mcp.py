@@ -50,3 +50,4 @@ def test_an_assistant_gets_the_record(served: Served) -> None:
 def test_an_assistant_is_told_what_is_wrong(served: Served) -> None:
     answer = _call(served, {"image": PORTRAIT, "backbones": ["toy_lite"], "detector": "a hat"})
     assert answer.isError
+    assert "'a hat' is not one of" in answer.content[0].text  # in the words of MCP's own library

@@ -1,5 +1,6 @@
 """Videos of every kind that people have, and files that are none: frames, or one sentence."""
 
+import re
 import struct
 import time
 from contextlib import suppress
@@ -12,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fer_space.errors import SourceError, VideoError
+from fer_space.vision import filming
 from fer_space.vision import video as reading
 from fer_space.vision.video import Video, frames, is_video, is_video_file
 from tests.vision.films import SIZE, film, picture, sound_alone
@@ -181,6 +183,15 @@ def test_a_decoder_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monke
         read(path)
 
 
+def test_a_visitors_video_has_processor_time_for_all_of_its_frames_together(tmp_path: Path):
+    path = film(tmp_path / "a.mp4", 3)
+    for seconds, limit in ((60.0, filming.ALL_SECONDS), (None, -1)):
+        with Video(path, seconds=seconds) as video:
+            limits = Path(f"/proc/{video.pid}/limits").read_text()
+            (said,) = re.findall(r"Max cpu time +(\S+)", limits)
+            assert said == ("unlimited" if limit == -1 else str(limit))
+
+
 def test_a_video_that_is_left_ends_its_decoder(tmp_path: Path):
     with Video(film(tmp_path / "a.mp4", 200)) as video:
         next(iter(video))
@@ -213,12 +224,14 @@ def test_a_reader_that_is_interrupted_ends_the_decoder(tmp_path: Path, monkeypat
 
 
 def test_the_decoder_waits_where_nobody_takes_frames(tmp_path: Path):
-    with Video(film(tmp_path / "a.mp4", 200, size_wh=(640, 480))) as video:
+    """All frames together would be 553 MB."""
+    with Video(film(tmp_path / "a.mp4", 200, size_wh=(1280, 720))) as video:
         next(iter(video))
-        time.sleep(0.5)
-        status = Path(f"/proc/{video._process.pid}/status").read_text()
-        kilobytes = int(status.split("VmRSS:")[1].split()[0])
-        assert kilobytes < 400_000
+        process, spent = Path(f"/proc/{video.pid}"), -1
+        while spent != (spent := sum(map(int, (process / "stat").read_text().split()[13:15]))):
+            time.sleep(0.5)  # until it does nothing any more
+        kilobytes = int((process / "status").read_text().split("VmRSS:")[1].split()[0])
+        assert kilobytes < 300_000
 
 
 def test_pictures_are_no_videos():
