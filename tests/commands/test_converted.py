@@ -1,5 +1,6 @@
 """Commands on a machine that has converted its models: no network is built in torch, its body never."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,12 @@ def converted(seeing: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.delenv(RUNTIME_VARIABLE, raising=False)
     monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path / "assets"))
     assert load_model("tiny", weights_dir=seeing, runtime="openvino").runtime == "openvino"
+
+
+def test_what_was_converted_is_what_answers(pictures: Path, capsys: pytest.CaptureFixture[str]):
+    run("predict", pictures, "--backbones", "tiny", "--json")
+    said = [face for line in capsys.readouterr().out.splitlines() for face in json.loads(line)["faces"]]
+    assert {one["runtime"] for face in said for one in face["backbones"].values()} == {"openvino"}
 
 
 @pytest.mark.parametrize("method", METHODS)

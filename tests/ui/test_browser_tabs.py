@@ -8,6 +8,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
+from fer_space.ui.session import FORGOTTEN
 from tests.toys import TOY_SPECS
 from tests.ui.conftest import EXAMPLES, Served, zipped
 from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, Visit, clipped, fits
@@ -251,6 +252,7 @@ def test_a_forgotten_page_is_told_and_read_again(visit, served: Served) -> None:
     other.example("The two portraits")
     expect(other.rows).to_have_count(ALL)
     sessions.limit = limit
+    assert FORGOTTEN in [session.answer.problem for session in sessions._sessions.values()]
     here.page.locator(".fer-box").first.click()
     expect(here.page.locator(".fer-box")).to_have_count(2)
     expect(here.verdict).to_contain_text("of 2")

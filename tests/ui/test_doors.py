@@ -1,5 +1,6 @@
 """What gets past the doors: the routes that are used, within limits of size and number."""
 
+import asyncio
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator
@@ -266,3 +267,44 @@ def test_gradio_fetches_no_address_for_anybody(served: Served, monkeypatch: pyte
     nested = json.dumps({"data": [[{"a": file}]], "session_hash": "s", "fn_index": 0})
     httpx.post(f"{served.url}gradio_api/queue/join", content=nested, timeout=30)
     assert not asked
+
+
+def test_one_visitor_leaves_places_to_others() -> None:
+    """Beside the queue, where whoever holds a place may hold it for long."""
+
+    async def visit() -> None:
+        guard, done = doors.Doors(None), asyncio.Event()
+
+        async def hold(visitor: str, inside: list[str]) -> None:
+            async with guard._place(visitor):
+                inside.append(visitor)
+                await done.wait()
+
+        inside: list[str] = []
+        greedy = [asyncio.create_task(hold("8.8.8.8", inside)) for _ in range(20)]
+        await asyncio.sleep(0)
+        other = asyncio.create_task(hold("9.9.9.9", inside))
+        for _ in range(10):
+            await asyncio.sleep(0)
+        assert inside == ["8.8.8.8"] * doors.OWN + ["9.9.9.9"]
+        assert guard._waiting == 0
+        done.set()
+        await asyncio.gather(*greedy, other)
+        assert len(inside) == 21
+        assert (guard._own, guard._beside) == ({}, {})
+
+    asyncio.run(visit())
+
+
+def test_a_request_that_comes_by_drops_gives_its_place_back(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "BODY_S", 0.3)
+    connection = HTTPConnection(httpx.URL(served.url).netloc.decode(), timeout=20)
+    connection.putrequest("POST", RUN)
+    connection.putheader("Content-Type", "application/json")
+    connection.putheader("Content-Length", "1000")
+    connection.endheaders(b"{")
+    answer = connection.getresponse()
+    assert (answer.status, json.loads(answer.read())["error"]) == (408, doors.TOO_SLOW)
+    connection.close()

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from fer_space.render.html import Drawing
-from fer_space.ui.live import FULL, OVER, PLACES, SECONDS, SILENCE, Live, fast_ones, lay_out_live
+from fer_space.ui.live import FACES, FULL, OVER, PLACES, SECONDS, SILENCE, Live, fast_ones, lay_out_live
 from tests.toys import TOY_SPECS, first_cells
-from tests.ui.conftest import EXAMPLES
+from tests.ui.conftest import EXAMPLES, panorama
 from tests.ui.desk import LOOKS, Desk, click, data_url
 
 ASTRONAUT = (EXAMPLES / "astronaut.jpg").read_bytes()
@@ -51,6 +51,10 @@ def test_a_frame_is_answered_with_faces_and_every_model():
     assert face["models"][1]["p"][-1] is None
     assert sum(face["models"][0]["p"]) == pytest.approx(100, abs=0.5)
     assert all(0 <= edge <= 100 for edge in face["box"])
+
+
+def test_of_many_faces_the_largest_are_read():
+    assert len(Camera().look(panorama())["faces"]) == FACES == 4  # as docs/live.md says
 
 
 def test_smoothing_moves_slowly_and_off_shows_every_answer_as_it_came():
