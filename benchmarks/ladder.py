@@ -200,6 +200,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         record["looks"] = train(args.data, args.out)
         record["looks_on"] = today().isoformat()
     if args.predictions is not None or args.data is not None:
+        record["command"] = "python benchmarks/ladder.py ferplus:DIR --out DIR --predictions DIR"
         write_text(args.table, json.dumps(record, indent=1) + "\n")
     print(markdown(record))
 

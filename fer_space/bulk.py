@@ -31,7 +31,7 @@ from fer_space.errors import FerSpaceError, InputError, OutputError
 from fer_space.files import replacing
 from fer_space.model import Model
 from fer_space.runtime.threads import cores
-from fer_space.sources.files import read_source
+from fer_space.sources.files import as_text, read_source
 from fer_space.types import Face
 from fer_space.vision.alignment import CropRule, crop_face
 from fer_space.vision.imaging import decode_image
@@ -142,7 +142,7 @@ class BulkReader:
     def _take(self, batch: _Batch, name: str, picture: Image | FerSpaceError) -> None:
         """Find the faces of a picture and keep their crops."""
         if isinstance(picture, FerSpaceError):
-            batch.found.append(_Found(name, problem=str(picture)))
+            batch.found.append(_Found(name, problem=as_text(str(picture))))
             return
         faces = self.engine.detect(picture, detector=self.detector)
         batch.found.append(_Found(name, picture.shape[1], picture.shape[0], faces))

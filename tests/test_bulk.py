@@ -1,5 +1,6 @@
 """Many pictures become a table: batches across pictures, constant memory, runs that go on."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -115,6 +116,22 @@ def test_a_killed_run_goes_on(
     write_parquet(reader, [str(folder)], out)
     assert seen == ["b.png", "c.jpg", "d.png"][already - 1 :]
     assert len(table_of(out)) == 4
+
+
+def test_names_that_are_no_text_stand_in_the_table(reader: BulkReader, tmp_path: Path):
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    try:
+        shutil.copy(EXAMPLES / "astronaut.jpg", photos / os.fsdecode(b"\xe9.jpg"))
+    except OSError:
+        pytest.skip("this file system takes UTF-8 alone")
+    out = tmp_path / "faces.parquet"
+    sources = [str(photos), os.fsdecode(b"gone \xe9.jpg")]
+    assert write_parquet(reader, sources, out) == (2, 1)
+    face, problem = table_of(out)
+    assert (face["source"], face["face"]) == (f"{photos}/\\udce9.jpg", 1)
+    assert problem["source"] == "gone \\udce9.jpg"
+    assert "gone \\udce9.jpg" in str(problem["problem"])
 
 
 def test_parts_of_another_run_are_not_mixed(engine: Engine, reader: BulkReader, folder: Path, tmp_path: Path):

@@ -127,9 +127,7 @@ def record(outputs: Outputs, kinds: Sequence[str], folder: Path = WEIGHTS_DIR) -
     if card.boost and not setting.boost_rare and setting.occlusion is None:
         several.append(boosted(outputs, card))
     measurements = [_measurement(measured, kinds) for measured in several]
-    card = read_card(
-        paths_of(outputs.about.model, folder)[1]
-    )  # scoring took a while: others may have written
+    card = read_card(paths_of(card.name, folder)[1])  # scoring took a while: others may have written
     for measurement in measurements:
         card = card.with_measurement(measurement)
     write_card(card, folder)
