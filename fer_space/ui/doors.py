@@ -11,7 +11,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, nullcontext, suppress
 from ipaddress import ip_address
 from typing import Any
 
@@ -126,24 +126,23 @@ class Doors:
 
     @asynccontextmanager
     async def _place(self, visitor: str) -> AsyncIterator[None]:
-        """Wait for a place; who has `OWN` of them already does so without standing in the way of others."""
+        """Wait for a place; who has `OWN` of them already waits for one of those, in nobody's way."""
+        own = self._own.setdefault(visitor, asyncio.Semaphore(OWN)) if visitor else nullcontext()
         self._beside[visitor] += 1
-        own = self._own.setdefault(visitor, asyncio.Semaphore(OWN if visitor else AT_ONCE))
+        self._waiting += 1
         try:
-            async with own:
-                self._waiting += 1
-                try:
-                    await self._places.acquire()
-                finally:
-                    self._waiting -= 1
+            async with own, self._places:
+                self._waiting -= 1
                 try:
                     yield
                 finally:
-                    self._places.release()
+                    self._waiting += 1
         finally:
+            self._waiting -= 1
             self._beside[visitor] -= 1
             if not self._beside[visitor]:
-                del self._beside[visitor], self._own[visitor]
+                del self._beside[visitor]
+                self._own.pop(visitor, None)
 
     def _count(self, scope: Scope, visitor: str) -> int:
         """How many requests of a visitor wait or run."""

@@ -287,11 +287,11 @@ def test_one_visitor_leaves_places_to_others() -> None:
         for _ in range(10):
             await asyncio.sleep(0)
         assert inside == ["8.8.8.8"] * doors.OWN + ["9.9.9.9"]
-        assert guard._waiting == 0
+        assert guard._waiting == 20 - doors.OWN
         done.set()
         await asyncio.gather(*greedy, other)
         assert len(inside) == 21
-        assert (guard._own, guard._beside) == ({}, {})
+        assert (guard._waiting, guard._own, guard._beside) == (0, {}, {})
 
     asyncio.run(visit())
 
