@@ -87,8 +87,8 @@ def _card_path(name: str) -> Path:
 def _load(folder: Path, model: str, data: str, split: str) -> Outputs:
     outputs = Outputs.load(folder / f"{model}-{data}-{split}.parquet")
     about = outputs.about.model_copy(update={"sets": ()})  # what is joined is taken apart here
-    left_out = dict.fromkeys(("origins", "affect", "affect_labels", "embeddings", "near_duplicate"))
-    return replace(outputs, about=about, **left_out)
+    bare = replace(outputs, about=about, origins=None, affect=None, affect_labels=None)
+    return replace(bare, embeddings=None, near_duplicate=None)
 
 
 def _select(outputs: Outputs, kept: NDArray[np.bool_], classes: tuple[str, ...]) -> Outputs:
