@@ -404,7 +404,7 @@ def test_valence_and_arousal_alone_leave_the_emotions_of_a_frozen_start(
     start = tmp_path / "start"
     card = write_weights(start, lively_tiny(), temperature=0.75, boost=(0.5,) * 8)
     config = CONFIG.changed(
-        epochs=6, early_epochs=0, affect_weight=1.0, freeze="backbone", imbalance=imbalance
+        epochs=6, early_epochs=0, early_size=0, affect_weight=1.0, freeze="backbone", imbalance=imbalance
     ).changed(init=str(start / "tiny.safetensors"))
     network = start_network(config)
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
@@ -443,7 +443,9 @@ def test_what_valence_and_arousal_alone_need_is_said(tiny: str, tmp_path: Path):
 def test_faces_with_valence_and_arousal_alone_join_faces_with_emotions(
     tiny: str, tmp_path: Path, target: str
 ):
-    config = CONFIG.changed(epochs=8, affect_weight=1.0, target=target, early_epochs=0, mix="mixup")
+    config = CONFIG.changed(
+        epochs=8, affect_weight=1.0, target=target, early_epochs=0, early_size=0, mix="mixup"
+    )
     faces = unlabelled(striped_faces(160), slice(0, None, 2))
     faces = replace(faces, affect=faces.affect.masked_fill(faces.labelled[:, None], torch.nan))
     task = replace(task_of(config, tmp_path), train_set=faces)

@@ -301,9 +301,9 @@ def test_the_settings_of_the_maps_redraw_without_the_models(visit, served: Serve
     calls = served.engine.calls
     here.open_maps()
     here.choose("What speaks for", "Sadness")
-    expect(here.page.get_by_alt_text("looks for Sadness")).to_have_count(ALL)
+    expect(here.page.locator(".fer-tile img[alt*='looks for Sadness']")).to_have_count(ALL)
     here.choose("Rather than", "Fear")
-    expect(here.page.get_by_alt_text("Sadness rather than for Fear")).to_have_count(ALL)
+    expect(here.page.locator(".fer-tile img[alt*='Sadness rather than for Fear']")).to_have_count(ALL)
     expect(here.page.get_by_role("radio", name="contours")).to_be_disabled()
     assert served.engine.calls == calls
 
@@ -349,7 +349,7 @@ def test_boosting_shows_in_the_verdict_and_is_remembered(visit) -> None:
     here.page.wait_for_function(f"({kept}).length > 0")
     here.page.wait_for_timeout(500)
     first = here.page.evaluate(kept)
-    here.page.get_by_label(TOY_SPECS[1].title, exact=True).uncheck()
+    here.page.get_by_role("checkbox", name=TOY_SPECS[1].title, exact=True).uncheck()
     expect(here.rows).to_have_count(ALL - 1)
     here.page.wait_for_function(f"first => ({kept}) !== first", arg=first)
     here.page.reload()
