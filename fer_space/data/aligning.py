@@ -45,7 +45,7 @@ def align_rows(
     rows = []
     for row in tqdm(collection.rows, desc="faces", unit="picture", leave=False):
         found, encoded = row.found, row.encoded()
-        if found is None or found.detector != detector or found.sha256 != digest(encoded):
+        if found is None or found.detector != detector or not found.is_of(encoded):
             found = look(encoded, row.box_xyxy, detector, detect, known)
         rows.append(replace(row, found=found.framed(rule)))
     return replace(collection, rows=tuple(rows))

@@ -9,7 +9,7 @@ from typing import Literal, get_args
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_space.data.found import Found, digest
+from fer_space.data.found import Found
 from fer_space.distributions import NO_ANSWER
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, ImageError
@@ -134,7 +134,7 @@ class FaceSet:
     def found_by(self, detector: str, i: int) -> Found | None:
         """What that detector made of picture i, None where it has not looked, or at another picture."""
         found = self.found[i] if self.found else None
-        if found is None or found.detector != detector or found.sha256 != digest(self.encoded(i)):
+        if found is None or found.detector != detector or not found.is_of(self.encoded(i)):
             return None
         return found
 
@@ -191,7 +191,7 @@ def decode_face(data: bytes, box_xyxy: Box | None, found: Found | None = None) -
     """
     image_rgb = decode_image(data, trusted=True)
     if found is not None and found.is_face:
-        if found.sha256 != digest(data):
+        if not found.is_of(data):
             raise ImageError("The picture has changed since its face was found: prepare the set again.")
         return found.crop(image_rgb)
     if box_xyxy is None:

@@ -39,6 +39,10 @@ class Found:
         """Whether there is a face."""
         return self.face is not None
 
+    def is_of(self, encoded: bytes) -> bool:
+        """Whether this file is the picture, and not another one that took its place."""
+        return self.sha256 == digest(encoded)
+
     def framed(self, rule: CropRule) -> "Found":
         """The same face, cut out by another rule."""
         if self.face is None:

@@ -203,9 +203,8 @@ class Lab:
         """The largest face of an example, read once by each model at each operating point."""
         known = self._partners.get((number, options.boost_rare))
         if known is None or not set(options.backbones) <= {p.backbone for p in known.predictions}:
-            same = Options(
-                options.backbones, boost_rare=options.boost_rare
-            )  # whatever else one visitor chose
+            # Whatever else one visitor chose is not for all of them.
+            same = Options(options.backbones, boost_rare=options.boost_rare)
             known = largest_face(self._runs, self._examples[number], same)
             self._partners[number, options.boost_rare] = known
         chosen = [r for r in known.readings if r.prediction.backbone in options.backbones]

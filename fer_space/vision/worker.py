@@ -132,9 +132,7 @@ def allow(seconds: float, memory: int) -> None:
     if sys.platform == "linux":
         import resource
 
-        most = resource.getrlimit(resource.RLIMIT_AS)[
-            1
-        ]  # of a batch system or `ulimit -v`: nobody may raise it
+        most = resource.getrlimit(resource.RLIMIT_AS)[1]  # of a batch system, say: nobody may raise it
         limit = _size() + memory if memory else most
         if most != resource.RLIM_INFINITY:
             limit = min(limit, most)
