@@ -28,7 +28,10 @@ def _covered(here: Visit) -> Visit:
 
 
 def _paint(here: Visit) -> None:
-    box = here.page.locator(".fer-sheet canvas").bounding_box()
+    expect(here.page.locator(".fer-progress")).to_have_count(0)  # nothing moves the sheet under the mouse
+    sheet = here.page.locator(".fer-sheet canvas")
+    sheet.scroll_into_view_if_needed()
+    box = sheet.bounding_box()
     x, y = box["x"] + box["width"] / 2, box["y"] + box["height"] * 0.6
     here.page.mouse.move(x - 40, y)
     here.page.mouse.down()
@@ -95,7 +98,8 @@ def test_what_is_painted_is_read_stays_and_leaves_no_file(visit, served: Served)
 def test_what_was_painted_on_one_face_is_not_on_another(visit) -> None:
     here = visit()
     here.example("The two portraits")
-    here.open_tab("Occlude")
+    _covered(here)
+    expect(here.outcome).to_contain_text("Face 2 of 2")  # the sheet of the picture before it is gone
     here.page.locator("#fer-paint > button").click()
     _paint(here)
     empty = (
