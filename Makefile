@@ -36,14 +36,18 @@ fuzz: .venv/tested
 	$(BIN)/python benchmarks/fuzz.py load --requests $(REQUESTS) --clients $(CLIENTS)
 	$(BIN)/python benchmarks/fuzz.py soak --minutes $(MINUTES) --clients $(CLIENTS)
 
-# FERPLUS and DIFFUSIONFER name folders that hold the data
+# FERPLUS, CKPLUS and DIFFUSIONFER name folders that hold the data
 evaluate: install
 	$(BIN)/fer-space test --backbone all,ensemble --data ferplus:$(FERPLUS) --split valid --calibrate --fit-boost --weigh
+	$(BIN)/fer-space test --backbone all,ensemble --data ferplus:$(FERPLUS)+ckplus:$(CKPLUS)+diffusionfer:$(DIFFUSIONFER) --split valid --weigh posed
 	$(BIN)/fer-space test --backbone all,ensemble --data ferplus:$(FERPLUS) --without-near-duplicates --record --summary docs
 	for kind in $(KINDS); do \
 		$(BIN)/fer-space test --backbone all --data ferplus:$(FERPLUS) --occlude $$kind --record || exit; \
 	done
 	$(BIN)/fer-space test --backbone all --data fer2013:$(FERPLUS) --record
+	for kind in ckplus ckplus-peaks; do \
+		$(BIN)/fer-space test --backbone all --data $$kind:$(CKPLUS) --record || exit; \
+	done
 	$(BIN)/fer-space test --backbone all --data diffusionfer:$(DIFFUSIONFER) --record
 	$(BIN)/fer-space test --backbone all --data diffusionfer:$(DIFFUSIONFER) --detect libfacedetection --record
 

@@ -288,10 +288,16 @@ def _rates(record: Mapping[str, Any] | None) -> list[str]:
 
 
 def _other(card: Card, setting: Setting) -> str:
-    """Accuracy in another setting; of CK+'s people only for models that never saw one of them."""
+    """Accuracy in another setting, with a star if other faces of the set were learned from.
+
+    Of CK+'s people only for models that never saw one of them: some of these were learned from.
+    """
     found = card.measured(setting)
-    seen = setting.data == "ckplus-peaks" and "ckplus" in card.data.split("+")
-    return MISSING if found is None or seen else f"{found.scores.accuracy:.1%}"
+    data, _, peaks = setting.data.partition("-")
+    seen = data != "ferplus" and data in card.data.split("+")
+    if found is None or (seen and peaks):
+        return MISSING
+    return f"{found.scores.accuracy:.1%}" + (r"\*" if seen else "")
 
 
 def _time(record: Mapping[str, Any] | None) -> str:

@@ -4,6 +4,7 @@ import errno
 import hashlib
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -28,6 +29,11 @@ def shipped(name: str) -> Path:
     package = find_spec("fer_space_weights")
     folders = (package.submodule_search_locations if package else None) or [str(checkout)]
     return Path(next(iter(folders))) / name
+
+
+def search_path() -> str:
+    """Where this process finds modules, as a child's PYTHONPATH: it may have been started elsewhere."""
+    return os.pathsep.join(os.path.abspath(folder) for folder in sys.path)  # noqa: PTH100, "" is here
 
 
 def sha256_of(path: Path) -> str:

@@ -11,6 +11,8 @@ from pathlib import Path
 
 from huggingface_hub import constants
 
+from fer_space.files import search_path
+
 log = logging.getLogger(__name__)
 
 
@@ -31,8 +33,7 @@ def converting(weights_dir: Path) -> Iterator[str]:
         "FER_SPACE_WEIGHTS": str(weights_dir),
         "HF_ASSETS_CACHE": constants.HF_ASSETS_CACHE,
         "OMP_NUM_THREADS": "1",
-        # the package may have been found beside a script
-        "PYTHONPATH": os.pathsep.join(os.path.abspath(folder) for folder in sys.path),  # noqa: PTH100
+        "PYTHONPATH": search_path(),
     }
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=environment

@@ -17,7 +17,7 @@ from fer_space.render.html import BoardPlot, BoardPoint, BoardRow
 from fer_space.render.texts import Looks
 
 _ENSEMBLES = {"ensemble": "All, plain average", "weighted": "All, fitted average"}
-_GREY = "#64748b"
+_INK = "currentColor"  # of the words, dark on light and light on dark, which no model has
 # What is measured as “other data”, by the set from which a model may have learned.
 _ELSEWHERE = {
     "ckplus": Setting(data="ckplus-peaks", split="test"),
@@ -105,7 +105,7 @@ def rows_of(cards: Mapping[str, Card], looks: Looks, stored: Mapping[str, Stored
             yield BoardRow(
                 name=name,
                 title=title,
-                colour=_GREY,
+                colour=_INK,
                 accuracy=known.accuracy,
                 interval=known.interval,
                 balanced=known.balanced,

@@ -13,6 +13,7 @@ from threading import Timer
 from typing import IO
 
 from fer_space.errors import FerSpaceError
+from fer_space.files import search_path
 
 # What a child needs of the environment, and none of the tokens that may be in it.
 _ENVIRONMENT = ("PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT", "LANG", "TZ")
@@ -33,7 +34,6 @@ def start_child(
         stdin: what it reads; by default a pipe.
         descriptors: of open files that it gets, by the same numbers.
     """
-    search = os.pathsep.join(os.path.abspath(folder) for folder in sys.path)  # noqa: PTH100
     kept = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
     return subprocess.Popen(
         [sys.executable, "-P", "-m", module, *words],
@@ -41,7 +41,7 @@ def start_child(
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,  # the decoders' own remarks
         bufsize=0,
-        env={**kept, **_ONE_THREAD, "PYTHONPATH": search},
+        env={**kept, **_ONE_THREAD, "PYTHONPATH": search_path()},
         start_new_session=True,  # Ctrl-C in the terminal is for the parent alone
         pass_fds=descriptors,
     )
