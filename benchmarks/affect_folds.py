@@ -32,7 +32,7 @@ from fer_space.files import write_text
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures
 from fer_space.training.folds import Fold
-from fer_space.training.initialise import preprocess_for, start_network
+from fer_space.training.initialise import preprocess_for, start_of
 from fer_space.training.parallel import run_workers
 from fer_space.training.recipe import Recipe
 from fer_space.training.trainer import Task, open_run
@@ -84,7 +84,7 @@ def head_predictions(faces: FaceSet, config: TrainConfig, out: Path) -> Affect:
         open_run(mine, folder, resume=True)  # refuses what another config left there
         if not (folder / "affect.npy").is_file():
             few = pictures.select(rows[: mine.batch_size])  # no epoch is chosen by them
-            network, recipe = start_network(mine), Recipe.of(mine)
+            network, recipe = start_of(mine).network, Recipe.of(mine)
             task = Task(mine, network, recipe, pictures.select(rows), few, folder, resume=True)
             fold = Fold(task, pictures.select(held_out), affect_of, "affect.npy")
             run_workers(fold, mine.processes, torch.device("cpu"))

@@ -38,7 +38,7 @@ from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures
 from fer_space.training.finish import finished_network, logits_of
 from fer_space.training.folds import Fold
-from fer_space.training.initialise import preprocess_for, start_network
+from fer_space.training.initialise import preprocess_for, start_of
 from fer_space.training.parallel import run_workers
 from fer_space.training.recipe import Recipe
 from fer_space.training.trainer import BEST, Task, open_run
@@ -98,7 +98,7 @@ def measure(ckplus: str, ferplus: str, base: Path, out: Path) -> dict[str, Any]:
             some = np.random.default_rng(number).choice(len(others), min(OTHERS, len(others)), replace=False)
             beside = LabelledPictures.read(others.select(sorted(map(int, some))), preprocess)
             posed = taught.select(theirs != number)
-            network, recipe = start_network(own), Recipe.of(own)
+            network, recipe = start_of(own).network, Recipe.of(own)
             few = beside.select(np.arange(len(beside)) < own.batch_size)  # no epoch is chosen by them
             shown = LabelledPictures.joined([*[posed] * SHOWN, beside])
             task = Task(own, network, recipe, shown, few, run, resume=True)

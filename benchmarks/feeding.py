@@ -22,7 +22,7 @@ from fer_space.emotions import EMOTIONS
 from fer_space.model import load_model
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures
-from fer_space.training.initialise import start_network
+from fer_space.training.initialise import start_of
 from fer_space.training.parallel import Worker
 from fer_space.training.recipe import Batch, Recipe
 from fer_space.training.state import TrainState
@@ -65,7 +65,7 @@ def random_faces(count: int) -> LabelledPictures:
 
 def step_of(config: TrainConfig, faces: LabelledPictures, recipe: Recipe) -> Callable[[], object]:
     """A function that takes one training step."""
-    network = start_network(config).to(memory_format=torch.channels_last).train()
+    network = start_of(config).network.to(memory_format=torch.channels_last).train()
     state = TrainState.start(network, config, 10_000, faces.targets.sum(dim=0))
     task, picks = Task(config, network, recipe, faces, faces, Path()), torch.arange(config.batch_size)
     return lambda: train_step(state, task, Worker(), [picks], config.size)

@@ -38,7 +38,7 @@ from fer_space.files import write_text
 from fer_space.training.config import TrainConfig
 from fer_space.training.data import LabelledPictures
 from fer_space.training.finish import logits_of
-from fer_space.training.initialise import preprocess_for, start_network
+from fer_space.training.initialise import preprocess_for, start_of
 from fer_space.training.parallel import Worker, run_workers
 from fer_space.training.recipe import Recipe
 from fer_space.training.state import TrainState
@@ -116,7 +116,7 @@ def train(data: str, out: Path) -> dict[str, list[dict[str, Any]]]:
         folder = out / name
         open_run(config, folder, resume=True)  # refuses what another config left there
         if not (folder / "looks.json").is_file():
-            network, recipe = start_network(config), Recipe.of(config)
+            network, recipe = start_of(config).network, Recipe.of(config)
             task = Task(config, network, recipe, _as_ferplus(LabelledPictures.joined(parts)), valid, folder)
             run_workers(Ladder(task, test), 1, CPU)
         looks[name] = json.loads((folder / "looks.json").read_text(encoding="utf-8"))

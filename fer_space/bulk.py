@@ -1,7 +1,7 @@
 """Many pictures, read as a stream: faces of many in one batch, memory that does not grow with their number.
 
     reader = BulkReader(Engine(), ["dan", "vit"])
-    write_parquet(reader, pictures_of(["photos"]), Path("faces.parquet"))
+    write_parquet(reader, ["photos"], Path("faces.parquet"))
 
 A picture is decoded and searched for faces; of each face only the small crops stay that the models want.
 When a batch of faces has come together, every model reads it in one go. What has been read lies in parts
@@ -15,7 +15,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ from fer_space.errors import FerSpaceError, InputError, OutputError
 from fer_space.files import replacing
 from fer_space.model import Model
 from fer_space.runtime.threads import cores
-from fer_space.sources.files import as_text, read_source
+from fer_space.sources.files import as_text, names_in, read_source
 from fer_space.types import Face
 from fer_space.vision.alignment import CropRule, crop_face
 from fer_space.vision.imaging import decode_image
@@ -207,49 +207,74 @@ _WORDS = frozenset({"source", "problem", "label", "rule"})
 _WHOLE = frozenset({"width", "height", "face"})
 
 
-def pictures_of(sources: Iterable[str], done: Collection[str] = ()) -> Iterator[Source]:
+class Written(NamedTuple):
+    """What a call wrote.
+
+    Attributes:
+        read: how many pictures this call read.
+        failed: how many of `pictures` could not be read.
+        pictures: how many were asked for, those that earlier calls read included.
+    """
+
+    read: int
+    failed: int
+    pictures: int
+
+
+def pictures_of(sources: str | Iterable[str], done: Collection[str] = ()) -> Iterator[Source]:
     """Name and read the pictures of files, folders, URLs and standard input, one after the other.
 
     Args:
-        sources: as `fer_space.sources.files.read_source` takes them.
+        sources: one or several, as `fer_space.sources.files.read_source` takes them.
         done: names of pictures that are left out, and not read.
     """
-    for source in sources:
+    for source in several(sources):
         yield from read_source(source, done)
 
 
-def write_parquet(reader: BulkReader, sources: Sequence[str], path: Path) -> tuple[int, int]:
+def several(sources: str | Iterable[str]) -> list[str]:
+    """List sources; one is a list of one, not of its letters."""
+    return [sources] if isinstance(sources, str) else list(sources)
+
+
+def write_parquet(reader: BulkReader, sources: str | Iterable[str], path: str | Path) -> Written:
     """Read pictures into a Parquet file, a row a face; a run that was killed goes on.
 
     Args:
         reader: reads them.
-        sources: files, folders, URLs, or "-".
-        path: the table. Until it is whole its parts lie beside it, in a folder PATH.parts.
-
-    Returns:
-        How many pictures were read by this call, and how many of them could not be.
+        sources: files, folders, URLs, or "-"; one or several.
+        path: the table. Until it is whole its parts lie beside it, in a folder PATH.parts; what these have of
+            other sources does not come into it.
 
     Raises:
         OutputError: the table cannot be written.
     """
     import pyarrow
+    import pyarrow.compute
     import pyarrow.parquet
 
+    path, sources = Path(path), several(sources)
     parts = path.with_name(f"{path.name}.parts")
     schema = schema_of(reader)
     kept, done = finished(parts, schema)
+    asked = done & {as_text(name) for source in sources for name in names_in(source)} if done else set()
     read = failed = 0
     first = 1 + max((int(part.stem) for part in kept if part.stem.isdecimal()), default=-1)
     for number, rows in enumerate(_parts(reader.rows(pictures_of(sources, done))), start=first):
         with replacing(parts / f"{number:06d}.parquet") as temporary:
             pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), temporary)
-        read += len({row["source"] for row in rows})
-        failed += sum(row["problem"] is not None for row in rows if "problem" in row)
+        names = {row["source"] for row in rows}
+        read += len(names)
+        asked |= names
+    known = pyarrow.array(asked, pyarrow.string())
     with replacing(path) as temporary, pyarrow.parquet.ParquetWriter(temporary, schema) as writer:
         for part in sorted(parts.glob("*.parquet")):
-            writer.write_table(pyarrow.parquet.read_table(part))
+            table = pyarrow.parquet.read_table(part)
+            table = table.filter(pyarrow.compute.is_in(table["source"], value_set=known))
+            failed += len(table) - table["problem"].null_count
+            writer.write_table(table)
     shutil.rmtree(parts, ignore_errors=True)
-    return read, failed
+    return Written(read, failed, len(asked))
 
 
 def schema_of(reader: BulkReader) -> Any:

@@ -125,7 +125,7 @@ class Scores(Rates):
 
     Attributes:
         absent_from_data, absent_from_model: emotions that only the other side knows
-            (`fer_space.evaluation.classes`).
+            (`fer_space.evaluation.metrics.absences`).
         n_shared, accuracy_on_shared: of the faces whose emotion the model has, where it lacks some.
         undetected: pictures without a found face, which count as wrong.
         near_duplicates, without_near_duplicates: faces that also lie in the training split, and the rates

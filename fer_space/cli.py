@@ -1,6 +1,7 @@
 """The command line `fer-space`. A command's module is imported only when the command is used.
 
-Exit status: 0 done; 1 some of several sources failed; 2 nothing could be done, with one line on stderr.
+Exit status: 0 done; 1 some of several sources failed; 2 nothing could be done, with one line on stderr; 130
+stopped; 141 what reads the output closed it before the end.
 """
 
 import argparse
@@ -100,7 +101,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return _fail("stopped", status=130)
     except BrokenPipeError:  # the reader has seen enough; nothing may be written at exit either
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+        return 141
     except ModuleNotFoundError as error:
         how = how_to_install(error.name or "")
         if not how:

@@ -7,12 +7,12 @@ see, or URLs.
 """
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from fer_space.bulk import BATCH, BulkReader, finished, pictures_of, schema_of
+from fer_space.bulk import BATCH, BulkReader, Written, finished, pictures_of, schema_of, several
 from fer_space.engine import Engine
 from fer_space.errors import InputError
 from fer_space.sources.files import as_text, names_in
@@ -54,18 +54,15 @@ class Worker:
 
 
 def write_with_ray(
-    reader: BulkReader, sources: Sequence[str], folder: Path, *, workers: int = 2
-) -> tuple[int, int]:
+    reader: BulkReader, sources: str | Iterable[str], folder: str | Path, *, workers: int = 2
+) -> Written:
     """Read pictures into a folder of Parquet files, a row a face; pictures that are in it are not read again.
 
     Args:
         reader: says how pictures are read, and reads nothing itself.
-        sources: files, folders and URLs.
+        sources: files, folders and URLs; one or several.
         folder: the table, one file a block; programs that read Parquet take the folder for a table.
         workers: processes that read, each on one core.
-
-    Returns:
-        How many pictures were read by this call, and how many of them could not be.
 
     Raises:
         InputError: standard input is among the sources, or there are fewer than one worker.
@@ -74,14 +71,17 @@ def write_with_ray(
     import ray
     from ray.data import SaveMode
 
+    folder, sources = Path(folder), several(sources)
     if "-" in sources:
         raise InputError("Ray's workers have no standard input: name files, folders or URLs.")
     if workers < 1:
         raise InputError("--workers is at least 1.")
     _, done = finished(folder, schema_of(reader))
-    names = [name for name in chain.from_iterable(map(names_in, sources)) if as_text(name) not in done]
+    asked = list(chain.from_iterable(map(names_in, sources)))
+    pictures = set(map(as_text, asked))
+    names = [name for name in asked if as_text(name) not in done]
     if not names:
-        return 0, 0
+        return Written(0, _failed(folder, pictures), len(pictures))
     ray.init(ignore_reinit_error=True, include_dashboard=False, log_to_driver=False)
     ray.data.DataContext.get_current().enable_progress_bars = False
     settings = {
@@ -99,7 +99,7 @@ def write_with_ray(
         Worker, batch_size=None, concurrency=workers, num_cpus=1, fn_constructor_kwargs=settings
     )
     read.write_parquet(str(folder.resolve()), mode=SaveMode.APPEND)
-    return len(names), _failed(folder, set(map(as_text, names)))
+    return Written(len(names), _failed(folder, pictures), len(pictures))
 
 
 def _failed(folder: Path, names: set[str]) -> int:

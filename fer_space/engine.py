@@ -73,7 +73,9 @@ class Engine:
         'happiness'
     """
 
-    def __init__(self, weights_dir: Path = WEIGHTS_DIR, device: str = "auto", runtime: str = "auto") -> None:
+    def __init__(
+        self, weights_dir: str | Path = WEIGHTS_DIR, device: str = "auto", runtime: str = "auto"
+    ) -> None:
         self.registry = Registry(weights_dir)
         self.device = resolve_device(device)
         self.runtime = resolve_runtime(runtime, self.device)
@@ -515,7 +517,11 @@ class Engine:
             return
         with ThreadPoolExecutor(1) as pool:
             pool.map(self._model, missing)
-            yield
+            try:
+                yield
+            except BaseException:  # nobody asks for those that have not begun
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _detector(self, name: str) -> Detector:
         spec = detector_spec(name)

@@ -73,10 +73,10 @@ def replacing(path: Path) -> Iterator[Path]:
         yield temporary
         temporary.chmod(mode)  # a library may have put a file of its own in that place
         temporary.replace(path)
+    except (BrokenPipeError, FerSpaceError):  # the pipe is of what is printed meanwhile
+        raise
     except OSError as error:
         raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
-    except FerSpaceError:
-        raise
     except Exception as error:
         if reason := _reason(error):
             raise OutputError(f"{path} cannot be written: {reason}.") from error

@@ -376,7 +376,7 @@ class Model:
 
 
 def load_model(
-    name: str, *, device: str = "auto", runtime: str = "auto", weights_dir: Path = WEIGHTS_DIR
+    name: str, *, device: str = "auto", runtime: str = "auto", weights_dir: str | Path = WEIGHTS_DIR
 ) -> Model:
     """Load a model by name, verified by its sha256.
 

@@ -216,8 +216,8 @@ class Registry:
         True
     """
 
-    def __init__(self, weights_dir: Path = WEIGHTS_DIR) -> None:
-        self.weights_dir = weights_dir
+    def __init__(self, weights_dir: str | Path = WEIGHTS_DIR) -> None:
+        self.weights_dir = Path(weights_dir)
 
     def present(self) -> dict[str, ModelSource]:
         """List all models that are here with a card that can be read: shipped, fetched, the user's own."""
@@ -301,7 +301,7 @@ class Registry:
         return ShippedModel(spec.name, spec.title, spec.colour, spec.kind, spec, self.weights_dir)
 
 
-def source_of(name: str, weights_dir: Path = WEIGHTS_DIR) -> ModelSource:
+def source_of(name: str, weights_dir: str | Path = WEIGHTS_DIR) -> ModelSource:
     """Look up a model by name or by the path of its folder.
 
     Args:
@@ -324,14 +324,6 @@ def list_models() -> tuple[str, ...]:
         True
     """
     return Registry().names()
-
-
-def title_of(name: str) -> str:
-    """Write a model's name as the page and tables do; a name that nobody knows stays as it is."""
-    try:
-        return Registry().source(name).title
-    except FerSpaceError:
-        return name
 
 
 def file_name_of(name: str) -> str:

@@ -12,6 +12,8 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.running import run
+
 ROOT = Path(__file__).parent.parent
 
 
@@ -54,10 +56,16 @@ def test_a_busy_port_is_said_at_once(tmp_path: Path):
         app = subprocess.run(
             [sys.executable, ROOT / "app.py"], env=environment, capture_output=True, text=True, timeout=60
         )
-    assert app.returncode == 1
+    assert app.returncode == 2
     assert "cannot be served" in app.stderr
     assert "Traceback" not in app.stderr
     assert time.monotonic() - started < 20
+
+
+@pytest.mark.parametrize("port", ["99999", "-1", "0", "x"])
+def test_a_port_of_the_command_line_is_checked(port: str, capsys: pytest.CaptureFixture[str]):
+    run("app", f"--port={port}", status=2)
+    assert f"“{port}” is no port" in capsys.readouterr().err
 
 
 def test_a_port_that_is_none_is_a_sentence():

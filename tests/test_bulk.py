@@ -48,7 +48,7 @@ def table_of(path: Path) -> list[dict[str, object]]:
 
 def test_rows_say_what_compare_says(engine: Engine, reader: BulkReader, folder: Path, tmp_path: Path):
     out = tmp_path / "faces.parquet"
-    assert write_parquet(reader, [str(folder)], out) == (4, 1)
+    assert write_parquet(reader, [str(folder)], out) == (4, 1, 4)
     rows = table_of(out)
     assert [Path(str(row["source"])).name for row in rows] == ["a.jpg", "b.png", "c.jpg", "d.png"]
     assert [row["face"] for row in rows] == [1, None, None, 1]
@@ -113,9 +113,43 @@ def test_a_killed_run_goes_on(
             yield name, content
 
     monkeypatch.setattr(bulk, "pictures_of", counted)
-    write_parquet(reader, [str(folder)], out)
+    assert write_parquet(reader, [str(folder)], out) == (4 - already, 1, 4)
     assert seen == ["b.png", "c.jpg", "d.png"][already - 1 :]
     assert len(table_of(out)) == 4
+
+
+@pytest.fixture
+def unfinished(reader: BulkReader, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A table whose parts are all there, each with one picture of `folder`, and not yet the table."""
+    out = tmp_path / "faces.parquet"
+    monkeypatch.setattr(bulk, "PART", 1)
+    with monkeypatch.context() as patch:
+        patch.setattr("pyarrow.parquet.ParquetWriter", None)  # the table itself cannot be written
+        with pytest.raises(TypeError):
+            write_parquet(reader, [str(folder)], out)
+    return out
+
+
+def test_a_run_that_goes_on_counts_what_earlier_ones_could_not_read(
+    reader: BulkReader, folder: Path, unfinished: Path
+):
+    assert write_parquet(reader, [str(folder)], unfinished) == (0, 1, 4)
+
+
+def test_pictures_of_another_call_are_not_in_the_table(
+    reader: BulkReader, folder: Path, tmp_path: Path, unfinished: Path
+):
+    other = tmp_path / "other"
+    other.mkdir()
+    shutil.copy(folder / "b.png", other / "e.png")
+    assert write_parquet(reader, [str(other), str(folder / "a.jpg")], unfinished) == (1, 0, 2)
+    assert {row["source"] for row in table_of(unfinished)} == {f"{other}/e.png", f"{folder}/a.jpg"}
+
+
+def test_one_source_and_a_path_as_text_are_taken(reader: BulkReader, folder: Path, tmp_path: Path):
+    out = str(tmp_path / "faces.parquet")
+    assert write_parquet(reader, str(folder / "b.png"), out) == (1, 0, 1)
+    assert [name for name, _ in pictures_of(str(folder / "b.png"))] == [str(folder / "b.png")]
 
 
 def test_names_that_are_no_text_stand_in_the_table(reader: BulkReader, tmp_path: Path):
@@ -127,7 +161,7 @@ def test_names_that_are_no_text_stand_in_the_table(reader: BulkReader, tmp_path:
         pytest.skip("this file system takes UTF-8 alone")
     out = tmp_path / "faces.parquet"
     sources = [str(photos), os.fsdecode(b"gone \xe9.jpg")]
-    assert write_parquet(reader, sources, out) == (2, 1)
+    assert write_parquet(reader, sources, out) == (2, 1, 2)
     face, problem = table_of(out)
     assert (face["source"], face["face"]) == (f"{photos}/\\udce9.jpg", 1)
     assert problem["source"] == "gone \\udce9.jpg"
@@ -150,19 +184,13 @@ def test_parts_of_another_run_are_not_mixed(engine: Engine, reader: BulkReader, 
 
 
 def test_a_part_that_was_deleted_is_read_again_and_no_other_is_lost(
-    reader: BulkReader, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    reader: BulkReader, folder: Path, unfinished: Path
 ):
-    out = tmp_path / "faces.parquet"
-    monkeypatch.setattr(bulk, "PART", 1)
-    with monkeypatch.context() as patch:
-        patch.setattr("pyarrow.parquet.ParquetWriter", None)  # the table itself cannot be written
-        with pytest.raises(TypeError):
-            write_parquet(reader, [str(folder)], out)
-    first, *others = sorted(out.with_name("faces.parquet.parts").iterdir())
+    first, *others = sorted(unfinished.with_name("faces.parquet.parts").iterdir())
     assert others
     first.unlink()
-    write_parquet(reader, [str(folder)], out)
-    assert len(table_of(out)) == 4
+    write_parquet(reader, [str(folder)], unfinished)
+    assert len(table_of(unfinished)) == 4
 
 
 def test_ray_writes_the_same_table(reader: BulkReader, folder: Path, tmp_path: Path):
@@ -172,7 +200,7 @@ def test_ray_writes_the_same_table(reader: BulkReader, folder: Path, tmp_path: P
     command = [sys.executable, "-m", "fer_space.cli", "predict", str(folder), "--backbones", ",".join(NAMES)]
     command += ["--engine", "ray", "--workers", "2", "--parquet", str(shared)]
     first, again = (subprocess.run(command, capture_output=True, text=True, timeout=300) for _ in range(2))
-    assert (first.returncode, again.returncode) == (1, 0), first.stderr
+    assert (first.returncode, again.returncode) == (1, 1), first.stderr
     assert "4 pictures read now, 1 could not be read" in first.stderr
     assert "0 pictures read now" in again.stderr
     rows = sorted(table_of(shared), key=lambda row: str(row["source"]))

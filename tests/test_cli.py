@@ -165,6 +165,45 @@ def test_a_command_that_is_told_to_end_leaves_nothing_half_written(
     assert [path.name for path in tmp_path.iterdir()] == ([] if stops else ["table"])
 
 
+PRINTING = """
+import sys, types
+from pathlib import Path
+from fer_space import cli
+from fer_space.files import replacing
+
+def run(args):
+    with replacing(Path("table")) as temporary:
+        temporary.write_text("new")
+        for number in range(100_000):
+            print(number)
+    return 0
+
+cli.import_module = lambda name: types.SimpleNamespace(add_arguments=lambda parser: None, run=run)
+sys.argv = ["fer-space", "models"]
+sys.exit(cli.main())
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="closes a pipe")
+def test_a_closed_pipe_is_not_done_and_no_fault_of_a_file(tmp_path: Path):
+    (tmp_path / "table").write_text("old")
+    with subprocess.Popen(
+        [sys.executable, "-c", PRINTING],
+        cwd=tmp_path,
+        env=os.environ | {"PYTHONPATH": str(ROOT)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()
+        process.stdout.close()
+        said = process.stderr.read()
+    assert (process.returncode, said) == (141, b"")
+    assert [path.name for path in tmp_path.iterdir()] == ["table"]
+    assert (tmp_path / "table").read_text() == "old"
+
+
 def test_a_typo_of_ours_is_a_bug_and_shows_as_one(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(cli.COMMANDS, "nonsense", "a command without a file")
     with pytest.raises(ModuleNotFoundError, match=r"fer_space\.commands\.nonsense"):

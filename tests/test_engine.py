@@ -1,7 +1,8 @@
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from threading import current_thread
+from threading import Event, Timer, current_thread
+from types import SimpleNamespace
 from typing import Any
 from unittest.mock import ANY
 
@@ -225,3 +226,22 @@ def test_an_engine_needs_no_fork(tiny_weights: tuple[Path, Card], monkeypatch: p
     """Windows has none."""
     monkeypatch.delattr("os.register_at_fork", raising=False)
     assert Engine(tiny_weights[0], device="cpu").backbones == ("tiny",)
+
+
+def test_models_that_nobody_waits_for_are_not_loaded(engine: Engine, monkeypatch: pytest.MonkeyPatch):
+    begun, go_on = [], Event()
+
+    def load(source: SimpleNamespace) -> None:
+        begun.append(source.name)
+        go_on.wait(60)
+
+    monkeypatch.setattr(engine, "_model", load)
+    sources = [SimpleNamespace(name=name) for name in "abc"]
+    Timer(1.0, go_on.set).start()
+    with pytest.raises(KeyboardInterrupt), engine._loading(sources):
+        raise KeyboardInterrupt
+    assert len(begun) < 2
+
+
+def test_a_folder_of_weights_may_be_text(tiny_weights: tuple[Path, Card]):
+    assert Engine(str(tiny_weights[0]), device="cpu").backbones == ("tiny",)

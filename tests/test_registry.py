@@ -10,7 +10,7 @@ from fer_space.emotions import EMOTIONS
 from fer_space.errors import MissingDependencyError, UnknownNameError, WeightsError
 from fer_space.external.specs import MANIFEST
 from fer_space.external.user import FOLDER_VARIABLE
-from fer_space.registry import Registry, file_name_of, source_of, title_of
+from fer_space.registry import Registry, file_name_of, source_of
 from tests.networks import lively_tiny, toy_card, write_weights
 
 
@@ -91,8 +91,10 @@ def test_user_models_must_not_take_a_name(tmp_path: Path, tiny: str, monkeypatch
     assert "a name taken here" in " ".join(registry.problems().values())
 
 
-def test_titles_and_file_names():
-    assert title_of("dan") == "DAN"
-    assert title_of("somebody's") == "somebody's"
+def test_names_become_file_names():
     assert file_name_of("hub:a/b c") == "hub-a-b-c"
     assert toy_card().name == file_name_of("tiny")
+
+
+def test_a_folder_of_weights_may_be_text(tiny_weights: tuple[Path, Card]):
+    assert Registry(str(tiny_weights[0])).source("tiny").card() == tiny_weights[1]

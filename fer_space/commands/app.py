@@ -19,14 +19,14 @@ from fer_space.files import shipped
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Add the arguments of this command."""
     parser.add_argument("--host", default="", help="default: HOST, or 127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="default: PORT, or 7860")
+    parser.add_argument("--port", default="", help="default: PORT, or 7860")
 
 
 def run(args: argparse.Namespace) -> int:
     """Serve the page until it is told to end."""
     serve(
         args.host or _setting("HOST", "GRADIO_SERVER_NAME", default="127.0.0.1"),
-        args.port or _port(_setting("PORT", "GRADIO_SERVER_PORT", default="7860")),
+        _port(args.port or _setting("PORT", "GRADIO_SERVER_PORT", default="7860")),
     )
     return 0
 
@@ -80,9 +80,9 @@ def _setting(*names: str, default: str) -> str:
 
 
 def _port(text: str) -> int:
-    """Read a port from the environment; raises InputError where it is none."""
+    """Read a port; raises InputError where it is none."""
     if not text.isdecimal() or not 0 < int(text) < 65_536:
-        raise InputError(f"“{text}” is no port: set PORT to a number from 1 to 65535.")
+        raise InputError(f"“{text}” is no port: set --port or PORT to a number from 1 to 65535.")
     return int(text)
 
 
@@ -94,4 +94,6 @@ def require_free(host: str, port: int) -> None:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
     except OSError as error:
-        sys.exit(f"The page cannot be served at {host}:{port}: {error.strerror}. Set HOST and PORT.")
+        raise InputError(
+            f"The page cannot be served at {host}:{port}: {error.strerror}. Set HOST and PORT."
+        ) from error

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_space.data import open_data
+from fer_space.data import open_data, split_data
 from fer_space.data.prepare import count_emotions
 from fer_space.errors import InputError
 from fer_space.evaluation import face_plots, metrics, plots
@@ -162,8 +162,11 @@ def distribution(sources: list[str], out: Path | None) -> Path:
     """Draw a data set's emotions; by default beside its .csv, else into the current folder."""
     data = sources[0] if ":" in sources[0] else f"csv:{sources[0]}"
     name, counts = count_emotions(data)
-    kind, _, place = data.partition(":")
-    path = out or (_beside(place, "distribution") if kind == "csv" else Path(f"{name}-distribution.png"))
+    if not any(split.any() for split in counts.values()):
+        raise InputError(f"{name} has valence and arousal alone: there are no emotions to draw.")
+    (kind, place), *others = split_data(data)
+    beside = kind == "csv" and not others
+    path = out or (_beside(str(place), "distribution") if beside else Path(f"{name}-distribution.png"))
     face_plots.draw_distribution(counts, f"{name}: faces by emotion", path)
     return path
 

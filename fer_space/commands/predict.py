@@ -49,6 +49,8 @@ from fer_space.watch import Watched
 
 Image = NDArray[np.uint8]
 
+WORKERS = 2
+
 # Name, answer, how sure, valence and its change, arousal and its change, shift.
 _COLUMNS = "    {:<26} {:<10} {:>6}   {:>7} {:>7}   {:>7} {:>7}   {:>9}"
 
@@ -75,7 +77,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="with --cam or --json: the emotion to explain, predicted (each one's own answer) or consensus",
     )
     add("--method", choices=METHODS, help=f"how maps are made; default: {DEFAULT}")
-    add("--every", type=_at_least_one, default=1, metavar="N", help="of a video, read every N-th frame")
+    add("--every", type=_at_least_one, metavar="N", help="of a video, read every N-th frame; default: all")
     add("--json", action="store_true", help="one JSON object a line: a picture, or a frame of a video")
     add(
         "--parquet",
@@ -89,7 +91,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         default="here",
         help="with --parquet of pictures: on this machine, or on Ray",
     )
-    add("--workers", type=int, default=2, metavar="N", help="with --engine ray: processes that read")
+    add(
+        "--workers", type=int, metavar="N", help=f"with --engine ray: processes that read; default: {WORKERS}"
+    )
     add_device(parser)
     add_runtime(parser)
 
@@ -100,6 +104,10 @@ def run(args: argparse.Namespace) -> int:
     films = [is_video_file(source) for source in args.sources]
     if args.parquet is not None and any(films) and not all(films):
         raise InputError("--parquet holds pictures or videos: read them into two tables.")
+    if args.every is not None and not any(films):
+        raise InputError("--every reads videos, and none of the sources is one.")
+    if args.engine == "ray" and any(films):
+        raise InputError("--engine ray reads pictures and no videos.")
     engine = Engine(device=args.device, runtime=args.runtime)
     names = (
         usable_names(engine) if args.backbones == "all" else backbone_names(args.backbones, engine.registry)
@@ -126,6 +134,9 @@ def run(args: argparse.Namespace) -> int:
             except FerSpaceError as error:
                 print(f"fer-space: {name}: {error}", file=sys.stderr)
                 failed += 1
+        if table is not None and not done:
+            what = "is as it was" if args.parquet.exists() else "is not written"
+            raise InputError(f"No video could be read: {args.parquet} {what}.")
     return exit_status(failed, done + failed)
 
 
@@ -150,6 +161,8 @@ def check(args: argparse.Namespace) -> None:
             raise InputError(f"--parquet writes answers alone: leave out {', '.join(given)}.")
     elif args.engine != "here":
         raise InputError("--engine ray needs --parquet DIR, where the table is written.")
+    if args.workers is not None and args.engine == "here":
+        raise InputError("--workers needs --engine ray: without it one process reads.")
     if args.explain is not None and args.cam is None and not args.json:
         raise InputError("--explain needs --cam DIR, where the maps are drawn, or --json.")
     if args.method is not None and args.cam is None and args.explain is None:
@@ -166,17 +179,20 @@ def _write_table(engine: Engine, names: Sequence[str], args: argparse.Namespace)
     if args.engine == "ray":
         from fer_space.cluster import write_with_ray
 
-        read, failed = write_with_ray(reader, args.sources, args.parquet, workers=args.workers)
+        written = write_with_ray(
+            reader, args.sources, args.parquet, workers=WORKERS if args.workers is None else args.workers
+        )
     else:
-        read, failed = write_parquet(reader, args.sources, args.parquet)
-    print(f"fer-space: {args.parquet}: {read} pictures read now, {failed} could not be read", file=sys.stderr)
-    return exit_status(failed, read)
+        written = write_parquet(reader, args.sources, args.parquet)
+    counts = f"{written.read} pictures read now, {written.failed} could not be read"
+    print(f"fer-space: {args.parquet}: {counts}", file=sys.stderr)
+    return exit_status(written.failed, written.pictures)
 
 
 def _at_least_one(text: str) -> int:
-    if (number := int(text)) < 1:
-        raise ValueError
-    return number
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError("a whole number from 1 on")
+    return int(text)
 
 
 def _read_source(source: str) -> Iterator[tuple[str, bytes | InputError | Path]]:
@@ -205,7 +221,7 @@ def _watch(
         if getattr(args, option) is not None:
             raise InputError(f"--{option} reads pictures and no videos.")
     source = as_text(str(path))
-    with Video(path, every=args.every) as video:
+    with Video(path, every=args.every or 1) as video:
         how = {"detector": args.detector, "boost_rare": args.boost_rare, "ensemble": args.ensemble}
         for watched in engine.watch(video, backbones=names, **how):
             if table is not None:

@@ -7,10 +7,12 @@ from huggingface_hub import HfApi
 
 from fer_space.backbones.specs import BACKBONES
 from fer_space.card import WEIGHTS_DIR, paths_of
-from fer_space.errors import InputError, SourceError
+from fer_space.commands.options import backbone_names
+from fer_space.errors import InputError, SourceError, WeightsError
 from fer_space.publishing.model_folder import write_folder
 from fer_space.publishing.page import OWNER, repository_of
 from fer_space.publishing.space import write_space
+from fer_space.registry import Registry
 
 SPACE = "space"  # the folder of the Space beside those of the models
 
@@ -36,7 +38,9 @@ def run(args: argparse.Namespace) -> int:
     """Write the folders, say which, and upload them unless this is a dry run."""
     check(args)
     here = [name for name in BACKBONES if all(path.is_file() for path in paths_of(name, WEIGHTS_DIR))]
-    names = args.backbone.split(",") if args.backbone else here
+    names = here if args.backbone in ("", "all") else backbone_names(args.backbone, Registry(WEIGHTS_DIR))
+    if not names:
+        raise WeightsError(f"There are no weights in {WEIGHTS_DIR}. Train a backbone and export it.")
     folders = []
     for name in names:
         folder = write_folder(name, WEIGHTS_DIR, args.folder, args.owner or OWNER)

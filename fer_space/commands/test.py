@@ -48,10 +48,14 @@ from fer_space.model import Model
 from fer_space.occlusion import OCCLUSIONS
 from fer_space.registry import Registry
 
+SPLIT = "test"  # that is read unless another is named
+
 # Options that say how pictures are read: of no use where outputs are stored already.
 OF_READING = (
     "backbone",
     "data",
+    "split",
+    "device",
     "detect",
     "occlude",
     "no_flip",
@@ -65,7 +69,9 @@ OF_READING = (
     "weigh",
 )
 # Of these, what --abstention, which reads all faces as they are, has no use for.
-NOT_ABSTAINING = tuple(name for name in OF_READING if name not in ("backbone", "data"))
+NOT_ABSTAINING = tuple(name for name in OF_READING if name not in ("backbone", "data", "split", "device"))
+# What writes into cards.
+OF_CARDS = ("calibrate", "fit_boost", "record")
 # What measures or fits emotions.
 OF_EMOTIONS = ("calibrate", "fit_boost", "record", "weigh", "summary")
 # What --json said in version 0.1 is said under its old name too.
@@ -86,7 +92,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="which backbones; ensemble: their mean too, and the fitted one if all its members are read",
     )
     add("--data", metavar="KIND:PATH", help="ferplus:DIR, diffusionfer:DIR, …")
-    add("--split", default="test", choices=SPLITS)
+    add("--split", choices=SPLITS, help=f"default: {SPLIT}")
     add("--detect", choices=DETECTORS, help="run the whole chain on whole pictures")
     add("--occlude", choices=OCCLUSIONS, help="occlude every face: by its landmarks, or as an average face")
     add("--no-flip", action="store_true", help="do not average each face with its mirror image")
@@ -175,7 +181,7 @@ def check(args: argparse.Namespace) -> None:
             raise InputError(f"Stored predictions are scored as they are: leave out {', '.join(given)}.")
     elif not (args.backbone and args.data):
         raise InputError("Name --backbone and --data, or files of stored predictions.")
-    if args.weigh is not None and (args.split != "valid" or ensemble.ENSEMBLE not in (args.backbone or "")):
+    if args.weigh is not None and (args.split != "valid" or ensemble.ENSEMBLE not in _words(args.backbone)):
         raise InputError("--weigh fits an ensemble on faces for choices: add --split valid and ensemble.")
     for option in ("calibrate", "fit_boost"):
         if getattr(args, option) and (args.split != "valid" or args.boost_rare):
@@ -184,7 +190,7 @@ def check(args: argparse.Namespace) -> None:
                 "add --split valid, no --boost-rare."
             )
     given = [f"--{name.replace('_', '-')}" for name in NOT_ABSTAINING if _given(args, name)]
-    if args.abstention and (given or args.stored or args.split != "test"):
+    if args.abstention and (given or args.stored or args.split not in (None, SPLIT)):
         what = ", ".join(given) or "stored files and --split"
         raise InputError(f"--abstention reads test faces as they are: leave out {what}.")
     if args.embeddings and args.out is None:
@@ -194,8 +200,17 @@ def check(args: argparse.Namespace) -> None:
 
 
 def _given(args: argparse.Namespace, name: str) -> bool:
-    """Whether an option was given; --weigh without a name is."""
-    return getattr(args, name) not in (None, False)
+    """Whether an option was given; --weigh without a name is, --device auto is not."""
+    return getattr(args, name) not in (None, False, "auto")
+
+
+def _writes(option: str, name: str) -> bool:
+    """Whether an option that writes into cards has anything to write into that of a model."""
+    return name in BACKBONES and (option != "calibrate" or BACKBONES[name].kind == "rival")
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",")]
 
 
 def read(args: argparse.Namespace) -> Iterator[Outputs]:
@@ -205,8 +220,15 @@ def read(args: argparse.Namespace) -> Iterator[Outputs]:
     names, together = chosen(args.backbone, engine.registry)
     if args.weigh is not None:
         require_all_shipped(names, engine.registry)
+    for option in OF_CARDS:
+        if getattr(args, option) and not any(_writes(option, name) for name in names):
+            raise InputError(
+                f"--{option.replace('_', '-')} writes into cards of "
+                f"{'shipped networks of others' if option == 'calibrate' else 'shipped models'}, and none of "
+                "these is named."
+            )
     kinds = [kind for kind, _ in split_data(args.data)]
-    faces = open_data(args.data, args.split)
+    faces = open_data(args.data, args.split or SPLIT)
     faces.say_dropped()
     faces = rated(faces, args)
     # By vote distributions more faces are trained on than by majority.
@@ -219,16 +241,16 @@ def read(args: argparse.Namespace) -> Iterator[Outputs]:
         flip=not args.no_flip,
         boost_rare=args.boost_rare,
     )
+    models = [_model(engine, name) for name in names]  # a damaged one ends nothing that took hours
     members = []
-    for name in names:
-        model = _model(engine, name)
+    for name, model in zip(names, models, strict=True):
         outputs = predict_dataset(model, faces, setting, detect=engine.detect, embed=args.embeddings)
         outputs = replace(outputs, near_duplicate=near)
-        if args.calibrate and name in BACKBONES and BACKBONES[name].kind == "rival":
+        if args.calibrate and _writes("calibrate", name):
             outputs = record_calibration(outputs, weights_dir)
-        if args.fit_boost and name in BACKBONES:
+        if args.fit_boost and _writes("fit_boost", name):
             record_boost(outputs, weights_dir)
-        if args.record and name in BACKBONES:
+        if args.record and _writes("record", name):
             record(outputs, kinds, weights_dir)
         members.append(outputs)
         yield outputs
@@ -313,7 +335,7 @@ def chosen(text: str, registry: Registry) -> tuple[list[str], bool]:
 
     "ensemble" alone takes all models. Raises InputError when it would have fewer than two members.
     """
-    words = [word.strip() for word in text.split(",")]
+    words = _words(text)
     rest = ",".join(word for word in words if word != ensemble.ENSEMBLE)
     together = ensemble.ENSEMBLE in words
     names = backbone_names(rest or ("all" if together else ""), registry)

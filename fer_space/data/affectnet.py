@@ -99,7 +99,10 @@ def _first_release(folder: Path) -> dict[str, Path]:
 def _read_table(found: Gathering, table: Path, images: Path, official: str, known: Sequence[str]) -> None:
     """Add the faces of one table of the first release."""
     with table.open(encoding="utf-8-sig", newline="") as lines:
-        first = next(lines, "")
+        try:
+            first = next(lines, "")
+        except UnicodeDecodeError as error:
+            raise DataError(f"{table.name} is not a text file in UTF-8.") from error
         bare = 0 if first.lower().startswith(COLUMNS[0]) else 1
         whole = chain([",".join(COLUMNS) + "\n"] * bare, [first], lines)
         for line, cells in parse_table(whole, table.name, COLUMNS)[1]:

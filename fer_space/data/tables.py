@@ -25,6 +25,7 @@ data set that it knows.
 """
 
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,7 @@ def collect_folder(folder: Path) -> Collection:
         else:
             _refuse_number(path)
             _add_class_folder(found, folder, path, "")
-    return found.collection(folder.name)
+    return found.collection(Path(os.path.abspath(folder)).name)  # noqa: PTH100, . and .. have no name
 
 
 def _refuse_number(directory: Path) -> None:

@@ -39,7 +39,7 @@ def collect_voc(folder: Path) -> Collection:
         split = three_way_split(file.stem) if listed is None else listed.get(file.stem, "")
         try:
             tree = ElementTree.fromstring(file.read_bytes())
-        except ElementTree.ParseError as error:
+        except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter of its encoding
             found.drop(file.name, f"the XML is malformed: {error}", split)
             used.add(by_stem.get(file.stem))
             continue

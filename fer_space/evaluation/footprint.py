@@ -9,6 +9,7 @@ torchvision, timm, transformers, OpenVINO) are there before and do not count. Li
 """
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +23,7 @@ import numpy as np
 
 from fer_space.backbones.specs import BACKBONES
 from fer_space.errors import InputError, MissingDependencyError, WeightsError
+from fer_space.files import search_path
 from fer_space.memory import give_back_memory
 from fer_space.model import load_model
 
@@ -59,7 +61,13 @@ def footprint(kind: Kind, name: str) -> Footprint:
     if not STATUS.is_file():
         raise InputError("Only Linux tells how much memory a process has (/proc/self/status).")
     words = [sys.executable, "-m", "fer_space.evaluation.footprint", kind, name]
-    done = subprocess.run(words, capture_output=True, text=True, timeout=SECONDS, check=False)
+    environment = os.environ | {"PYTHONPATH": search_path()}
+    try:
+        done = subprocess.run(
+            words, env=environment, capture_output=True, text=True, timeout=SECONDS, check=False
+        )
+    except subprocess.TimeoutExpired as error:
+        raise InputError(f"{name} was not measured within {SECONDS:g} seconds.") from error
     if done.returncode == 3:
         raise MissingDependencyError(done.stderr.strip().splitlines()[-1])
     if done.returncode:

@@ -54,7 +54,10 @@ def download(
     with fetching_into(path.parent) as folder:
         part = folder / path.name
         with httpx.Client() as client, opened(client, url, limits, check) as answer:
-            digest = _save(answer, part)
+            try:
+                digest = _save(answer, part)
+            except OSError as error:  # of the disk: those of the connection are a SourceError by now
+                raise OutputError(f"{path} cannot be written: {error.strerror or error}.") from error
         if sha256 and digest != sha256:
             raise SourceError(f"What “{url}” sent is not the file that is expected (sha256 {digest}).")
         part.replace(path)

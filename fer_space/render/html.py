@@ -98,9 +98,9 @@ def emotion_css() -> str:
     return f":root{{{light}}}.dark{{{dark}}}"
 
 
-def problem_html(sentence: str, *, again: bool = False) -> str:
-    """Show what went wrong, in a sentence; with `again` the browser hands its picture in once more."""
-    return render("problem", sentence=sentence, again=again)
+def problem_html(sentence: str) -> str:
+    """Show what went wrong, in a sentence."""
+    return render("problem", sentence=sentence)
 
 
 def photo_html(
@@ -403,6 +403,8 @@ def lab_html(
     predictions: Sequence[Prediction],
     looks: Looks,
     words: str,
+    *,
+    done: bool,
 ) -> str:
     """Show two faces, their mixture with its label, and what the models say of it.
 
@@ -411,8 +413,9 @@ def lab_html(
         predictions: of the mixture, as many as are known so far.
         looks: how each model is named and coloured.
         words: how they are mixed, in a sentence.
+        done: whether all models have read it.
     """
-    return render("lab", faces=faces, predictions=predictions, looks=looks, words=words)
+    return render("lab", faces=faces, predictions=predictions, looks=looks, words=words, done=done)
 
 
 def slider_html(

@@ -17,7 +17,6 @@ from fer_space.errors import SourceError
 MAX_REDIRECTS = 5
 HEADERS = {"User-Agent": "fer-space", "Accept": "*/*", "Accept-Encoding": "identity"}
 
-_CHUNK = 64 * 1024
 _NUMBER = re.compile(r"^\[Errno -?\d+\]\s*")
 
 

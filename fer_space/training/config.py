@@ -4,7 +4,9 @@ command.
 Every field says what it means and what it may be; `fer-space train --help` prints just that.
 """
 
+import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -12,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from fer_space.data.faceset import TargetMode
 from fer_space.detectors.specs import DETECTORS
 from fer_space.emotions import EMOTIONS
-from fer_space.errors import InputError, UnknownNameError
+from fer_space.errors import DataError, InputError, UnknownNameError
 
 ScheduleName = Literal["onecycle", "cosine", "step"]
 OptimizerName = Literal["adamw", "adam", "sgd"]
@@ -229,6 +231,15 @@ class TrainConfig(BaseModel):
     def from_dict(cls, values: dict[str, Any]) -> "TrainConfig":
         """Rebuild a run from its config.json; raises InputError on a field that does not exist."""
         return cls(**values)
+
+
+def read_config(path: Path) -> TrainConfig:
+    """Read a run's config.json; raises DataError that names the file when it is damaged."""
+    try:
+        values = json.loads(path.read_text(encoding="utf-8"))
+        return TrainConfig.from_dict(values)
+    except (OSError, ValueError, TypeError, InputError) as error:
+        raise DataError(f"{path} cannot be read as the config of a run: {error}") from error
 
 
 def parse_numbers(text: str, option: str) -> dict[str, float]:

@@ -1,6 +1,5 @@
 """The faces of a run: read once, kept as tensors, and shown in an order that each epoch samples anew."""
 
-import os
 import sys
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,6 +18,7 @@ from fer_space.detectors.pipeline import finder
 from fer_space.distributions import NO_ANSWER
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, InputError
+from fer_space.runtime.threads import cores
 from fer_space.training.config import Imbalance, TrainConfig, parse_numbers
 from fer_space.training.initialise import start_card
 from fer_space.vision.alignment import CropRule
@@ -108,7 +108,7 @@ class LabelledPictures:
         chosen = _sample(faces, limit)
         if len(chosen) < len(faces):
             faces = faces.select(chosen)
-        with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+        with ThreadPoolExecutor(max_workers=cores()) as pool:
             pictures = torch.cat(
                 list(pool.map(lambda i: preprocess.reduce([faces.read(i)]), range(len(faces))))
             )

@@ -21,9 +21,9 @@ from fer_space.files import replacing
 from fer_space.model import Model
 from fer_space.tensors import save_tensors, stored
 from fer_space.training.affect_head import fit_affect, with_affect
+from fer_space.training.config import read_config
 from fer_space.training.data import LabelledPictures
 from fer_space.training.finish import finished_network
-from fer_space.training.trainer import read_config
 
 LIMIT = 0.0005  # of accuracy: 0.05 point
 NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,99}")
@@ -127,8 +127,14 @@ def with_fp16_check(card: Card, network: Backbone, data: str) -> tuple[Card, boo
 
     Returns:
         The card with the check, and whether accuracy changes by no more than `LIMIT`, up or down.
+
+    Raises:
+        InputError: nobody named an emotion of any of the faces.
     """
-    faces = LabelledPictures.read(open_data(data, "valid"), card.preprocess)
+    known = open_data(data, "valid")
+    if not known.labelled.any():
+        raise InputError(f"{known.name} has valence and arousal alone: --check needs faces with an emotion.")
+    faces = LabelledPictures.read(known.select(np.flatnonzero(known.labelled)), card.preprocess)
     narrow = copy.deepcopy(network)
     narrow.load_state_dict(stored(network.state_dict(), half=True))
     full, rounded = (

@@ -3,9 +3,10 @@
 fer-space train ... --out runs/lite0        writes runs/lite0/card.json
 """
 
-import json
+import shlex
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,7 +21,7 @@ from fer_space.evaluation.calibration import calibrate
 from fer_space.files import sha256_of, write_text
 from fer_space.model import mean_of_both
 from fer_space.tensors import fill
-from fer_space.training.config import TrainConfig
+from fer_space.training.config import TrainConfig, read_config
 from fer_space.training.data import LabelledPictures
 from fer_space.training.initialise import empty_network, file_of, preprocess_for, start_card
 from fer_space.vision.alignment import CropRule
@@ -226,40 +227,65 @@ def command_of(config: TrainConfig, out: str = "RUN") -> str:
 
     The data's path is replaced by DIR. A run that was stopped early says so.
     """
-    words = [
-        "fer-space train",
-        f"--backbone {config.backbone}",
-        f"--data {without_paths(config.data)}",
-        f"--out {out}",
-    ]
+    commands, seen = [_command(config, out)], {Path(out)}
+    while (before := _run_before(config.init)) and before.folder not in seen:
+        seen.add(before.folder)
+        config = before.config
+        stopped = f" --stop-after {before.epochs}" if before.epochs < config.epochs else ""
+        commands.insert(0, _command(config, str(before.folder)) + stopped)
+    return " && ".join([*_exported(config.init, config.backbone), *commands])
+
+
+def _command(config: TrainConfig, out: str) -> str:
+    """The command line of a run alone."""
+    words = ["fer-space", "train", "--backbone", config.backbone, "--data", without_paths(config.data)]
+    words += ["--out", out]
     defaults = TrainConfig(backbone=config.backbone, data=config.data).to_dict()
     changed = {key: value for key, value in config.to_dict().items() if value != defaults[key]}
-    words += [_option(key.replace("_", "-"), value) for key, value in changed.items()]
-    return " && ".join([*_earlier(config.init, config.backbone), " ".join(words)])
+    for key, value in changed.items():
+        words += _option(key.replace("_", "-"), value)
+    return shlex.join(words)
 
 
-def _earlier(init: str, backbone: str) -> list[str]:
-    """The commands behind a file that a run starts from: of a run's folder, or of an exported network.
+class _Run(NamedTuple):
+    """A run by what lies in its folder, with the number of its epochs."""
 
-    An exported network of another name is named by its file alone; one of the same name the run may replace.
+    folder: Path
+    config: TrainConfig
+    epochs: int
+
+
+def _run_before(init: str) -> _Run | None:
+    """The run that another starts from; None for another program's file, which may lie by a config.json."""
+    file = file_of(init)
+    if file.suffix != ".safetensors":
+        return None
+    try:
+        rows = (file.parent / "history.csv").read_text(encoding="utf-8").splitlines()[1:]
+        return _Run(file.parent, read_config(file.parent / "config.json"), len(rows))
+    except (DataError, OSError, UnicodeDecodeError):
+        return None
+
+
+def _exported(init: str, backbone: str) -> list[str]:
+    """The commands behind an exported network that a run starts from.
+
+    One of another name is named by its file alone; one of the same name the run may replace.
     """
     file = file_of(init)
-    run = file.parent / "config.json"
-    if run.is_file():
-        before = TrainConfig.from_dict(json.loads(run.read_text(encoding="utf-8")))
-        epochs = len((run.parent / "history.csv").read_text(encoding="utf-8").splitlines()) - 1
-        stopped = f" --stop-after {epochs}" if epochs < before.epochs else ""
-        return [command_of(before, str(run.parent)) + stopped]
     if file.stem != backbone:
         return []
     try:
         command = read_card(paths_of(backbone, file.parent)[1]).command
-    except WeightsError:
+        last = shlex.split(command.rpartition(" && ")[2])
+    except (WeightsError, ValueError):
         return []
-    return [command, f"fer-space export {command.split('--out ')[-1].split()[0]}"]
+    if "--out" not in last[:-1]:  # it was not trained, or its export is in the command
+        return [command] if command else []
+    return [command, shlex.join(["fer-space", "export", last[last.index("--out") + 1]])]
 
 
-def _option(name: str, value: object) -> str:
+def _option(name: str, value: object) -> list[str]:
     if isinstance(value, bool):
-        return f"--{name}" if value else f"--no-{name}"
-    return f"--{name} {value}"
+        return [f"--{name}" if value else f"--no-{name}"]
+    return [f"--{name}", str(value)]

@@ -109,11 +109,6 @@ def start_of(config: TrainConfig) -> Start:
     return start
 
 
-def start_network(config: TrainConfig) -> Backbone:
-    """Build the network before its first step; raises what `start_of` raises."""
-    return start_of(config).network
-
-
 def initialise(backbone: Backbone, spec: BackboneSpec, init: str) -> Start:
     """Fill a network before its first step.
 

@@ -11,6 +11,7 @@ The processes are started here (`--processes`), or by `accelerate launch`, on on
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -18,6 +19,7 @@ from multiprocessing import resource_tracker
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import RLock
+from types import FrameType
 from typing import Any, NoReturn
 
 import torch
@@ -26,10 +28,13 @@ from torch.multiprocessing.spawn import ProcessException, ProcessExitedException
 from tqdm import tqdm
 
 from fer_space.errors import FerSpaceError, TrainingError
+from fer_space.files import replacing
 
 FAILURE = "failure.txt"
 JOB = "job.pt"
 GRACE_S = 20.0  # in which an interrupted process ends by itself
+HUP = getattr(signal, "SIGHUP", None)  # of a closed terminal; Windows has none
+ENDING = tuple(number for number in (signal.SIGINT, signal.SIGTERM, HUP) if number is not None)
 
 
 @dataclass(frozen=True)
@@ -97,6 +102,7 @@ def run_workers(job: Callable[[Worker], None], size: int, device: torch.device) 
 
     Raises:
         TrainingError: one of the new processes failed or was killed.
+        OutputError: there is no room for what they work on in the system's folder of temporary files.
     """
     if launched_size():
         job(_launched(device))
@@ -108,7 +114,8 @@ def run_workers(job: Callable[[Worker], None], size: int, device: torch.device) 
     with TemporaryDirectory() as name:
         folder = Path(name)
         # Through a file, which each process maps: shared memory is as small as 64 MB in a container.
-        torch.save(job, folder / JOB)
+        with replacing(folder / JOB) as temporary, temporary.open("wb") as file:
+            torch.save(job, file)
         try:
             _run(folder, size)
         except ProcessException as error:
@@ -138,12 +145,14 @@ def _launched(device: torch.device) -> Worker:
 
 
 def _end(context: Any) -> None:
-    """Wait for processes that were stopped with this one; stop them where they were not, and tidy up."""
+    """Tell all processes to end, which they may know already, wait for them, and tidy up."""
     for process in context.processes:
-        for stop in (process.terminate, process.kill):
-            process.join(GRACE_S)
-            if process.is_alive():
-                stop()
+        process.terminate()
+    until = time.monotonic() + GRACE_S
+    for process in context.processes:
+        process.join(max(0.0, until - time.monotonic()))
+        if process.is_alive():
+            process.kill()
         process.join()
     for file in context.error_files:  # torch leaves them
         Path(file).unlink(missing_ok=True)
@@ -151,12 +160,12 @@ def _end(context: Any) -> None:
 
 @contextmanager
 def _interrupts(how: str) -> Iterator[None]:
-    """Have Ctrl-C wait, or come, as long as this lasts; where the system knows of no such thing, nothing."""
+    """Have signals that end a run wait, or come, as long as this lasts; nothing where they cannot."""
     if not hasattr(signal, "pthread_sigmask"):
         yield
         return
     resource_tracker.ensure_running()  # whose own start would undo this
-    before = signal.pthread_sigmask(getattr(signal, how), {signal.SIGINT})
+    before = signal.pthread_sigmask(getattr(signal, how), ENDING)
     try:
         yield
     finally:
@@ -169,9 +178,7 @@ def _enter(rank: int, size: int, folder: Path) -> None:
 
 
 def _work(rank: int, size: int, folder: Path) -> None:
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends what is being written, too
-    # torch sends SIGINT when the parent dies; nohup and the & of a script would have had it ignored.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+    _end_at_first_signal()
     torch.set_num_threads(1)
     tqdm.set_lock(RLock())  # its own is a semaphore of the system, which `leave` would leave behind
     job: Callable[[Worker], None] = torch.load(folder / JOB, weights_only=False, mmap=True)
@@ -183,11 +190,30 @@ def _work(rank: int, size: int, folder: Path) -> None:
         (folder / FAILURE).write_text(str(error), encoding="utf-8")
         distributed.destroy_process_group()
         raise
+    except KeyboardInterrupt:
+        leave()
     except BaseException:
         distributed.destroy_process_group()
         raise
     _part()
     leave()
+
+
+def _end_at_first_signal() -> None:
+    """Have the first signal end what is being written, too, and those behind it not break that off."""
+    # torch sends SIGINT when the parent dies: it is heeded also where the & of a script had it ignored.
+    heeded = [number for number in ENDING if number != HUP or signal.getsignal(number) != signal.SIG_IGN]
+
+    told = False
+
+    def end(number: int, frame: FrameType | None) -> None:
+        nonlocal told
+        if not told:  # setting SIG_IGN here would have Python complain of a signal that has come by then
+            told = True
+            raise KeyboardInterrupt
+
+    for number in heeded:
+        signal.signal(number, end)
 
 
 def _loss_of(folder: Path, error: ProcessException) -> str:
@@ -211,9 +237,9 @@ def _part() -> None:
 
 
 def leave() -> NoReturn:
-    """End a process of several, its work done, without the interpreter's own end.
+    """End a process of several, its work done or broken off, without the interpreter's own end.
 
-    That races with threads of torch, and now and then aborts.
+    That races with threads of torch, and now and then aborts; on a busy machine it takes many seconds.
     """
     sys.stdout.flush()
     sys.stderr.flush()

@@ -17,11 +17,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args, get_origin
 
-from fer_space.errors import InputError, TrainingError
+from fer_space.errors import InputError, SourceError, TrainingError, WeightsError
 from fer_space.evaluation.plots import read_history
 from fer_space.files import write_text
 from fer_space.training.config import TrainConfig, bounds_of
 from fer_space.training.finish import command_of
+from fer_space.training.initialise import start_of
 from fer_space.training.trainer import Row, Trainer, figure_of
 
 if TYPE_CHECKING:
@@ -215,7 +216,10 @@ def _run(
     chosen = {each.name: each.suggest(trial) for each in ranges}
     try:
         own = config.changed(**chosen)
-    except InputError as error:  # settings that are good alone and do not go together
+        start_of(own)
+    except SourceError:  # what cannot be fetched now may be another day
+        raise
+    except (InputError, WeightsError) as error:  # settings that are good alone and do not go together
         print(f"refused: {error}", flush=True)
         trial.set_user_attr(ENDED, "refused")
         study.tell(trial, state=TrialState.FAIL)

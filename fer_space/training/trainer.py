@@ -26,14 +26,14 @@ from tqdm import tqdm
 
 from fer_space.backbones.base import Backbone
 from fer_space.distributions import restrict
-from fer_space.errors import DataError, InputError, TrainingError
+from fer_space.errors import InputError, TrainingError
 from fer_space.evaluation.metrics import accuracy, balanced_accuracy
 from fer_space.files import write_text
 from fer_space.memory import keep_freed_memory
 from fer_space.model import Model, load_model
 from fer_space.runtime.device import resolve_device
 from fer_space.tensors import save_tensors
-from fer_space.training.config import TrainConfig
+from fer_space.training.config import TrainConfig, read_config
 from fer_space.training.data import LabelledPictures, epoch_length, epoch_order, read_faces, times_shown
 from fer_space.training.distillation import Teaching, load_teachers
 from fer_space.training.finish import answers_of, write_run_card
@@ -423,15 +423,6 @@ def open_run(config: TrainConfig, out: Path, *, resume: bool) -> None:
         if (out / CHECKPOINT).is_file() and not resume:
             raise InputError(f"{out} holds this run already: --resume continues it.")
     write_text(path, json.dumps(config.to_dict(), indent=2) + "\n")
-
-
-def read_config(path: Path) -> TrainConfig:
-    """Read a run's config.json; raises DataError that names the file when it is damaged."""
-    try:
-        values = json.loads(path.read_text(encoding="utf-8"))
-        return TrainConfig.from_dict(values)
-    except (OSError, ValueError, TypeError, InputError) as error:
-        raise DataError(f"{path} cannot be read as the config of a run: {error}") from error
 
 
 def write_history(history: list[dict[str, float]], path: Path) -> None:

@@ -83,7 +83,7 @@ def _read(
 ) -> Iterator[tuple[Answer, None]]:
     answer = Answer(options=options, waiting=waiting)
     if not options.backbones or not files:
-        problem = "There is no picture in it." if options.backbones else NO_MODEL
+        problem = "No photo was found in what you chose." if options.backbones else NO_MODEL
         yield replace(answer, problem=problem, waiting=0), None
         return
     chosen = files[:MOST]

@@ -20,11 +20,20 @@ from fer_space.render.overlays import MapView
 from fer_space.render.record import comparison_csv, comparison_record
 from fer_space.render.report import report_png
 from fer_space.render.texts import doubtful, for_masks
-from fer_space.types import Face
 from fer_space.ui.album import read_album
-from fer_space.ui.events import MODELS, QUICK, QUIET, given, inline_bytes, named_files, per_cent, sentence_of
+from fer_space.ui.events import (
+    CLICKS,
+    MODELS,
+    QUICK,
+    QUIET,
+    given,
+    inline_bytes,
+    named_files,
+    per_cent,
+    sentence_of,
+)
 from fer_space.ui.reading import Runs, read_picture, read_rest
-from fer_space.ui.session import FORGOTTEN, NO_FACE, Answer, Options, Picture, Session, Sessions
+from fer_space.ui.session import NO_FACE, Answer, Options, Picture, Session, Sessions
 from fer_space.ui.sidebar import (
     START,
     Example,
@@ -65,7 +74,10 @@ class Tab:
 def lay_out_status(opening: Session) -> gr.HTML:
     """Lay out the line that says how far a reading is, above the tabs."""
     return gr.HTML(
-        status_view(opening), js_on_load="fer.live(element)", apply_default_css=False, elem_id="fer-status"
+        status_view(opening),
+        js_on_load="fer.live(element, watch)",
+        apply_default_css=False,
+        elem_id="fer-status",
     )
 
 
@@ -73,7 +85,7 @@ def lay_out_compare(opening: Session, drawing: Drawing, status: gr.HTML) -> Tab:
     """Lay the tab out inside the current Tabs."""
     with gr.Tab("Compare", id="compare", elem_classes="fer-tab") as tab:
         answer = gr.HTML(
-            answer_view(opening, drawing, MapView()),
+            answer_view(opening, drawing),
             js_on_load="fer.answer(element, trigger, watch)",
             apply_default_css=False,
             elem_id="fer-answer",
@@ -123,11 +135,11 @@ def view_of(values: Sequence[Any]) -> MapView:
     return MapView(target, versus, manner, float(opacity), int(cells), whole)
 
 
-def answer_view(session: Session, drawing: Drawing, view: MapView) -> str:
+def answer_view(session: Session, drawing: Drawing) -> str:
     """Show what was read so far of the selected face, or why nothing was."""
     answer, shown = session.answer, session.shown
     if answer.problem:
-        return html.problem_html(answer.problem, again=answer.problem == FORGOTTEN)
+        return html.problem_html(answer.problem)
     if answer.album or (answer.picture is None and answer.stage):
         return html.render("album", album=answer.album, left_out=answer.left_out, done=not answer.stage)
     asked = len(answer.options.backbones) if answer.options else len(drawing.looks)
@@ -139,7 +151,9 @@ def answer_view(session: Session, drawing: Drawing, view: MapView) -> str:
             doubtful(doubts),
             for_masks(drawing.looks, [p.backbone for p in shown.predictions]) if MASKED in doubts else "",
         ]
-        return html.answer_html(shown, drawing, view, which=session.which, chips=chips, remarks=remarks)
+        return html.answer_html(
+            shown, drawing, session.view, which=session.which, chips=chips, remarks=remarks
+        )
     if answer.picture is not None:
         return html.waiting_html(asked)
     return html.welcome_html(drawing.looks)
@@ -206,127 +220,128 @@ class Compare:
         recalled = page.load(self.recall, sidebar.kept, sidebar.controls, **QUIET)
         reads.append(recalled.then(self.read, reading, shown, **MODELS))
         reads.append(sidebar.photo.expand(self.rest, views, shown, **MODELS))
-        chosen = sidebar.photo.select(self.choose, views, shown, **QUIET)
+        chosen = sidebar.photo.select(self.choose, views, shown, **CLICKS)
         for control in views:
             control.input(self.redraw, views, [sidebar.photo, tab.answer], **QUIET)
         tab.view["versus"].input(
             self.grey, tab.view["versus"], [tab.view["manner"], tab.view["cells"]], **QUIET
         )
         for slider in rescue.sliders:
-            slider.input(self.aim, [*rescue.sliders, *views], sidebar.photo, **QUIET)
-        sidebar.photo.click(self.point, [*rescue.sliders, *views], [*rescue.sliders, sidebar.photo], **QUIET)
+            slider.input(self.aim, rescue.sliders, sidebar.photo, **QUIET)
+        sidebar.photo.click(self.point, None, [*rescue.sliders, sidebar.photo], **CLICKS)
         rescue.ask.click(self.ask, None, rescue.found, **MODELS)
         tab.answer.download(self.take, None, tab.taken, **QUICK)
         page.unload(self.leave)
-        return [*reads, chosen]
+        return [*choices, *reads, chosen]
 
     @property
     def outputs(self) -> list[Any]:
         """Every component that another picture or face changes."""
         rescue = self._sidebar.rescue
-        return [self._sidebar.photo, self._tab.status, self._tab.answer, rescue.group, rescue.found]
+        own = [self._tab.status, self._tab.answer, self._tab.taken]
+        return [self._sidebar.photo, *own, rescue.group, rescue.found, *rescue.sliders]
 
     def upload(self, request: gr.Request, event: gr.EventData, *view: Any) -> Shown:
         """Take a picture that was uploaded, taken, dropped or pasted, and show it at once."""
-        session = self._sessions.of(request)
+        session = self._page(request, view)
         try:
             data = inline_bytes(given(event, "picture"))
             answer = Answer(Picture.open(data, self._runs.of(session.who).decode))
         except Exception as error:
             answer = Answer(problem=sentence_of(error))
         session.begin(answer, given(event, "stamp"))
-        return self._show(session, view)
+        return self._show(session)
 
     def example(self, request: gr.Request, event: gr.EventData, *view: Any) -> Shown:
         """Take an example, and show it at once."""
-        session, index = self._sessions.of(request), given(event, "index")
+        session, index = self._page(request, view), given(event, "index")
         if not (isinstance(index, int) and 0 <= index < len(self._examples)):
             index = 0
         if index not in self._pictures:
             self._pictures[index] = Picture.open(self._examples[index].file.read_bytes())
         session.begin(Answer(self._pictures[index]), given(event, "stamp"))
-        return self._show(session, view)
+        return self._show(session)
 
     def album(self, request: gr.Request, event: gr.EventData, *values: Any) -> Iterator[Shown]:
         """Read many photos into one table."""
-        session, view = self._sessions.of(request), values[len(fields(Options)) :]
+        session, options = self._asked(request, values)
         if not session.begin(Answer(), given(event, "stamp")):
             return
-        options = Options(*values[: len(fields(Options))])
 
         def steps() -> Iterator[Answer]:
             files = named_files(given(event, "files"))  # what is wrong with them is told as any other problem
             yield from read_album(self._runs, session, options, files)
 
-        yield from self._follow(session, view, steps())
+        yield from self._follow(session, steps())
 
     def clear(self, request: gr.Request, event: gr.EventData, *view: Any) -> Shown:
         """Forget the picture."""
-        session = self._sessions.of(request)
+        session = self._page(request, view)
         session.begin(Answer(), given(event, "stamp"))
-        return self._show(session, view)
+        return self._show(session)
 
     def read(self, request: gr.Request, *values: Any) -> Iterator[Shown]:
         """Read the picture with the present settings, showing each step."""
-        session, view = self._sessions.of(request), values[len(fields(Options)) :]
-        options = Options(*values[: len(fields(Options))])
+        session, options = self._asked(request, values)
         answer = session.answer
         changed = answer.options is not None and answer.options.detector != options.detector
         placed = None if changed else answer.placed  # another detector looks itself
-        yield from self._follow(session, view, read_picture(self._runs, session, options, placed))
+        yield from self._follow(session, read_picture(self._runs, session, options, placed))
 
     def place(self, request: gr.Request, across: float, down: float, size: float, *values: Any) -> Shown:
         """Take the face that was placed by hand."""
-        session, view = self._sessions.of(request), values[len(fields(Options)) :]
+        session, options = self._asked(request, values)
         picture = session.answer.picture
         if picture is not None:
-            options = Options(*values[: len(fields(Options))])
             session.begin(Answer(picture, options, placed_face(picture.size_wh, across, down, size)))
-        return self._show(session, view)
+        return self._show(session)
 
     def rest(self, request: gr.Request, *view: Any) -> Iterator[Shown]:
         """Read the smaller faces, too."""
-        session = self._sessions.of(request)
-        yield from self._follow(session, view, read_rest(self._runs, session))
+        session = self._page(request, view)
+        yield from self._follow(session, read_rest(self._runs, session))
 
-    def choose(self, request: gr.Request, event: gr.EventData, *view: Any) -> Shown:
+    def choose(self, request: gr.Request, event: gr.EventData, *view: Any) -> Any:
         """Show another face."""
-        session = self._sessions.of(request)
-        session.select(given(event, "index"))
-        return self._show(session, view)
+        session = self._page(request, view)
+        if not session.select(given(event, "index"), given(event, "stamp")):
+            return gr.skip()
+        clicked = session.clicked
+        shown = self._show(session)
+        return shown if session.clicked == clicked else gr.skip()  # a newer click was faster
 
     def redraw(self, request: gr.Request, *view: Any) -> Shown:
         """Draw other maps of the same reading."""
-        session, how = self._sessions.of(request), view_of(view)
+        session = self._page(request, view)
         return {
-            self._sidebar.photo: photo_view(session, how),
-            self._tab.answer: answer_view(session, self._drawing, how),
+            self._sidebar.photo: photo_view(session),
+            self._tab.answer: answer_view(session, self._drawing),
         }
 
     def grey(self, versus: str) -> tuple[Any, Any]:
         """Grey the controls that say nothing about a difference of two emotions."""
         return gr.update(interactive=not versus), gr.update(interactive=not versus)
 
-    def aim(self, request: gr.Request, across: float, down: float, size: float, *view: Any) -> str:
+    def aim(self, request: gr.Request, across: float, down: float, size: float) -> str:
         """Show where the box by hand is."""
         session = self._sessions.of(request)
-        return photo_view(session, view_of(view), self._box(session, across, down, size))
+        session.box = across, down, size
+        return photo_view(session)
 
-    def point(
-        self, request: gr.Request, event: gr.EventData, across: float, down: float, size: float, *view: Any
-    ) -> Any:
+    def point(self, request: gr.Request, event: gr.EventData) -> Any:
         """Move the box by hand to where the photo was clicked."""
         session = self._sessions.of(request)
         if session.answer.problem != NO_FACE:
             return gr.skip()
-        across, down = per_cent(given(event, "across")), per_cent(given(event, "down"))
-        drawn = photo_view(session, view_of(view), self._box(session, across, down, size))
-        return across, down, size, drawn
+        session.box = per_cent(given(event, "across")), per_cent(given(event, "down")), session.box[2]
+        return *session.box, photo_view(session)
 
-    def ask(self, request: gr.Request) -> str:
+    def ask(self, request: gr.Request) -> Any:
         """Say of every detector what it finds in the picture."""
         session = self._sessions.of(request)
-        return finds_view(finds(session, self._runs.of(session.who)))
+        picture = session.answer.picture
+        found = finds_view(finds(session, self._runs.of(session.who)))
+        return found if session.answer.picture is picture else gr.skip()
 
     def recall(self, request: gr.Request, kept: object) -> Any:
         """Set the options of the link that led here, else those that the browser remembers."""
@@ -367,34 +382,44 @@ class Compare:
             record = comparison_record("photo", answer.picture.size_wh, answer.read)
             return taken("expressions.json", "application/json", json.dumps(record, indent=1).encode())
         if kind == "link" and answer.options is not None:
-            return html.render("link", query=query_of(answer.options))
+            return html.render("link", query=query_of(answer.options), number=time.time_ns())
         return gr.skip()
 
     def leave(self, request: gr.Request) -> None:
         """Forget a page that was closed."""
         self._sessions.close(request)
 
-    def _follow(self, session: Session, view: Sequence[Any], steps: Iterator[Answer]) -> Iterator[Shown]:
+    def _page(self, request: gr.Request, view: Sequence[Any]) -> Session:
+        """The session of a request, which draws maps from now on as these controls say."""
+        session = self._sessions.of(request)
+        session.view = view_of(view)
+        return session
+
+    def _asked(self, request: gr.Request, values: Sequence[Any]) -> tuple[Session, Options]:
+        """The same, and what is asked of the engine."""
+        count = len(fields(Options))
+        return self._page(request, values[count:]), Options(*values[:count])
+
+    def _follow(self, session: Session, steps: Iterator[Answer]) -> Iterator[Shown]:
         """Show each step of a reading, and at its end what the page has by then."""
+        answer = session.answer
         try:
-            for _ in steps:
-                yield self._show(session, view)
+            for step in steps:
+                answer = step
+                yield self._show(session)
         except Exception as error:
-            session.begin(
-                replace(session.answer, faces=(), comparisons=(), stage="", problem=sentence_of(error))
-            )
-        yield self._show(session, view)
+            if session.answer is answer:  # else newer work is shown, and goes on
+                session.begin(replace(answer, faces=(), comparisons=(), stage="", problem=sentence_of(error)))
+        yield self._show(session)
 
-    def _box(self, session: Session, across: float, down: float, size: float) -> Face | None:
-        picture = session.answer.picture
-        return placed_face(picture.size_wh, across, down, size) if picture else None
-
-    def _show(self, session: Session, view: Sequence[Any]) -> Shown:
-        how, rescue = view_of(view), self._sidebar.rescue
+    def _show(self, session: Session) -> Shown:
+        rescue = self._sidebar.rescue
         return {
-            self._sidebar.photo: photo_view(session, how),
+            self._sidebar.photo: photo_view(session),
             self._tab.status: status_view(session),
-            self._tab.answer: answer_view(session, self._drawing, how),
+            self._tab.answer: answer_view(session, self._drawing),
+            self._tab.taken: "",
             rescue.group: gr.update(visible=session.answer.problem == NO_FACE),
             rescue.found: "",
+            **dict(zip(rescue.sliders, session.box, strict=True)),
         }

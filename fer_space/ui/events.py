@@ -30,6 +30,8 @@ THREADS = 80  # of Gradio, most of which wait for their turn
 _PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 # Clicks that only redraw.
 QUIET: dict[str, Any] = {**_PRIVATE, "queue": False, "trigger_mode": "always_last"}
+# Clicks that say what they chose: with "always_last" Gradio repeats what the first of several carried.
+CLICKS: dict[str, Any] = {**QUIET, "trigger_mode": "multiple"}
 # Clicks that hand in or choose a picture: each counts, the session keeps the newest.
 QUICK: dict[str, Any] = {
     **_PRIVATE,

@@ -24,8 +24,8 @@ from fer_space.types import Prediction
 from fer_space.ui.api import read_all
 from fer_space.ui.events import MODELS, sentence_of
 from fer_space.ui.reading import Runs
-from fer_space.ui.session import Image, Options, Session, Sessions
-from fer_space.ui.sidebar import Example
+from fer_space.ui.session import FORGOTTEN, Image, Options, Session, Sessions
+from fer_space.ui.sidebar import Example, status_view
 from fer_space.vision.imaging import decode_image, resize
 
 SIZE = 224  # pixels of a mixture
@@ -69,7 +69,7 @@ def lay_out_lab(examples: Sequence[Example]) -> Bench:
             again = gr.Button("Another try", min_width=120, elem_classes="fer-again")
         shown = gr.HTML(
             html.render("first", sentence=""),
-            js_on_load="fer.live(element)",
+            js_on_load="fer.live(element, watch)",
             apply_default_css=False,
             elem_id="fer-lab",
         )
@@ -156,15 +156,13 @@ class Lab:
         bench.again.click(self.mix_again, inputs, bench.shown, **MODELS)
 
     def open(self, request: gr.Request, partner: int, kind: str) -> Iterator[Shown]:
-        """When the tab opens: mix what is shown; one event, as early on one after another may get lost."""
-        session = self._sessions.of(request)
-        session.tab = str(self._bench.tab.id)
-        yield from self._mix(session, partner, kind)
+        """When the tab opens: mix what is shown."""
+        yield from self._mix(self._sessions.of(request), partner, kind)
 
     def follow(self, request: gr.Request, partner: int, kind: str) -> Iterator[Shown]:
-        """After another reading: mix what is shown, if the tab is open."""
+        """After another picture, face or reading: mix what is shown, if the tab is open."""
         session = self._sessions.of(request)
-        if session.tab == self._bench.tab.id:
+        if session.tab == self._bench.tab.id or not session.answer.done:
             yield from self._mix(session, partner, kind)
 
     def mix(self, request: gr.Request, partner: int, kind: str) -> Iterator[Shown]:
@@ -181,7 +179,9 @@ class Lab:
         answer, own, options = session.answer, session.shown, session.answer.options
         if own is None or options is None or not answer.done or not self._examples:
             sentence = "" if answer.picture and not answer.problem else NO_FACE_YET  # a face is being read
-            yield {self._bench.shown: html.render("first", sentence=sentence)}
+            lost = answer.problem == FORGOTTEN
+            said = html.problem_html(FORGOTTEN) + status_view(session) if lost else ""
+            yield {self._bench.shown: said or html.render("first", sentence=sentence)}
             return
         session.mix_job = job = object()
         try:
@@ -195,7 +195,11 @@ class Lab:
                 if session.mix_job is not job or session.answer is not answer:
                     return
                 predictions.append(Prediction(name, by_emotion(row), 0.0, 0.0, "circumplex", 0.0))
-                yield {self._bench.shown: self._view(own, other, mixture, predictions, kind)}
+                yield {
+                    self._bench.shown: self._view(
+                        own, other, mixture, predictions, kind, len(predictions) == len(options.backbones)
+                    )
+                }
         except Exception as error:
             yield {self._bench.shown: html.problem_html(sentence_of(error))}
 
@@ -217,6 +221,7 @@ class Lab:
         mixture: Mixture,
         predictions: Sequence[Prediction],
         kind: str,
+        done: bool,
     ) -> str:
         return html.lab_html(
             [
@@ -227,6 +232,7 @@ class Lab:
             predictions,
             self._drawing.looks,
             WORDS.get(kind, ""),
+            done=done,
         )
 
 

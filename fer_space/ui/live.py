@@ -28,7 +28,7 @@ from fer_space.render.texts import Looks
 from fer_space.tracks import Smoother
 from fer_space.ui.events import given, inline_bytes, sentence_of
 from fer_space.ui.reading import Runs
-from fer_space.ui.session import NO_MODEL
+from fer_space.ui.session import NO_MODEL_HERE
 from fer_space.ui.sidebar import Sidebar
 from fer_space.vision.imaging import shrink
 from fer_space.vision.video import Frame
@@ -72,6 +72,7 @@ def lay_out_live(drawing: Drawing) -> Stage:
                 titles={name: (look.title, look.colour) for name, look in drawing.looks.items()},
                 anchors=anchors_of(drawing.anchors),
                 minutes=SECONDS // 60,
+                over=OVER,
                 faces=FACES,
             ),
             js_on_load="fer.stage(element, trigger)",
@@ -182,7 +183,7 @@ class Live:
             try:
                 started = self._clock()
                 if not models:
-                    raise InputError(NO_MODEL)
+                    raise InputError(NO_MODEL_HERE)
                 frame = Frame(0, visitor.used - visitor.began, self._picture(given(event, "frame")))
                 with self._runs.turns.turn():
                     watched = visitor.watcher.look(

@@ -102,7 +102,7 @@ def lay_out_occlude(swatches: Sequence[Swatch], robustness: str) -> Controls:
     """
     with gr.Tab("Occlude", id="occlude", elem_classes="fer-tab") as tab:
         outcome = gr.HTML(
-            html.render("first", sentence=""), js_on_load="fer.live(element)", apply_default_css=False
+            html.render("first", sentence=""), js_on_load="fer.live(element, watch)", apply_default_css=False
         )
         with gr.Row(elem_classes="fer-hide"):
             with gr.Column(scale=2, min_width=270, elem_classes="fer-tools"):
@@ -121,7 +121,7 @@ def lay_out_occlude(swatches: Sequence[Swatch], robustness: str) -> Controls:
                     )
                     opacity = gr.Slider(0.0, 1.0, value=1.0, step=0.05, label="Cover opacity", min_width=130)
                 pair = gr.HTML(
-                    "", js_on_load="fer.slider(element)", apply_default_css=False, elem_id="fer-pair"
+                    "", js_on_load="fer.slider(element, watch)", apply_default_css=False, elem_id="fer-pair"
                 )
                 with gr.Accordion("Paint your own", open=False, elem_id="fer-paint"):
                     where = gr.Radio(
@@ -200,7 +200,7 @@ class Occlude:
         controls.palette.select(self.cover, [*how, *views], shown, **MODELS)
         controls.colour.input(self.recolour, [*how, *views], shown, **MODELS)
         controls.opacity.release(self.recolour, [*how, *views], shown, **MODELS)
-        controls.easel.submit(self.paint, [controls.where, *views], shown, **MODELS)
+        controls.easel.submit(self.paint, views, shown, **MODELS)
         controls.slide.click(self.slide, views, shown, **MODELS)
         controls.where.input(self.turn, controls.where, controls.easel, **QUIET)
         for control in views:
@@ -210,25 +210,26 @@ class Occlude:
     def outputs(self) -> list[Any]:
         """Every component that another cover changes."""
         c = self._controls
-        return [self._compare.status, c.outcome, c.palette, c.pair, c.covered, c.slid, c.easel]
+        return [self._compare.status, c.outcome, c.palette, c.pair, c.covered, c.slid, c.where, c.easel]
 
     def open(self, request: gr.Request, colour: str, opacity: float, *view: Any) -> Iterator[Shown]:
-        """When the tab opens: cover what is shown; one event, as early on one after another may get lost."""
-        self._sessions.of(request).tab = str(self._controls.tab.id)
-        yield from self.follow(request, colour, opacity, *view)
+        """When the tab opens: cover what is shown."""
+        yield from self._current(self._page(request, view), colour, opacity)
 
     def follow(self, request: gr.Request, colour: str, opacity: float, *view: Any) -> Iterator[Shown]:
-        """After another reading: cover what is shown, if the tab is open."""
-        session = self._sessions.of(request)
-        if session.tab != self._controls.tab.id:
-            if not session.answer.done:
-                yield self._show(session, view)
-            return
+        """After another picture, face or reading: cover what is shown, if the tab is open."""
+        session = self._page(request, view)
+        if not session.answer.done:  # how far that is, the events that read it say
+            yield {part: value for part, value in self._show(session).items() if part != self._compare.status}
+        elif session.tab == self._controls.tab.id:
+            yield from self._current(session, colour, opacity)
+
+    def _current(self, session: Session, colour: str, opacity: float) -> Iterator[Shown]:
         if session.answer.done and session.coverage.of is not session.answer:
-            cover = session.coverage.cover or Cover(self._swatches[0].name)
-            yield from self._cover(session, cover_of(cover.kind, colour, opacity), view)
+            kind = session.wanted.kind if session.wanted else self._swatches[0].name
+            yield from self._cover(session, cover_of(kind, colour, opacity))
         else:
-            yield self._show(session, view)
+            yield self._show(session)
 
     def cover(
         self, request: gr.Request, event: gr.EventData, colour: str, opacity: float, *view: Any
@@ -236,41 +237,43 @@ class Occlude:
         """Cover the faces by something else."""
         kind = given(event, "kind")
         if isinstance(kind, str) and kind in OCCLUSIONS:
-            yield from self._cover(self._sessions.of(request), cover_of(kind, colour, opacity), view)
+            yield from self._cover(self._page(request, view), cover_of(kind, colour, opacity))
 
     def recolour(self, request: gr.Request, colour: str, opacity: float, *view: Any) -> Iterator[Shown]:
         """Cover the faces by the same in another colour; what was painted stays."""
-        session = self._sessions.of(request)
-        if session.coverage.cover is not None:
-            yield from self._cover(session, cover_of(session.coverage.cover.kind, colour, opacity), view)
+        session = self._page(request, view)
+        if session.wanted is not None:
+            yield from self._cover(session, cover_of(session.wanted.kind, colour, opacity))
 
-    def paint(self, request: gr.Request, event: gr.EventData, where: str, *view: Any) -> Iterator[Shown]:
+    def paint(self, request: gr.Request, event: gr.EventData, *view: Any) -> Iterator[Shown]:
         """Read the picture with what was painted on it; where nothing was, all stays as it is."""
-        session = self._sessions.of(request)
+        session = self._page(request, view)
         answer, picture = session.answer, session.answer.picture
         if not answer.done or picture is None:
-            yield self._show(session, view)
+            yield self._show(session)
             return
         try:
             strokes = _strokes(given(event, "strokes"))
             if not strokes[..., 3].any():
-                yield self._show(session, view, note=NOTHING_PAINTED)
+                yield self._show(session, note=NOTHING_PAINTED)
                 return
-            window = window_of(answer, session.selected, whole=where == WHOLE)
+            window = window_of(answer, session.selected, whole=session.whole)
             painted = self._runs.of(session.who).decode(
                 picture.data, partial(lay_over, strokes_rgba=strokes, window=window), beside=2
             )
         except Exception as error:
-            yield self._show(session, view, note=sentence_of(error))
+            yield self._show(session, note=sentence_of(error))
             return
-        yield from self._read(session, painted, None, data_uri(shrink(painted, SHOWN_SIDE)), object(), view)
+        session.wanted = None
+        photo = data_uri(shrink(painted, SHOWN_SIDE))
+        yield from self._read(session, answer, painted, None, photo, object())
 
     def slide(self, request: gr.Request, *view: Any) -> Iterator[Shown]:
         """Slide a patch over the selected face, model by model; a newer slide or picture ends it."""
-        session = self._sessions.of(request)
+        session = self._page(request, view)
         answer, picture, selected = session.answer, session.answer.picture, session.selected
         if not answer.done or picture is None or answer.options is None:
-            yield self._show(session, view)
+            yield self._show(session)
             return
         over, job = (answer, selected), object()
         session.slide_job = job
@@ -284,9 +287,9 @@ class Occlude:
                 kept = session.coverage.slid if session.coverage.slid_over == over else ()
                 known = tuple(s for s in kept if s.backbone != found.backbone)
                 session.coverage = replace(session.coverage, slid=(*known, found), slid_over=over)
-                yield self._show(session, view)
+                yield self._show(session)
         except Exception as error:
-            yield self._show(session, view, note=sentence_of(error))
+            yield self._show(session, note=sentence_of(error))
 
     def turn(self, request: gr.Request, where: str) -> str:
         """Show another part of the picture to paint on."""
@@ -294,16 +297,23 @@ class Occlude:
 
     def redraw(self, request: gr.Request, *view: Any) -> Shown:
         """Draw other maps of the same covered faces."""
-        return self._show(self._sessions.of(request), view)
+        return self._show(self._page(request, view))
 
-    def _cover(self, session: Session, cover: Cover, view: Sequence[Any]) -> Iterator[Shown]:
+    def _page(self, request: gr.Request, view: Sequence[Any]) -> Session:
+        """The session of a request, which draws maps from now on as these controls say."""
+        session = self._sessions.of(request)
+        session.view = view_of(view)
+        return session
+
+    def _cover(self, session: Session, cover: Cover) -> Iterator[Shown]:
+        session.wanted = cover
         answer, picture = session.answer, session.answer.picture
         if not answer.done or picture is None:
-            yield self._show(session, view)
+            yield self._show(session)
             return
         job = (answer, cover)
         if session.cover_job == job:
-            yield self._show(session, view)
+            yield self._show(session)
             return
         photo = ""
 
@@ -312,54 +322,53 @@ class Occlude:
             photo = data_uri(shrink(cover.on_photo(image, answer.faces), SHOWN_SIDE))
 
         drawn = cover.kind not in CROP_ONLY
-        image = self._runs.of(session.who).decode(picture.data, draw if drawn else None, beside=2 * drawn)
-        yield from self._read(session, image, cover, photo, job, view)
+        try:
+            image = self._runs.of(session.who).decode(picture.data, draw if drawn else None, beside=2 * drawn)
+        except Exception as error:
+            yield self._show(session, note=sentence_of(error))
+            return
+        yield from self._read(session, answer, image, cover, photo, job)
 
     def _read(
-        self,
-        session: Session,
-        image: Image,
-        cover: Cover | None,
-        photo: str,
-        job: object,
-        view: Sequence[Any],
+        self, session: Session, answer: Answer, image: Image, cover: Cover | None, photo: str, job: object
     ) -> Iterator[Shown]:
-        """Read the same faces covered; a newer cover or picture ends it."""
-        answer, session.cover_job = session.answer, job
-        assert answer.options is not None
+        """Read the faces of an answer covered; a newer cover or picture ends it."""
+        if session.answer is not answer or answer.options is None:  # a new one came while this was decoded
+            return
+        session.cover_job = job
         try:
             columns: list[Sequence[Reading]] = []
             total = len(answer.options.backbones)
-            yield self._progress(session, view, 0, total)
+            yield self._progress(session, 0, total)
             runs = self._runs.of(session.who)
             for _, readings in runs.steps(image, answer.options, answer.faces, [cover]):
                 columns.append(readings)
                 if session.cover_job is not job or session.answer is not answer:
                     return
-                yield self._progress(session, view, len(columns), total)
+                yield self._progress(session, len(columns), total)
             after = self._runs.together(answer.faces, columns, answer.options.ensemble)
         except Exception as error:
             session.cover_job = None
-            yield self._show(session, view, note=sentence_of(error))
+            yield self._show(session, note=sentence_of(error))
             return
         kind = cover.kind if cover else PAINTED
         covered = tuple(pair(answer.read, after, kind))
-        session.coverage = replace(session.coverage, of=answer, cover=cover, covered=covered, photo_uri=photo)
-        yield self._show(session, view)
+        session.coverage = replace(session.coverage, of=answer, covered=covered, photo_uri=photo)
+        yield self._show(session)
 
-    def _progress(self, session: Session, view: Sequence[Any], models: int, total: int) -> Shown:
+    def _progress(self, session: Session, models: int, total: int) -> Shown:
         """Say how far the covered faces are; at the start the rest is shown as it is."""
         stage = f"Reading what is covered: {models} of {total} models"
-        status = {self._compare.status: html.render("status", stage=stage, share=models / total, spoken="")}
-        return status if models else {**self._show(session, view), **status}
+        status = {self._compare.status: html.render("status", stage=stage, share=models / total)}
+        return status if models else {**self._show(session), **status}
 
-    def _show(self, session: Session, view: Sequence[Any], *, note: str = "") -> Shown:
+    def _show(self, session: Session, *, note: str = "") -> Shown:
         answer, coverage, c = session.answer, session.coverage, self._controls
         current = coverage.of is answer and session.selected < len(coverage.covered)
         covered = coverage.covered[session.selected] if current else None
         slid = bool(coverage.slid) and coverage.slid_over == (answer, session.selected)
         shown = session.shown
-        cards = html.covered_html(covered, self._drawing, view_of(view)) if covered else ""
+        cards = html.covered_html(covered, self._drawing, session.view) if covered else ""
         painting = (answer, session.selected)
         kept = session.painting == painting  # what is being painted stays until another face is shown
         session.painting = painting
@@ -372,11 +381,12 @@ class Occlude:
             c.slid: html.sensitivity_html(coverage.slid, _crops(shown), self._drawing)
             if slid and shown
             else "",
+            c.where: gr.skip() if kept else FACE,
             c.easel: gr.skip() if kept else self._easel(session, whole=False),
         }
 
     def _easel(self, session: Session, whole: bool) -> str:
-        answer = session.answer
+        answer, session.whole = session.answer, whole
         if not answer.done or answer.picture is None:
             return ""
         return html.easel_html(

@@ -107,7 +107,7 @@ def build_page(
                     bench = lay_out_lab(pictures)
                     board = lay_out_board(cards, drawing.looks, results)
         reads = Compare(sidebar, tab, runs, sessions, drawing, pictures).wire(page)
-        for other in (tab.tab, camera.tab, screen.tab, board):
+        for other in (tab.tab, hide.tab, camera.tab, screen.tab, bench.tab, board):
             _remember(other, sessions)
         Occlude(hide, tab, runs, sessions, drawing, swatches).wire(reads)
         frames = runs_of_frames(runs, opener or engine)

@@ -24,6 +24,7 @@ T = TypeVar("T")
 FACES = 32  # that are read at once; the smaller ones wait for a click
 CROWD = 200  # that are looked for at all
 SLICE = 8  # faces that one model reads before somebody else has a turn
+_SAME = 0.5  # overlap from which a face that was found again is taken for the same
 PICTURES_BYTES = 480_000_000  # whole pictures that are decoded at once; four of the largest
 _UNUSED_S = 10.0
 _JOBS = count(1)
@@ -163,8 +164,7 @@ def read_rest(runs: Runs, session: Session) -> Iterator[Answer]:
     faces = left_to_right([*known.faces, *known.rest])
     of = dict(zip(known.faces, known.comparisons, strict=True))
     answer = replace(known, faces=faces, comparisons=tuple(of.get(face) for face in faces), rest=())
-    selected = faces.index(known.faces[session.selected])
-    yield from working(session, ticket, known, _read_more(runs.of(session.who), answer, known.rest, selected))
+    yield from working(session, ticket, known, _read_more(runs.of(session.who), session, known, answer))
 
 
 def working(
@@ -212,17 +212,26 @@ def _find_and_read(
         return
     faces = left_to_right(found[:FACES])
     answer = replace(answer, faces=faces, comparisons=(None,) * len(faces), rest=tuple(found[FACES:]))
-    yield replace(answer, stage=_progress(answer, found, 0, 0)), faces.index(found[0])
+    yield replace(answer, stage=_progress(answer, found, 0, 0)), faces.index(_first(found, session.chosen))
     for step in _read_faces(runs, answer, image, found[:FACES]):
         yield step, None
 
 
+def _first(found: Sequence[Face], chosen: Face | None) -> Face:
+    """Which of the faces is shown: the one that was chosen before they were found again, else the largest."""
+    if chosen is None:
+        return found[0]
+    again = max(found[:FACES], key=chosen.overlap)
+    return again if chosen.overlap(again) > _SAME else found[0]
+
+
 def _read_more(
-    runs: Runs, answer: Answer, todo: Sequence[Face], selected: int
+    runs: Runs, session: Session, known: Answer, answer: Answer
 ) -> Iterator[tuple[Answer, int | None]]:
     assert answer.picture is not None
-    for step in _read_faces(runs, answer, runs.decode(answer.picture.data), todo):
-        yield step, selected
+    for step in _read_faces(runs, answer, runs.decode(answer.picture.data), known.rest):
+        moves = session.answer is known  # with the first step the same face has another index
+        yield step, answer.faces.index(known.faces[session.selected]) if moves else None
 
 
 def _read_faces(runs: Runs, answer: Answer, image: Image, todo: Sequence[Face]) -> Iterator[Answer]:

@@ -21,7 +21,7 @@ from fer_space.explain.maps import DEFAULT
 from fer_space.explain.sensitivity import Sensitivity
 from fer_space.occlusion.cover import Cover
 from fer_space.render.album import Entry
-from fer_space.render.overlays import SHOWN_SIDE, data_uri
+from fer_space.render.overlays import SHOWN_SIDE, MapView, data_uri
 from fer_space.types import Face, Reading
 from fer_space.ui.turns import NOBODY, Who
 from fer_space.vision.imaging import decode_image, shrink
@@ -33,13 +33,18 @@ UNUSED_S = 7200.0  # after which a page forgets its picture in any case
 _CLOSED = 10_000  # names of closed pages that are remembered
 
 NO_MODEL = "Choose at least one model in the settings."
+NO_MODEL_HERE = "Choose at least one model below."
 NOTHING_FOUND = "No face found."
 NO_FACE = (
     f"{NOTHING_FOUND} A face should be turned towards the camera, well lit and at least about 40 pixels "
     "high; another detector may see what this one missed, or you can place the box by hand."
 )
+BOX = (50.0, 50.0, 40.0)  # where a box by hand starts: across, down, size, see `placed_face`
 UNFORESEEN = "Something went wrong on the server. Please try again, or try another picture."
-FORGOTTEN = "This page was unused for so long that what it showed was forgotten. It is read again."
+FORGOTTEN = (
+    "This page was unused for so long that what it showed was forgotten. A picture that your browser still "
+    "has is read again."
+)
 
 
 @dataclass(frozen=True)
@@ -148,7 +153,6 @@ class Coverage:
 
     Attributes:
         of: the answer whose faces are covered; with another one that says nothing.
-        cover: what covers the faces, or None where a visitor painted.
         covered: one a face.
         photo_uri: the covered picture for display, or "" where only crops were covered.
         slid: what each region is worth, one a model.
@@ -156,7 +160,6 @@ class Coverage:
     """
 
     of: Answer | None = None
-    cover: Cover | None = None
     covered: tuple[Covered, ...] = ()
     photo_uri: str = ""
     slid: tuple[Sensitivity, ...] = ()
@@ -176,13 +179,19 @@ class Session:
     Attributes:
         answer: what it shows.
         selected: index of the face that is shown.
+        chosen: the face of this picture that the visitor asked for last.
+        clicked: number of the click that chose it; older ones come too late.
+        view: how maps are drawn.
+        box: where a face is placed by hand: across, down and size in per cent, see `placed_face`.
         coverage: what the Occlude tab shows.
+        wanted: what covers faces, also those of the next picture; None after a visitor painted.
         ticket: of the newest piece of work; older ones stop.
         stamp: number of the newest click that chose a picture; older ones come too late.
         cover_job: what covers the faces now.
         slide_job: the newest slide of a patch; older ones stop.
         mix_job: the newest mixing in the laboratory; older ones stop.
         painting: the face that the easel shows.
+        whole: whether the easel shows all of the photo and not the face alone.
         tab: the tab that is open, by its id.
         job: what the newest piece of work reads, so that equal values never run twice.
         seed: of what is random in the laboratory.
@@ -192,6 +201,11 @@ class Session:
 
     answer: Answer
     selected: int = 0
+    chosen: Face | None = None
+    clicked: float = -1.0
+    view: MapView = field(default_factory=MapView)
+    box: tuple[float, float, float] = BOX
+    wanted: Cover | None = None
     coverage: Coverage = field(default_factory=Coverage)
     ticket: int = 0
     stamp: float = -1.0
@@ -200,6 +214,7 @@ class Session:
     slide_job: object = None
     mix_job: object = None
     painting: object = None
+    whole: bool = False
     tab: str = "compare"
     seed: int = 0
     used: float = field(default_factory=time.monotonic)
@@ -217,12 +232,12 @@ class Session:
             Whether it was the newest click.
         """
         with self.lock:
-            if isinstance(stamp, int | float) and not isinstance(stamp, bool):
-                if stamp < self.stamp:
+            if (number := number_of(stamp)) is not None:
+                if number < self.stamp:
                     return False
-                self.stamp = float(stamp)
+                self.stamp = number
             self.ticket += 1
-            self.answer, self.selected = answer, 0
+            self.answer, self.selected, self.chosen, self.box = answer, 0, None, BOX
             self.job = self.cover_job = self.painting = None
             self.coverage = Coverage()
             return True
@@ -252,10 +267,24 @@ class Session:
             if self.ticket == ticket:
                 self.job = None
 
-    def select(self, index: object) -> None:
-        """Show another face; an index that does not exist changes nothing."""
-        if isinstance(index, int) and 0 <= index < len(self.answer.faces):
-            self.selected = index
+    def select(self, index: object, stamp: object = None) -> bool:
+        """Show another face; an index that does not exist changes nothing.
+
+        Args:
+            index: of the face.
+            stamp: number of the click; an older one than the last changes nothing.
+
+        Returns:
+            Whether it was the newest click.
+        """
+        with self.lock:
+            if (number := number_of(stamp)) is not None:
+                if number < self.clicked:
+                    return False
+                self.clicked = number
+            if isinstance(index, int) and 0 <= index < len(self.answer.faces):
+                self.selected, self.chosen = index, self.answer.faces[index]
+            return True
 
     @property
     def shown(self) -> Comparison | None:
@@ -331,6 +360,12 @@ class Sessions:
         """About how many bytes a page keeps in memory; what all pages share is not its own."""
         own = 0 if session.answer is self._opening else session.answer.size
         return own + session.coverage.size
+
+
+def number_of(stamp: object) -> float | None:
+    """The number of a click; None of a forged one, or of one without."""
+    known = isinstance(stamp, int | float) and not isinstance(stamp, bool) and stamp == stamp
+    return float(stamp) if known else None  # type: ignore[arg-type]
 
 
 def _size(reading: Reading) -> int:

@@ -17,7 +17,7 @@ from fer_space.render.texts import Looks, fit_title, verdict_of
 from fer_space.types import Face, FaceCrop
 from fer_space.ui.events import not_usable
 from fer_space.ui.reading import Runs
-from fer_space.ui.session import NO_FACE, Answer, Image, Options, Picture, Session
+from fer_space.ui.session import BOX, FORGOTTEN, NO_FACE, Answer, Image, Options, Picture, Session
 from fer_space.vision.alignment import maps_to_photo
 from fer_space.vision.imaging import decode_image, scaling, shrink
 
@@ -122,7 +122,7 @@ def lay_out_sidebar(
             html.render("actions"), js_on_load="fer.actions(element, trigger)", apply_default_css=False
         )
         photo = gr.HTML(
-            photo_view(opening, MapView()),
+            photo_view(opening),
             js_on_load="fer.photo(element, trigger, watch)",
             apply_default_css=False,
             elem_id="fer-photo",
@@ -166,11 +166,11 @@ def _options(looks: Looks, missing: Mapping[str, str], broken: str, fits: Sequen
 def _rescue() -> Rescue:
     with gr.Column(visible=False, elem_classes="fer-rescue") as group:
         ask = gr.Button("Which detector finds it?")
-        found = gr.HTML("", js_on_load="fer.live(element)", apply_default_css=False)
+        found = gr.HTML("", js_on_load="fer.live(element, watch)", apply_default_css=False)
         gr.HTML(html.render("by_hand"), apply_default_css=False)
-        across = gr.Slider(0, 100, value=50, step=0.5, label="Across", info="middle, % of the width")
-        down = gr.Slider(0, 100, value=50, step=0.5, label="Down", info="middle, % of the height")
-        size = gr.Slider(2, 100, value=40, step=0.5, label="Size", info="side, % of the shorter side")
+        across = gr.Slider(0, 100, value=BOX[0], step=0.5, label="Across", info="middle, % of the width")
+        down = gr.Slider(0, 100, value=BOX[1], step=0.5, label="Down", info="middle, % of the height")
+        size = gr.Slider(2, 100, value=BOX[2], step=0.5, label="Size", info="side, % of the shorter side")
         place = gr.Button("Read this box", variant="primary")
     return Rescue(group, ask, found, across, down, size, place)
 
@@ -183,15 +183,9 @@ def placed_face(size_wh: tuple[int, int], across: float, down: float, size: floa
     return Face((x - half, y - half, x + half, y + half), 1.0, None)
 
 
-def photo_view(session: Session, view: MapView, placing: Face | None = None) -> str:
-    """Show the session's picture with its faces, or nothing before there is one.
-
-    Args:
-        session: the page.
-        view: how maps are drawn on it.
-        placing: a box that is being placed by hand.
-    """
-    answer = session.answer
+def photo_view(session: Session) -> str:
+    """Show the session's picture with its faces, or nothing before there is one."""
+    answer, view = session.answer, session.view
     picture = answer.picture
     if picture is None:
         return ""
@@ -202,7 +196,7 @@ def photo_view(session: Session, view: MapView, placing: Face | None = None) -> 
         answer.comparisons,
         session.selected,
         thumbs=[_thumb(picture, face) for face in answer.faces] if len(answer.faces) > 1 else [],
-        placing=placing if answer.problem == NO_FACE else None,
+        placing=placed_face(picture.size_wh, *session.box) if answer.problem == NO_FACE else None,
         beyond=len(answer.rest) if answer.done else 0,
     )
 
@@ -218,10 +212,14 @@ def _thumb(picture: Picture, face: Face) -> Image:
 
 
 def status_view(session: Session) -> str:
-    """Say how far the reading is, and once it is done, to screen readers, what came out."""
+    """Say how far the reading is, and once it is done, to screen readers, what came out.
+
+    Of a page that was forgotten it asks the browser for its picture.
+    """
     answer, shown = session.answer, session.shown
     spoken = f"{session.which} {verdict_of(shown).text}".strip() if shown and answer.done else ""
-    return html.render("status", stage=answer.stage, share=answer.share, spoken=spoken)
+    again = answer.problem == FORGOTTEN
+    return html.render("status", stage=answer.stage, share=answer.share, spoken=spoken, again=again)
 
 
 def finds_view(lines: Sequence[tuple[str, str]]) -> str:

@@ -28,10 +28,10 @@ from fer_space.render.rows import Row, rows_csv, rows_parquet, watched_rows
 from fer_space.render.timeline import FaceSpan, timeline_html
 from fer_space.types import Face
 from fer_space.ui.compare import taken
-from fer_space.ui.events import MODELS, QUICK, QUIET, given, sentence_of, uploaded_path
+from fer_space.ui.events import CLICKS, MODELS, QUICK, given, sentence_of, uploaded_path
 from fer_space.ui.live import fast_ones
 from fer_space.ui.reading import Runs
-from fer_space.ui.session import NO_MODEL
+from fer_space.ui.session import NO_MODEL_HERE, number_of
 from fer_space.ui.sidebar import Sidebar
 from fer_space.vision.imaging import resize
 from fer_space.vision.video import Video
@@ -40,7 +40,7 @@ from fer_space.watch import Watched, Watcher
 SECONDS = 60.0  # of a video that are read
 RATE = 8  # frames a second that are read
 MEGABYTES = 100
-KEPT = 8  # pages whose readings are kept; the one unused for longest goes first
+KEPT = 8  # pages whose readings are kept; of those that are read, the one unused for longest goes first
 AT_ONCE = 2  # videos that are read at a time
 FACES = 8  # in a frame, the largest
 SHOWN_EVERY = 1.0  # seconds between two looks at the timeline while it grows
@@ -52,6 +52,7 @@ NO_FACES = "No face was found in any frame of this video."
 STOPPED = "Reading was stopped."
 FORGOTTEN = "What was read of this video is not kept any more. Please choose it again."
 OPENING = "Opening the video…"
+READING = "Reading the video"
 Shown = dict[Any, Any]
 
 
@@ -103,6 +104,8 @@ class Reel:
         shown: the track that is shown, or 0 for the one seen longest.
         note: what should be known, a sentence.
         stamp: number of the click that chose the video, or stopped it.
+        clicked: number of the click that chose the face.
+        reading: whether it is being read, or waits for that.
         stopped: whether it shall be read no further.
         replaced: whether the page shows another one now, or has gone.
     """
@@ -117,6 +120,8 @@ class Reel:
     length: float = 1.0
     shown: int = 0
     note: str = ""
+    clicked: float = 0.0
+    reading: bool = False
     stopped: bool = False
     replaced: bool = False
 
@@ -167,9 +172,9 @@ class Videos:
         screen, options = self._screen, self._sidebar.options
         inputs = [screen.models, options["detector"], options["boost_rare"], options["ensemble"]]
         reading = {**MODELS, "concurrency_id": "video", "concurrency_limit": AT_ONCE}
-        screen.film.submit(self.read, inputs, [screen.progress, screen.timeline], **reading)
+        screen.film.submit(self.read, inputs, [screen.progress, screen.timeline, screen.taken], **reading)
         screen.film.clear(self.stop, None, None, **QUICK)
-        screen.timeline.select(self.choose, None, screen.timeline, **QUIET)
+        screen.timeline.select(self.choose, None, screen.timeline, **CLICKS)
         screen.timeline.download(self.take, None, screen.taken, **QUICK)
         page.unload(self.leave)
 
@@ -194,10 +199,14 @@ class Videos:
             if self._of(request).stopped:
                 yield {screen.progress: html.problem_html(STOPPED)}
             return
-        yield {screen.progress: html.render("filming", stage=OPENING, share=0.0), screen.timeline: ""}
         try:
+            yield {
+                screen.progress: html.render("filming", stage=OPENING, share=0.0, spoken=OPENING),
+                screen.timeline: "",
+                screen.taken: "",
+            }
             if not models:
-                raise InputError(NO_MODEL)
+                raise InputError(NO_MODEL_HERE)
             path = uploaded_path(file)
             chosen = detector if detector in DETECTORS else DEFAULT_DETECTOR
             watcher = Watcher(self._runs, detector=chosen, limit=FACES)
@@ -206,7 +215,7 @@ class Videos:
                 steps = self._steps(reel, video, watcher, how)
                 for stage, share in steps:
                     yield {
-                        screen.progress: html.render("filming", stage=stage, share=share),
+                        screen.progress: html.render("filming", stage=stage, share=share, spoken=READING),
                         screen.timeline: reel.html(self._drawing),
                     }
                 cut, damaged = video.cut, video.damaged > 0
@@ -214,7 +223,8 @@ class Videos:
                 return
             notes = [STOPPED] * reel.stopped + [CUT] * cut + [DAMAGED] * damaged
             reel.note = " ".join(notes)
-            ended = html.render("filming", stage="", number=time.time_ns())
+            spoken = "Reading has ended." if reel.stopped else "The video was read."
+            ended = html.render("filming", stage="", number=time.time_ns(), spoken=spoken)
             problem = html.problem_html(STOPPED if reel.stopped else NO_FACES)
             yield {
                 screen.progress: ended if reel.rows else problem,
@@ -227,6 +237,8 @@ class Videos:
                 screen.progress: html.problem_html(sentence_of(error)),
                 screen.timeline: reel.html(self._drawing),
             }
+        finally:
+            reel.reading = False
 
     def _steps(
         self, reel: Reel, video: Video, watcher: Watcher, how: dict[str, Any]
@@ -252,11 +264,16 @@ class Videos:
             if page not in self._reels:
                 self._keep(page, Reel())
             reel = self._reels[page]
-            reel.stopped, reel.stamp = True, max(reel.stamp, number)
+            if number >= reel.stamp:  # else another video was chosen since
+                reel.stopped, reel.stamp = True, number
 
     def choose(self, request: gr.Request, event: gr.EventData) -> Any:
         """Show another face."""
         reel, track = self._of(request), given(event, "track")
+        number = _number(given(event, "stamp"))
+        if number < reel.clicked:
+            return gr.skip()
+        reel.clicked = number
         if isinstance(track, int) and track in reel.seen:
             reel.shown = track
         return reel.html(self._drawing) or gr.skip()  # what is seen stays where nothing is known any more
@@ -286,7 +303,7 @@ class Videos:
             last = self._reels.get(page)
             if last is not None and number < last.stamp:
                 return None
-            reel = Reel(str(name or "video")[:100], number)
+            reel = Reel(str(name or "video")[:100], number, reading=True)
             self._keep(page, reel)
         return reel
 
@@ -294,8 +311,9 @@ class Videos:
         """Put a reel in the place of the page's last; the lock is held."""
         _replace(self._reels.pop(page, None))
         self._reels[page] = reel
-        while len(self._reels) > KEPT:
-            _replace(self._reels.popitem(last=False)[1])
+        done = [name for name, kept in self._reels.items() if not kept.reading]
+        for name in done[: max(len(self._reels) - KEPT, 0)]:
+            _replace(self._reels.pop(name))
 
     def _of(self, request: gr.Request) -> Reel:
         with self._lock:
@@ -326,7 +344,7 @@ def _replace(reel: Reel | None) -> None:
 
 def _number(stamp: object) -> float:
     """The number of a click; of a forged one, or of one without, that of the first."""
-    return float(stamp) if isinstance(stamp, int | float) and stamp == stamp else 0.0
+    return number_of(stamp) or 0.0
 
 
 def _opened(path: Path) -> Video:

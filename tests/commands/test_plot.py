@@ -153,6 +153,22 @@ def test_a_data_set_is_drawn_by_split(tmp_path: Path, monkeypatch: pytest.Monkey
     assert is_drawn(tmp_path / "faces-distribution.png")
 
 
+def test_a_distribution_makes_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    home, work = tmp_path / "home", tmp_path / "work"
+    for name in ("a", "b"):
+        (home / name).mkdir(parents=True)
+        (home / name / "manifest.csv").write_text("file,label\nx.png,fear\n")
+        (home / name / "x.png").write_bytes(b"never opened")
+    work.mkdir()
+    monkeypatch.chdir(work)
+    monkeypatch.setenv("HOME", str(home))
+    run("plot", "distribution", "csv:~/a/manifest.csv")
+    assert is_drawn(home / "a" / "manifest-distribution.png")
+    run("plot", "distribution", "csv:~/a/manifest.csv+csv:~/b/manifest.csv")
+    (drawn,) = work.iterdir()
+    assert is_drawn(drawn)
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
@@ -168,6 +184,7 @@ def test_a_data_set_is_drawn_by_split(tmp_path: Path, monkeypatch: pytest.Monkey
         (["curves", "bytes.csv"], "no history"),
         (["confusion", "bare.parquet", "-o", "x.bmp"], "cannot be a “bmp” file"),
         (["distribution", "gone.csv"], "gone.csv"),
+        (["distribution", "rated.csv"], "valence and arousal alone"),
     ],
     ids=[
         "no features",
@@ -182,6 +199,7 @@ def test_a_data_set_is_drawn_by_split(tmp_path: Path, monkeypatch: pytest.Monkey
         "no text",
         "no such kind",
         "no manifest",
+        "no emotions",
     ],
 )
 def test_what_cannot_be_drawn_is_one_line_on_stderr(
@@ -197,6 +215,7 @@ def test_what_cannot_be_drawn_is_one_line_on_stderr(
     Path("words.csv").write_text("train_loss\nmuch\n")
     Path("empty.csv").write_text("")
     Path("bytes.csv").write_bytes(b"\xff\xfe\x00")
+    Path("rated.csv").write_text("file,valence,arousal\nbytes.csv,0.1,0.2\n")
     run("plot", *words, status=2)
     out, err = capsys.readouterr()
     assert out == ""

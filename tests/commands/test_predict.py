@@ -242,9 +242,51 @@ def test_a_broken_video_is_one_line_and_the_rest_is_read(
     assert "a.png: 1 face" in out
 
 
+@pytest.mark.parametrize("before", [b"old", None])
+def test_a_table_is_not_replaced_by_an_empty_one(
+    before: bytes | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    broken, table = tmp_path / "clip.mp4", tmp_path / "faces.parquet"
+    broken.write_bytes(b"\0\0\0\x18ftypmp42 rubbish")
+    if before is not None:
+        table.write_bytes(before)
+    run("predict", broken, "--parquet", table, "--device", "cpu", status=2)
+    assert (table.read_bytes() if table.exists() else None) == before
+    assert ("is as it was" if before else "is not written") in capsys.readouterr().err
+
+
 def test_what_reads_pictures_alone_says_so(clip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     maps = ("--cam", tmp_path / "cam")
     run("predict", clip, *maps, "--device", "cpu", status=2)
     assert "--cam reads pictures and no videos" in capsys.readouterr().err
     run("predict", clip, "--method", "layercam", "--json", "--device", "cpu", status=2)
     assert "--method needs maps" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["pictures", "--parquet", "t.parquet", "--workers", 8], "--workers needs --engine ray"),
+        (["pictures", "--every", 5], "none of the sources is one"),
+        (["clip.bin", "--parquet", "t", "--engine", "ray"], "--engine ray reads pictures"),
+    ],
+    ids=["processes without Ray", "frames of pictures", "videos on Ray"],
+)
+def test_options_that_would_do_nothing_are_refused(
+    words: list[object],
+    sentence: str,
+    clip: Path,
+    pictures: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    monkeypatch.chdir(clip.parent)
+    run("predict", *words, status=2)
+    assert sentence in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("every", ["0", "-1", "x"])
+def test_every_frame_is_counted_from_one(every: str, clip: Path, capsys: pytest.CaptureFixture[str]):
+    with pytest.raises(SystemExit):
+        run("predict", clip, "--every", every)
+    assert "a whole number from 1 on" in capsys.readouterr().err

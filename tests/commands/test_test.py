@@ -12,6 +12,7 @@ from fer_space.commands import test as test_command
 from fer_space.errors import InputError
 from fer_space.evaluation.outputs import Outputs
 from fer_space.evaluation.report import scores_table, zoo_table
+from fer_space.external.user import FOLDER_VARIABLE
 from fer_space.registry import Registry
 from tests.data.making import fer_csv, picture, text
 from tests.evaluation.made import lively
@@ -222,6 +223,11 @@ def test_a_person_is_told_of_ensemble_and_near_duplicates(
             ["--backbone", "all", "--data", "folder:x", "--split", "valid", "--fit-boost", "--lift"],
             "no --boost-rare",
         ),
+        (["x.parquet", "--split", "valid", "--device", "cpu"], "leave out --split, --device"),
+        (
+            ["--backbone", "my_ensemble_net", "--data", "folder:x", "--split", "valid", "--weigh"],
+            "and ensemble",
+        ),
     ],
     ids=[
         "both ways",
@@ -235,6 +241,8 @@ def test_a_person_is_told_of_ensemble_and_near_duplicates(
         "doubts in a setting",
         "boost of test faces",
         "boost of boosted",
+        "a split of stored faces",
+        "a name like that of an ensemble",
     ],
 )
 def test_options_that_cannot_go_together(words: list[str], sentence: str, capsys: pytest.CaptureFixture[str]):
@@ -341,3 +349,30 @@ def test_doubts_are_measured_and_kept(
     assert stored["command"].endswith("--split test --abstention --summary DIR")
     run("test", "--backbone", "tiny", *words)
     assert "AUROC" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "option"),
+    [("tiny", "--calibrate"), ("mine", "--calibrate"), ("mine", "--fit-boost"), ("mine", "--record")],
+)
+def test_options_that_would_write_into_no_card_are_refused(
+    name: str,
+    option: str,
+    seeing: Path,
+    faces: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+):
+    write_weights(tmp_path / "own", lively_tiny(1), name="mine")
+    monkeypatch.setenv(FOLDER_VARIABLE, str(tmp_path / "own"))
+    run("test", "--backbone", name, "--data", faces, "--split", "valid", option, status=2)
+    assert f"{option} writes into cards" in capsys.readouterr().err
+
+
+def test_a_damaged_model_is_said_before_any_is_measured(
+    two_backbones: Path, faces: str, capsys: pytest.CaptureFixture[str]
+):
+    (two_backbones / "small.safetensors").write_bytes(b"rubbish")
+    run("test", "--backbone", "tiny,small", "--data", faces, "--device", "cpu", status=2)
+    assert capsys.readouterr().out == ""

@@ -154,6 +154,15 @@ def make_first_affectnet(folder: Path, *, header: bool = True) -> None:
     affectnet_table(folder, "training.csv", trained, header=header)
 
 
+@pytest.mark.parametrize("encoding", ["utf-16", "latin-1"])
+def test_a_table_of_affectnet_in_another_encoding_is_named(encoding: str, tmp_path: Path):
+    make_first_affectnet(tmp_path)
+    table = next(tmp_path.rglob("training.csv"))
+    table.write_bytes(("caf\u00e9," + table.read_text()).encode(encoding))
+    with pytest.raises(DataError, match=r"training\.csv is not a text file"):
+        open_data(f"affectnet:{tmp_path}", "train")
+
+
 @pytest.mark.parametrize("kind", ["affectnet", "affectnet7"])
 @pytest.mark.parametrize("header", [True, False], ids=["header", "no header"])
 def test_the_first_release_of_affectnet_is_cut_by_its_boxes(tmp_path: Path, kind: str, header: bool):
@@ -345,6 +354,15 @@ def test_voc_cuts_every_object_out(tmp_path: Path):
     assert "hungry" in why["a.png (object 3)"]
     assert "no object" in why["d.png"]
     assert "malformed" in why["e.xml"]
+
+
+@pytest.mark.parametrize("encoding", ["GBK", "none-such"])
+def test_one_annotation_in_another_encoding_is_listed(encoding: str, tmp_path: Path):
+    make_voc(tmp_path)
+    text(tmp_path / "Annotations" / "e.xml", f'<?xml version="1.0" encoding="{encoding}"?><annotation/>')
+    faces = open_data(f"voc:{tmp_path}", "test")
+    assert len(faces) == 2
+    assert "malformed" in {bad.file: bad.why for bad in faces.dropped}["e.xml"]
 
 
 def test_voc_lists_names_and_pictures_without_annotation(tmp_path: Path):

@@ -95,6 +95,13 @@ def test_a_folder_takes_pictures_without_an_ending(tmp_path: Path):
     assert [bad.file for bad in faces.dropped] == ["happy/b"]
 
 
+@pytest.mark.parametrize("place", [".", "fear/.."])
+def test_the_current_folder_has_a_name(place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    picture(tmp_path / "faces" / "fear" / "a.png")
+    monkeypatch.chdir(tmp_path / "faces")
+    assert read_folder(Path(place), "test").name == "faces"
+
+
 def test_folder_without_emotions_says_so(tmp_path: Path):
     picture(tmp_path / "cats" / "a.png")
     with pytest.raises(DataError, match="cats"):

@@ -62,3 +62,9 @@ def test_freed_memory_goes_back_to_the_system():
     give_back_memory()
     assert full - module.resident() > 30_000_000
     del last
+
+
+def test_a_model_that_takes_too_long_is_a_sentence(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(module, "SECONDS", 0.01)
+    with pytest.raises(InputError, match=r"mobilenet_v2 was not measured within 0\.01 seconds"):
+        module.footprint("model", "mobilenet_v2")

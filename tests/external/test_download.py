@@ -1,7 +1,9 @@
+import errno
 import hashlib
 import socket
 import time
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 from huggingface_hub import constants
@@ -100,3 +102,15 @@ def test_a_folder_that_cannot_be_written_is_a_sentence(server: Server, tmp_path:
         download(
             f"{server.url}/good/model.onnx", tmp_path / "file" / "x" / "m.onnx", LIMITS, allowed=[server.url]
         )
+
+
+def test_a_full_disk_is_no_fault_of_the_connection(
+    server: Server, place: Path, monkeypatch: pytest.MonkeyPatch
+):
+    def full(path: Path, *how: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "open", full)
+    with pytest.raises(OutputError, match=r"model\.onnx cannot be written: No space left on device"):
+        download(f"{server.url}/good/model.onnx", place, LIMITS, allowed=[server.url + "/"])
+    assert left_in(place) == []

@@ -1,6 +1,7 @@
 """A place that cannot be written to, or is full: one line that names the file, status 2, nothing partial."""
 
 import errno
+import os
 import subprocess
 import sys
 from functools import partial
@@ -110,6 +111,29 @@ def test_a_disk_that_is_full_in_the_middle(tmp_path: Path) -> None:
     """Each library says it in an error of its own: what comes is one sentence, and the old file stays."""
     (tmp_path / "file").write_text("as it was")
     subprocess.run([sys.executable, "-c", WRITING, tmp_path], check=True, timeout=120)
+
+
+SHARING = """
+import resource, tempfile, torch
+from fer_space.errors import OutputError
+from fer_space.training.parallel import JOB, run_workers
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))
+try:
+    run_workers(torch.zeros(300, 300), 2, torch.device("cpu"))
+except OutputError as error:
+    assert str(error).endswith(f"{JOB} cannot be written: File too large."), str(error)
+else:
+    raise AssertionError("started")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit on the size of files is Linux's")
+def test_no_room_for_what_processes_share(tmp_path: Path) -> None:
+    """Each process of a training reads its work from the system's folder of temporary files."""
+    environment = os.environ | {"TMPDIR": str(tmp_path)}
+    subprocess.run([sys.executable, "-c", SHARING], check=True, timeout=120, env=environment)
+    assert not list(tmp_path.iterdir())
 
 
 def test_an_export_that_fails_leaves_the_old_model(

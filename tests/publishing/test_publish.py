@@ -38,6 +38,24 @@ def test_a_dry_run_writes_folders_and_names_them(tmp_path: Path, capsys: pytest.
     assert "OWNER/fer-space-faceapi" in (tmp_path / "faceapi" / "README.md").read_text()
 
 
+def test_names_may_have_spaces_and_unknown_ones_are_listed(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+):
+    assert main(["publish", str(tmp_path), "--dry-run", "--backbone", "human_emotion, faceapi"]) == 0
+    assert len(capsys.readouterr().out.split()) == 2
+    assert main(["publish", str(tmp_path), "--dry-run", "--backbone", "gone"]) == 2
+    assert "There is no model “gone”" in capsys.readouterr().err
+
+
+def test_no_weights_are_said(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(publish, "WEIGHTS_DIR", tmp_path)
+    for words in ([], ["--backbone", "all"]):
+        assert main(["publish", str(tmp_path / "out"), "--dry-run", *words]) == 2
+        assert "There are no weights" in capsys.readouterr().err
+
+
 def test_it_must_be_clear_where_it_goes(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     assert main(["publish", str(tmp_path), "--backbone", "faceapi"]) == 2
     assert "--owner" in capsys.readouterr().err

@@ -60,6 +60,21 @@ def test_what_half_precision_does_is_measured(faces: str, tiny_weights: tuple[Pa
     assert abs(effect.accuracy_full - effect.accuracy_half) <= 0.0005
 
 
+def test_half_precision_is_measured_on_faces_with_an_emotion(tmp_path: Path, tiny_weights: tuple[Path, Card]):
+    write_folder(tmp_path / "faces")
+    paths = sorted((tmp_path / "faces" / "valid").rglob("*.png"))
+    lines = [f"{path},{path.parent.name},," for path in paths[:8]] + [
+        f"{path},,0.5,0.5" for path in paths[8:]
+    ]
+    table = tmp_path / "some.csv"
+    table.write_text("\n".join(["file,label,valence,arousal", *lines]))
+    told, _ = with_fp16_check(validated(tiny_weights[1]), lively_tiny(), f"csv:{table}")
+    assert told.validation.fp16.n == 8
+    table.write_text("\n".join(["file,label,valence,arousal", *lines[8:]]))
+    with pytest.raises(InputError, match="--check needs faces with an emotion"):
+        with_fp16_check(validated(tiny_weights[1]), lively_tiny(), f"csv:{table}")
+
+
 def test_rounding_that_changes_answers_is_noticed(faces: str, tiny_weights: tuple[Path, Card]):
     card = validated(tiny_weights[1]).model_copy(update={"bias": (0.0,) * 8})
     told, harmless = with_fp16_check(card, undecided(), faces)

@@ -1,5 +1,7 @@
 """The end of a run: what the card says."""
 
+import json
+import shlex
 from dataclasses import replace
 from pathlib import Path
 
@@ -111,3 +113,63 @@ def test_command_names_how_the_network_came_about_that_it_replaces(
     said = command_of(config)
     last = f"fer-space train --backbone tiny --data ferplus:DIR --out RUN --init {config.init}"
     assert said == (f"{first} && fer-space export runs/a && {last}" if named else last)
+
+
+@pytest.mark.parametrize(
+    "text", ['{"architecture": "resnet18"}', "[1]", "no JSON"], ids=["timm's", "a list", "bad"]
+)
+def test_the_config_of_another_program_costs_no_run_its_end(text: str, tmp_path: Path):
+    (tmp_path / "config.json").write_text(text)
+    (tmp_path / "history.csv").write_text("loss\n")
+    command = command_of(CONFIG.changed(init=f"timm:{tmp_path / 'model.safetensors'}"))
+    assert command.count("fer-space train") == 1
+
+
+def test_a_run_that_was_not_begun_costs_no_run_its_end(tmp_path: Path):
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG.to_dict()))
+    assert command_of(CONFIG.changed(init=str(tmp_path / "best.safetensors"))).count("fer-space train") == 1
+
+
+def test_a_run_in_the_current_folder_is_no_start_of_imagenet(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "config.json").write_text(json.dumps(CONFIG.to_dict()))
+    (tmp_path / "history.csv").write_text("loss\n1\n")
+    monkeypatch.chdir(tmp_path)
+    assert command_of(CONFIG.changed(init="imagenet")).count("fer-space train") == 1
+
+
+def test_runs_that_name_each_other_end(tmp_path: Path):
+    for name, other in (("a", "b"), ("b", "a")):
+        (tmp_path / name).mkdir()
+        config = CONFIG.changed(init=str(tmp_path / other / "best.safetensors"))
+        (tmp_path / name / "config.json").write_text(json.dumps(config.to_dict()))
+        (tmp_path / name / "history.csv").write_text("loss\n1\n2\n3\n")
+    command = command_of(config, str(tmp_path / "b"))
+    assert [part.split("--out ")[1].split()[0] for part in command.split(" && ")] == [
+        str(tmp_path / "a"),
+        str(tmp_path / "b"),
+    ]
+
+
+def test_words_with_spaces_are_words_of_the_command():
+    command = command_of(CONFIG.changed(init="old runs/best.safetensors"), "new runs/a")
+    words = shlex.split(command)
+    assert words[words.index("--init") + 1] == "old runs/best.safetensors"
+    assert words[words.index("--out") + 1] == "new runs/a"
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "fer-space export dan.safetensors --official dan",
+        "fer-space train --out runs/a && fer-space export runs/a --affect csv:DIR",
+        "it's mine --out",
+        "",
+    ],
+    ids=["official", "with a readout", "no command", "none"],
+)
+def test_a_network_is_exported_once(made: str, tiny_weights: tuple[Path, Card]):
+    folder, exported = tiny_weights
+    write_card(exported.model_copy(update={"command": made}), folder)
+    config = TrainConfig(backbone="tiny", data="ferplus:/x", init=str(folder / "tiny.safetensors"))
+    before = command_of(config).rpartition("fer-space train --backbone tiny")[0]
+    assert before == (f"{made} && " if "fer-space" in made else "")

@@ -141,7 +141,7 @@ from fer_space.backbones.specs import BACKBONES
 from tests.networks import TINY
 BACKBONES["tiny"] = TINY
 if __name__ == "__main__":
-    sys.exit(cli.main(sys.argv[1:]))
+    sys.exit(cli.main())
 """
 
 
@@ -178,14 +178,18 @@ def wait_until(holds: Callable[[], bool], seconds: float = 240) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")
-@pytest.mark.parametrize("moment", ["config.json", "history.csv"], ids=["starting", "training"])
+@pytest.mark.parametrize(
+    ("moment", "sent"),
+    [("config.json", "SIGINT"), ("history.csv", "SIGINT"), ("history.csv", "SIGHUP")],
+    ids=["starting", "training", "a closed terminal"],
+)
 def test_ctrl_c_stops_all_processes_without_a_word_and_leaves_nothing_half_written(
-    moment: str, tmp_path: Path
+    moment: str, sent: str, tmp_path: Path
 ):
     """As in a terminal: the parent and its processes all get the signal, wherever they are."""
     run = tmp_path / "run"
     with training_in_two_processes(tmp_path, moment) as process:
-        os.killpg(process.pid, signal.SIGINT)
+        os.killpg(process.pid, getattr(signal, sent))
         _, said = process.communicate(timeout=240)
     assert process.returncode == 130
     assert said.rstrip().endswith("fer-space: stopped")
@@ -196,6 +200,21 @@ def test_ctrl_c_stops_all_processes_without_a_word_and_leaves_nothing_half_writt
         path.name for path in tmp_path.iterdir() if not path.name.startswith("torchinductor")
     }  # its cache
     assert left == {"faces", "program.py", "run"}
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends signals")
+def test_a_parent_that_is_told_to_end_tells_its_processes_at_once(tmp_path: Path):
+    """`kill PID`: the parent alone gets the signal."""
+    history = tmp_path / "run" / "history.csv"
+    with training_in_two_processes(tmp_path, "history.csv") as process:
+        before = len(history.read_text().splitlines())
+        os.kill(process.pid, signal.SIGTERM)
+        _, said = process.communicate(timeout=240)
+    assert len(history.read_text().splitlines()) < before + 4, "it is not the time of grace that ends them"
+    assert process.returncode == 130
+    assert said.rstrip().endswith("fer-space: stopped")
+    assert "Traceback" not in said
+    assert not list((tmp_path / "run").glob(".*"))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere nothing tells a process that its parent died")

@@ -144,6 +144,15 @@ def test_settings_that_do_not_go_together_are_a_row_too(config: TrainConfig, tmp
     assert len(rows_of(out)) == 8
 
 
+def test_a_start_that_a_network_does_not_have_is_a_row_too(config: TrainConfig, tmp_path: Path):
+    out = tmp_path / "search"
+    search(config.changed(epochs=1), ["init=none,imagenet"], out, trials=6, device="cpu")
+    assert {(row["init"], row["state"]) for row in rows_of(out)} == {
+        ("none", "complete"),
+        ("imagenet", "refused"),
+    }
+
+
 @pytest.mark.parametrize(
     ("vary", "sentence"),
     [

@@ -15,11 +15,11 @@ from fer_space.distributions import NO_ANSWER
 from fer_space.emotions import EMOTIONS
 from fer_space.errors import DataError, InputError, TrainingError, WeightsError
 from fer_space.training import trainer
-from fer_space.training.config import TrainConfig
+from fer_space.training.config import TrainConfig, read_config
 from fer_space.training.data import LabelledPictures, check_faces
 from fer_space.training.finish import logits_of, write_run_card
 from fer_space.training.folds import Fold
-from fer_space.training.initialise import preprocess_for, start_network
+from fer_space.training.initialise import preprocess_for, start_of
 from fer_space.training.losses import concordance
 from fer_space.training.parallel import Worker, run_workers
 from fer_space.training.recipe import Recipe
@@ -27,7 +27,6 @@ from fer_space.training.state import TrainState
 from fer_space.training.trainer import (
     Task,
     open_run,
-    read_config,
     steps_in_epoch,
     train,
     train_step,
@@ -406,7 +405,7 @@ def test_valence_and_arousal_alone_leave_the_emotions_of_a_frozen_start(
     config = CONFIG.changed(
         epochs=6, early_epochs=0, early_size=0, affect_weight=1.0, freeze="backbone", imbalance=imbalance
     ).changed(init=str(start / "tiny.safetensors"))
-    network = start_network(config)
+    network = start_of(config).network
     before = {name: tensor.clone() for name, tensor in network.state_dict().items()}
     faces = unlabelled(striped_faces(160))
     task = replace(task_of(config, tmp_path / "run", network), train_set=faces)

@@ -108,7 +108,7 @@ def test_other_settings_end_no_album(desk: Desk) -> None:
     "files", [[], [("empty.zip", zipped({"notes.txt": b"no"}))]], ids=["none", "no picture"]
 )
 def test_nothing_to_read_is_said(files: list[tuple[str, bytes]], desk: Desk) -> None:
-    assert [answer.problem for answer in _read(desk, files)] == ["There is no picture in it."]
+    assert [answer.problem for answer in _read(desk, files)] == ["No photo was found in what you chose."]
 
 
 @pytest.mark.parametrize(

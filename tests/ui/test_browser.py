@@ -85,6 +85,26 @@ def test_a_snapshot_from_the_camera_is_read(visit) -> None:
     expect(here.page.get_by_role("button", name="Retake")).to_be_visible()
 
 
+def test_a_double_click_opens_one_camera(visit) -> None:
+    here = visit()
+    here.page.evaluate(
+        """() => {
+            const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            window.opened = 0;
+            navigator.mediaDevices.getUserMedia = async (wanted) => {
+                window.opened += 1;
+                await new Promise((done) => setTimeout(done, 300));
+                return open(wanted);
+            };
+        }"""
+    )
+    here.page.get_by_role("button", name="Use my camera").dblclick()
+    expect(here.page.get_by_role("dialog")).to_have_count(1)
+    here.page.wait_for_timeout(700)  # a second one would be there by now
+    expect(here.page.get_by_role("dialog")).to_have_count(1)
+    assert here.page.evaluate("window.opened") == 1
+
+
 def test_a_denied_camera_says_so(visit) -> None:
     here = visit()
     here.page.evaluate(

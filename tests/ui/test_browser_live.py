@@ -155,6 +155,42 @@ def test_a_double_click_opens_one_camera_that_stops(visit) -> None:
     assert page.evaluate("window.tracks.map((track) => track.readyState)") == ["ended"]
 
 
+def test_a_hidden_page_stops_its_camera(visit) -> None:
+    page = _started(visit())
+    page.evaluate(
+        """() => {
+            Object.defineProperty(document, 'hidden', {value: true});
+            document.dispatchEvent(new Event('visibilitychange'));
+        }"""
+    )
+    page.wait_for_function("document.querySelector('.fer-film video').srcObject === null")
+
+
+def test_a_camera_that_cannot_be_shown_is_closed_and_that_is_said(visit) -> None:
+    here = visit()
+    here.page.evaluate(
+        """() => {
+            const open = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+            navigator.mediaDevices.getUserMedia = async (wanted) => (window.stream = await open(wanted));
+            HTMLVideoElement.prototype.play = () => Promise.reject(new Error('no'));
+        }"""
+    )
+    here.open_tab("Live")
+    here.page.get_by_role("button", name="Start the camera").click()
+    expect(here.alert).to_contain_text("could not be shown")
+    assert here.page.evaluate("window.stream.getTracks().map((track) => track.readyState)") == ["ended"]
+    assert here.errors == []
+
+
+def test_a_paused_camera_stops_at_the_limit(visit) -> None:
+    here = visit()
+    here.open_tab("Live")
+    here.page.evaluate("document.querySelector('.fer-live').dataset.minutes = 0.05")
+    page = _started(here)
+    page.get_by_role("button", name="Pause").click()
+    expect(here.alert).to_contain_text("The camera stops after")
+
+
 def test_a_closed_page_stops_its_camera(visit, served: Served) -> None:
     here, other = visit(), visit()
     _started(here)

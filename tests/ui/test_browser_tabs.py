@@ -3,6 +3,7 @@
 import json
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -261,6 +262,46 @@ def test_a_forgotten_page_is_told_and_read_again(visit, served: Served) -> None:
     expect(here.page.locator(".fer-box")).to_have_count(2)
     expect(here.verdict).to_contain_text("of 2")
     expect(here.rows).to_have_count(ALL)
+
+
+@pytest.mark.parametrize("tab", ["Compare", "Occlude", "Laboratory"])
+def test_a_page_whose_connection_broke_reads_its_example_again(visit, served: Served, tab: str) -> None:
+    here = visit()
+    expect(here.rows).to_have_count(ALL)
+    for name in list(served.sessions._sessions):
+        served.sessions.close(SimpleNamespace(session_hash=name))
+    if tab == "Compare":
+        here.page.locator(".fer-box").click()
+    else:
+        here.open_tab(tab)
+    results = {"Compare": here.rows, "Occlude": here.cards}
+    expect(results.get(tab, here.page.locator("#fer-lab tr[data-model]"))).to_have_count(ALL)
+    here.open_tab("Compare")
+    expect(here.rows).to_have_count(ALL)
+    expect(here.alert).to_have_count(0)
+
+
+def test_a_table_keeps_its_own_order(visit) -> None:
+    here = visit()
+    here.open_tab("Leaderboard")
+    here.page.locator("#fer-board [data-sort]").select_option("parameters")
+    here.open_tab("Compare")
+    here.example("The two portraits")
+    expect(here.outcome.or_(here.verdict).first).to_contain_text("Face 2 of 2")
+    expect(here.page.locator("#fer-answer [data-sort]")).to_have_value("")
+
+
+def test_a_link_is_copied_each_time_and_its_note_goes_with_the_picture(visit) -> None:
+    here = visit()
+    note = here.page.locator("[data-link]")
+    copy = here.page.get_by_role("button", name="Link with these settings")
+    copy.click()
+    expect(note).to_have_count(1)
+    first = note.get_attribute("data-number")
+    copy.click()
+    expect(note).not_to_have_attribute("data-number", first)
+    here.page.get_by_role("button", name="Clear").click()
+    expect(note).to_have_count(0)
 
 
 def test_many_photos_become_a_table_to_take_away(visit) -> None:

@@ -3,15 +3,17 @@
 import time
 from collections.abc import Callable, Iterator
 from threading import Event
+from typing import Any
 
 import numpy as np
 import pytest
 from playwright.sync_api import expect
 
+from fer_space.ui.session import Session
 from tests import toys
 from tests.toys import TOY_SPECS
 from tests.ui.conftest import EXAMPLES, Pause, Served, panorama
-from tests.ui.visit import CHROMIUM, Visit
+from tests.ui.visit import CHROMIUM, PHONE, Visit
 
 pytestmark = [
     pytest.mark.browser,
@@ -70,6 +72,57 @@ def test_the_last_of_quick_clicks_wins(visit, slow: Pause) -> None:
     expect(here.rows).to_have_count(ALL)
     expect(_progress(here)).to_have_count(0)
     expect(here.page.get_by_alt_text("The picture, 2 faces found")).to_be_visible()
+
+
+def test_of_two_quick_clicks_on_faces_the_second_counts(visit, monkeypatch: pytest.MonkeyPatch) -> None:
+    here = visit()
+    here.example("The two portraits")
+    expect(here.rows).to_have_count(ALL)
+    expect(here.verdict).to_contain_text("Face 2 of 2")
+    select = Session.select
+
+    def slow_select(session: Session, *words: object) -> bool:
+        newest = select(session, *words)
+        time.sleep(0.5)
+        return newest
+
+    monkeypatch.setattr(Session, "select", slow_select)
+    faces = here.page.locator(".fer-face")
+    faces.nth(0).click()
+    faces.nth(1).click()
+    here.page.wait_for_timeout(1500)
+    expect(here.verdict).to_contain_text("Face 2 of 2")
+    expect(faces.nth(1)).to_have_attribute("aria-pressed", "true")
+
+
+def test_the_page_stays_where_it_was_scrolled_to_while_faces_are_read(visit, slow: Pause) -> None:
+    slow(0.1)
+    here = visit(PHONE)
+    here.upload("pair.jpg", (EXAMPLES / "two_faces.jpg").read_bytes())
+    expect(here.page.locator(".fer-face")).to_have_count(2)
+    here.page.evaluate("scrollTo(0, 900)")
+    above = "document.querySelector('.fer-strip').getBoundingClientRect().bottom < 0"
+    assert here.page.evaluate(above)
+    expect(_progress(here)).to_have_count(0)
+    assert here.page.evaluate(above)
+
+
+def test_until_a_photo_has_arrived_the_old_answer_is_faint(visit) -> None:
+    here = visit()
+    held: list[Any] = []
+    arrives = Event()
+    here.page.route(
+        "**/queue/join*", lambda route: route.continue_() if arrives.is_set() else held.append(route)
+    )
+    here.upload("pair.jpg", (EXAMPLES / "two_faces.jpg").read_bytes())
+    expect(here.page.get_by_text("Sending the photo…")).to_be_visible()
+    expect(here.page.locator("#fer-answer")).to_have_css("opacity", "0.3")
+    arrives.set()
+    for route in held:
+        route.continue_()
+    expect(here.verdict).to_contain_text("Face 2 of 2")
+    expect(here.page.locator("#fer-answer")).to_have_css("opacity", "1")
+    expect(here.page.get_by_text("Sending the photo…")).to_have_count(0)
 
 
 def test_photo_boxes_and_progress_come_before_the_answer(visit, slow: Pause) -> None:

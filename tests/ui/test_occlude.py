@@ -1,6 +1,7 @@
 """The Occlude tab's events with the toy engine: no server, no browser."""
 
 import gc
+from base64 import b64decode
 
 import cv2
 import numpy as np
@@ -19,7 +20,7 @@ from fer_space.ui.occlude import (
     window_of,
 )
 from fer_space.ui.session import UNFORESEEN
-from fer_space.vision.imaging import MAX_PIXELS
+from fer_space.vision.imaging import MAX_PIXELS, decode_image
 from tests.toys import TOY_SPECS, ToyEngine, toy_measurement
 from tests.ui.desk import REQUEST, Desk, click, data_url, strokes_uri
 
@@ -38,9 +39,9 @@ def _put(desk: Desk, kind: object) -> None:
     desk.run(desk.cover.cover, click(kind=kind), *desk.how(), *desk.view())
 
 
-def _paint(desk: Desk, strokes: object = None, where: str = FACE) -> None:
+def _paint(desk: Desk, strokes: object = None) -> None:
     strokes = strokes or strokes_uri((100, 100), SOMEWHERE, DARK)
-    desk.run(desk.cover.paint, click(strokes=strokes), where, *desk.view())
+    desk.run(desk.cover.paint, click(strokes=strokes), *desk.view())
 
 
 def test_nothing_is_covered_before_the_tab_is_open(desk: Desk) -> None:
@@ -94,14 +95,75 @@ def test_another_face_shows_its_own_cover_and_easel(desk: Desk) -> None:
     assert desk.values[desk.hide.easel] != easel
 
 
+def test_what_is_painted_lands_where_the_easel_shows_it(desk: Desk) -> None:
+    desk.example(PAIR)
+    desk.follow()
+    desk.cover.turn(REQUEST, WHOLE)
+    desk.choose(0)
+    desk.follow()
+    assert desk.values[desk.hide.where] == FACE  # the radio turns with the easel
+    _paint(desk)
+    answer = desk.session.answer
+    assert answer.picture is not None
+    painted = decode_image(b64decode(desk.session.coverage.photo_uri.partition(",")[2])).astype(int)
+    factor = painted.shape[1] / answer.picture.size_wh[0]
+    left, top, right, bottom = (round(factor * edge) for edge in window_of(answer, 0))
+    changed = np.abs(painted - decode_image(b64decode(answer.picture.uri.partition(",")[2]))).max(axis=2) > 60
+    assert changed[top:bottom, left:right].mean() > 0.1
+    changed[max(top - 16, 0) : bottom + 16, max(left - 16, 0) : right + 16] = False  # JPEG blocks
+    assert not changed.any()
+
+
 def test_another_picture_is_covered_by_the_same_and_leaves_nothing_of_the_old(desk: Desk) -> None:
     _put(desk, "scarf")
     desk.run(desk.cover.slide, *desk.view())
     assert desk.values[desk.hide.slid].count("<article") == 3
     desk.example(PAIR)
     desk.follow()
-    assert len(desk.session.coverage.covered) == 2
+    assert [covered.kind for covered in desk.session.coverage.covered] == ["scarf", "scarf"]
     assert desk.values[desk.hide.slid] == ""
+
+
+def test_a_colour_that_is_chosen_while_a_cover_is_read_is_that_covers(desk: Desk) -> None:
+    desk.follow()
+    steps = desk.steps(desk.cover.cover, click(kind="scarf"), *desk.how(), *desk.view())
+    next(steps)
+    desk.run(desk.cover.recolour, "#db2777", 1.0, *desk.view())
+    list(steps)
+    assert desk.session.coverage.covered[0].kind == "scarf"
+    assert desk.session.wanted == cover_of("scarf", "#db2777", 1.0)
+
+
+def test_a_picture_that_comes_while_another_is_decoded_is_not_covered_by_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.session.tab = "occlude"
+    decode = type(desk.runs).decode
+
+    def slow(runs: object, *words: object, **more: object) -> object:
+        image = decode(runs, *words, **more)  # type: ignore[arg-type]
+        if more:
+            desk.run(desk.do.example, click(index=PAIR, stamp=9), *desk.view())
+        return image
+
+    monkeypatch.setattr(type(desk.runs), "decode", slow)
+    _put(desk, "scarf")
+    _paint(desk)
+    assert desk.session.coverage.covered == ()
+    assert desk.session.answer.options is None
+
+
+def test_while_another_picture_is_read_nothing_of_the_old_is_shown(desk: Desk) -> None:
+    desk.follow()
+    desk.run(desk.lab.mix, 0, "cutmix")
+    assert desk.values[desk.hide.covered]
+    for tab in ("compare", "occlude", "lab"):
+        desk.run(desk.do.example, click(index=PAIR, stamp=1), *desk.view())
+        desk.session.tab = tab
+        desk.run(desk.cover.follow, *desk.how(), *desk.view())
+        desk.run(desk.lab.follow, 0, "cutmix")
+        assert desk.values[desk.hide.covered] == ""
+        assert "Your face" not in desk.values[desk.bench.shown]
 
 
 def test_a_slid_patch_is_shown_for_its_own_face_and_models_alone(desk: Desk) -> None:

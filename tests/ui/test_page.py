@@ -16,7 +16,7 @@ from fer_space.errors import InputError, MissingDependencyError
 from fer_space.ui.compare import query_of
 from fer_space.ui.events import per_cent, sentence_of
 from fer_space.ui.page import build_page, look_of, offered, serving_options
-from fer_space.ui.session import NO_MODEL, UNFORESEEN, Options
+from fer_space.ui.session import BOX, NO_MODEL, UNFORESEEN, Options
 from fer_space.ui.sidebar import load_examples
 from tests.toys import MISSING, ToyEngine
 from tests.ui.conftest import EXAMPLES
@@ -175,16 +175,19 @@ def test_without_a_face_a_box_can_be_placed_by_hand(desk: Desk) -> None:
     desk.upload(_plain_png())
     rescue = desk.sidebar.rescue
     assert desk.values[rescue.group] == gr.update(visible=True)
-    across, down, size, photo = desk.do.point(
-        REQUEST, click(across=0.25, down=0.75), 50, 50, 50, *desk.view()
-    )
-    assert (across, down) == (25.0, 75.0)
+    assert "fer-hand" in desk.photo  # the box is seen before it is moved
+    desk.do.aim(REQUEST, 50, 50, 50)
+    across, down, size, photo = desk.do.point(REQUEST, click(across=0.25, down=0.75))
+    assert (across, down, size) == (25.0, 75.0, 50)
     assert "fer-hand" in photo
+    assert photo != desk.photo
     desk.run(desk.do.place, across, down, size, *desk.options(), *desk.view())
     desk.read()
     (comparison,) = desk.session.answer.read
     assert comparison.face.box_xyxy == (0.0, 32.0, 32.0, 64.0)
     assert desk.values[rescue.group] == gr.update(visible=False)
+    desk.upload(_plain_png())  # the next box starts in the middle
+    assert [desk.values[slider] for slider in rescue.sliders] == list(BOX)
 
 
 @pytest.mark.parametrize("share", [None, "x", -9.0, 9.0, [], {}, float("nan")])
@@ -193,7 +196,7 @@ def test_a_strange_click_stays_on_the_picture(share: object) -> None:
 
 
 def test_a_click_on_a_photo_with_faces_does_nothing(desk: Desk) -> None:
-    assert desk.do.point(REQUEST, click(across=0.5, down=0.5), 50, 50, 50, *desk.view()) == gr.skip()
+    assert desk.do.point(REQUEST, click(across=0.5, down=0.5)) == gr.skip()
 
 
 def test_every_detector_says_what_it_finds(desk: Desk) -> None:
@@ -202,6 +205,81 @@ def test_every_detector_says_what_it_finds(desk: Desk) -> None:
     assert said.count("<li>") == len(DETECTORS)
     for sentence in ("no face.", "not available here", "broke on this picture"):
         assert sentence in said
+
+
+def test_what_detectors_find_is_not_said_under_another_picture(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.upload(_plain_png())
+    find = type(desk.runs).find
+
+    def slow(runs: Any, *words: Any) -> Any:
+        desk.run(desk.do.example, click(index=0, stamp=9), *desk.view())
+        return find(runs, *words)
+
+    monkeypatch.setattr(type(desk.runs), "find", slow)
+    assert desk.do.ask(REQUEST) == gr.skip()
+
+
+def test_a_map_that_is_drawn_otherwise_while_a_face_is_read_stays_so(desk: Desk) -> None:
+    desk.run(desk.do.example, click(index=0, stamp=1), *desk.view())
+    steps = desk.steps(desk.do.read, *desk.options(), *desk.view())
+    for _ in range(3):
+        next(steps)
+    desk.set(desk.tab.view, manner="contours")
+    desk.run(desk.do.redraw, *desk.view())
+    list(steps)
+    assert "The lines show" in desk.answer
+
+
+def test_of_two_quick_clicks_on_faces_the_newer_is_shown(desk: Desk) -> None:
+    desk.example(2)
+    desk.run(desk.do.choose, click(index=0, stamp=2), *desk.view())
+    assert desk.do.choose(REQUEST, click(index=1, stamp=1), *desk.view()) == gr.skip()
+    assert "Face 1 of 2" in desk.answer
+
+
+def test_a_click_that_is_overtaken_while_it_is_drawn_shows_nothing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.example(2)
+    show = desk.do._show
+
+    def overtaken(session: Any) -> Any:
+        session.select(1, 3)
+        return show(session)
+
+    monkeypatch.setattr(desk.do, "_show", overtaken)
+    assert desk.do.choose(REQUEST, click(index=0, stamp=2), *desk.view()) == gr.skip()
+
+
+def test_the_chosen_face_stays_when_a_setting_reads_it_again(desk: Desk) -> None:
+    desk.example(2)
+    assert desk.session.selected == 1
+    desk.choose(0)
+    desk.set(desk.sidebar.options, backbones=TWO[:1])
+    desk.read()
+    assert "Face 1 of 2" in desk.answer
+    desk.example(2)  # of a picture that is handed in again, the largest
+    assert desk.session.selected == 1
+
+
+def test_old_work_that_breaks_leaves_the_newer_picture_alone(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.run(desk.do.example, click(index=0, stamp=1), *desk.view())
+    stream = desk.engine.stream
+
+    def broken(*words: Any, **more: Any) -> Any:
+        yield next(stream(*words, **more))
+        desk.run(desk.do.example, click(index=2, stamp=2), *desk.view())
+        raise RuntimeError
+
+    monkeypatch.setattr(
+        type(desk.runs), "steps", lambda runs, *words, **more: broken(*words[:1], words[2], backbones=TWO)
+    )
+    desk.read()
+    assert desk.session.answer.problem == ""
 
 
 @pytest.mark.parametrize("forged", [click(), click(index="2"), click(index=None), click(index=[1])])

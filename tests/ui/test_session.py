@@ -10,6 +10,7 @@ import pytest
 
 from fer_space.ui.reading import FACES, SLICE, read_picture, read_rest
 from fer_space.ui.session import FORGOTTEN, UNUSED_S, Answer, Options, Picture, Session, Sessions
+from fer_space.ui.sidebar import status_view
 from fer_space.ui.turns import Turns
 from tests.ui.conftest import EXAMPLES, panorama
 from tests.ui.desk import TWO, Desk
@@ -98,6 +99,16 @@ def test_the_largest_faces_are_read_and_the_rest_after_a_click(desk: Desk) -> No
     assert list(read_rest(desk.runs, session)) == []
 
 
+def test_a_face_that_is_chosen_while_the_rest_is_read_stays(desk: Desk) -> None:
+    session = _session(panorama())
+    list(read_picture(desk.runs, session, Options(tuple(TWO))))
+    steps = read_rest(desk.runs, session)
+    next(steps)
+    session.select(3)
+    list(steps)
+    assert session.selected == 3
+
+
 def test_work_takes_turns_in_the_order_of_asking() -> None:
     turns, order = Turns(), []
 
@@ -155,6 +166,8 @@ def test_a_page_whose_connection_broke_is_told_and_shows_nobody_elses_picture() 
     assert sessions.of(_page("broken")).answer.picture is None
     assert sessions.of(_page("broken")).answer.problem == FORGOTTEN
     assert sessions.of(_page("new")).answer.problem == ""
+    assert "data-forgotten" in status_view(sessions.of(_page("broken")))  # asks the browser for its picture
+    assert "data-forgotten" not in status_view(sessions.of(_page("new")))
 
 
 def test_a_picture_is_forgotten_after_hours_without_use(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -129,6 +129,16 @@ def test_a_stop_holds_for_a_video_that_arrives_or_has_its_turn_later(uploads: Pa
     assert list(cinema.videos.read(cinema.request, old, ("toy_lite",))) == []
 
 
+def test_a_stop_that_comes_late_leaves_the_next_video_alone(uploads: Path):
+    cinema = Cinema()
+    event = click(path=str(film(uploads / "clip.mp4", 6, size_wh=WIDE)), name="clip.mp4", stamp=3)
+    steps = cinema.videos.read(cinema.request, event, ("toy_lite",))
+    next(steps)
+    cinema.videos.stop(cinema.request, click(stamp=2))
+    *_, last = steps
+    assert "The video was read" in last[cinema.screen.progress]
+
+
 @pytest.mark.parametrize("fps", [25, 10])
 def test_a_face_is_seen_for_as_long_as_the_video_shows_it(fps: int, uploads: Path):
     timeline = Cinema().read(film(uploads / "clip.mp4", 3 * fps, fps=fps, size_wh=WIDE))[-1][1]
@@ -152,6 +162,26 @@ def test_readings_of_few_pages_are_kept(uploads: Path):
         cinema.request = SimpleNamespace(session_hash=str(number))
         cinema.read(film(uploads / "clip.mp4", 6, size_wh=WIDE), ("toy_lite",))
     assert len(cinema.videos._reels) == KEPT
+
+
+def test_a_video_that_is_being_read_is_kept_whoever_comes(uploads: Path):
+    cinema = Cinema()
+    event = click(path=str(film(uploads / "clip.mp4", 6, size_wh=WIDE)), name="clip.mp4")
+    steps = cinema.videos.read(SimpleNamespace(session_hash="long"), event, ("toy_lite",))
+    next(steps)
+    for number in range(KEPT + 2):
+        cinema.request = SimpleNamespace(session_hash=str(number))
+        cinema.read(film(uploads / "short.mp4", 6, size_wh=WIDE), ("toy_lite",))
+    *_, last = steps
+    assert "The video was read" in last[cinema.screen.progress]
+    assert len(cinema.videos._reels) == KEPT
+
+
+def test_of_two_quick_clicks_on_faces_the_newer_is_shown(uploads: Path):
+    cinema = Cinema()
+    cinema.read(film(uploads / "clip.mp4", 12, size_wh=WIDE))
+    assert "Face 2 over time" in cinema.videos.choose(cinema.request, click(track=2, stamp=2))
+    assert cinema.videos.choose(cinema.request, click(track=1, stamp=1)) == gr.skip()
 
 
 @pytest.mark.parametrize(

@@ -110,7 +110,8 @@ def fits(page: Page) -> bool:
 
 
 CLIPPED_JS = """[
-  ...[...document.querySelectorAll('.fer-palette span, .fer-matrix tbody th, .fer-controls input:read-only')]
+  ...[...document.querySelectorAll('.fer-palette span, .fer-matrix tbody th, .fer-controls input:read-only'),
+    ...document.querySelectorAll('.fer-face b, .fer-tile small')]
     .filter((words) => words.scrollWidth > words.clientWidth),
   ...[...document.querySelectorAll('.fer-controls .wrap-inner:has(.icon-wrap)')].filter((box) => {
     const input = box.querySelector('input'), end = input.getBoundingClientRect().right;

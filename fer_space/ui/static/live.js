@@ -4,7 +4,7 @@
   const EMOTIONS = ['neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt'];
   const WIDTH = 640, QUALITY = 0.8, FASTEST_MS = 45, UNANSWERED = 2, PATIENCE_MS = 4000;
   const STRIP_MS = 30000, TRAIL_MS = 4000, CENTRE = 160, RADIUS = 132, CALM_MS = 500;
-  let element, trigger, camera = null, starting = false, paused = false, busy = false;
+  let element, trigger, camera = null, starting = false, paused = false, ending = 0, faces = [];
   let sent = -1, answered = -1, sentAt = 0, lastFrame = 0, chosen = null, history = [], shownAt = -Infinity, spokenAt = -Infinity;
   const sheets = Array.from({length: UNANSWERED + 1}, () => document.createElement('canvas'));  // frames on their way
   const part = (name) => element.querySelector(`[data-live=${name}]`);
@@ -30,16 +30,17 @@
         : 'No camera could be opened here.');
       return;
     }
-    const video = element.querySelector('video');
+    const video = element.querySelector('video'), place = element.querySelector('.fer-live');
+    camera = stream;  // from here on it can be stopped
     video.srcObject = stream;
-    await video.play();
-    camera = stream;
-    paused = busy = false;
+    try { await video.play(); } catch { stop('The picture of the camera could not be shown.'); return; }
+    ending = setTimeout(() => stop(place.dataset.over), place.dataset.minutes * 60000);  // also while it is paused
+    paused = false;
     sent = answered = -1;
     history = [];
     chosen = null;
     shownAt = spokenAt = -Infinity;
-    element.querySelector('.fer-live').dataset.on = 'yes';
+    place.dataset.on = 'yes';
     buttons();
     requestAnimationFrame(next);
   };
@@ -47,6 +48,7 @@
     if (!camera) return;
     camera.getTracks().forEach((track) => track.stop());
     camera = null;
+    clearTimeout(ending);
     element.querySelector('video').srcObject = null;
     delete element.querySelector('.fer-live').dataset.on;
     element.querySelector('.fer-film-boxes').replaceChildren();
@@ -64,15 +66,14 @@
   };
 
   /* Send the frame of this moment, unless enough are on their way. */
-  const next = async (now) => {
+  const next = (now) => {
     if (!camera) return;
     if (element.offsetParent === null) { stop(''); return; }
     requestAnimationFrame(next);
     const video = element.querySelector('video');
     if (sent > answered && performance.now() - sentAt > PATIENCE_MS) answered = sent;
-    if (paused || busy || !video.videoWidth || now - lastFrame < FASTEST_MS || sent - answered >= UNANSWERED) return;
+    if (paused || !video.videoWidth || now - lastFrame < FASTEST_MS || sent - answered >= UNANSWERED) return;
     if (sent === 0 && answered < 0) return;  // the first frame opens the stream
-    busy = true;
     lastFrame = now;
     const scale = Math.min(1, WIDTH / Math.max(video.videoWidth, video.videoHeight));
     const sheet = sheets[(sent + 1) % sheets.length];
@@ -80,7 +81,6 @@
     sheet.height = Math.round(video.videoHeight * scale);
     sheet.getContext('2d').drawImage(video, 0, 0, sheet.width, sheet.height);
     const frame = sheet.toDataURL('image/jpeg', QUALITY);
-    busy = false;
     sent += 1;
     sentAt = performance.now();
     trigger('stream', {number: sent, frame});
@@ -91,13 +91,14 @@
     answered = Math.max(answered, reading.number);
     if (reading.stop) { stop(reading.stop); return; }
     if (reading.dropped || paused) return;
-    const now = performance.now(), faces = reading.faces;
+    const now = performance.now();
+    faces = reading.faces;
     if (!faces.some((face) => face.track === chosen)) chosen = faces.length ? faces[0].track : null;
     const face = faces.find((one) => one.track === chosen) || null;
     history.push({now, face, ms: reading.ms});
     while (history.length && now - history[0].now > STRIP_MS) history.shift();
     show(sheets[reading.number % sheets.length]);
-    boxes(faces);
+    boxes();
     if (still.matches && now - shownAt < CALM_MS) return;
     shownAt = now;
     bars(face);
@@ -116,7 +117,7 @@
     film.hidden = false;
   };
 
-  const boxes = (faces) => {
+  const boxes = () => {
     const film = element.querySelector('.fer-film-boxes');
     const old = new Map([...film.children].map((box) => [box.dataset.track, box]));
     for (const face of faces) {
@@ -231,7 +232,8 @@
   const speak = (face, now) => {
     if (now - spokenAt < 5000) return;
     spokenAt = now;
-    part('spoken').textContent = face ? `${capital(face.label)}, ${face.agree ? 'all models agree' : 'the models disagree'}` : 'No face in the picture';
+    const words = face ? `${capital(face.label)}, ${face.agree ? 'all models agree' : 'the models disagree'}` : 'No face in the picture';
+    if (part('spoken').textContent !== words) part('spoken').textContent = words;
   };
 
   /* Hand the frame of this moment to Compare, and show that tab. */
@@ -252,12 +254,18 @@
     element.addEventListener('click', (event) => {
       const button = event.target.closest('[data-live], [data-track]');
       if (!button) return;
-      if (button.dataset.track) chosen = Number(button.dataset.track);
+      if (button.dataset.track) {
+        chosen = Number(button.dataset.track);
+        boxes();
+        bars(faces.find((one) => one.track === chosen) || null);
+        plane(performance.now());
+      }
       if (button.dataset.live === 'start') { if (camera) stop(''); else start(); }
       if (button.dataset.live === 'pause') { paused = !paused; element.querySelector('video')[paused ? 'pause' : 'play'](); buttons(); }
       if (button.dataset.live === 'keep') keep();
     });
     addEventListener('pagehide', () => stop(''));
+    document.addEventListener('visibilitychange', () => { if (document.hidden) stop(''); });
   };
   fer.reading = (watch, props) => watch('value', () => answer(props.value));
 })();

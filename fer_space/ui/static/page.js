@@ -2,8 +2,10 @@
    a model's card; sorting. Everything a visitor hands in travels as a data URI, so it never becomes a file. */
 window.fer = (() => {
   const LIMIT_BYTES = 24e6, LIMIT_PIXELS = 38e6, ONE_OF_MANY_PIXELS = 2e6;
-  let stamp = Date.now(), listener = null, early = null, last = null;
+  let stamp = Date.now(), click = stamp, listener = null, early = null;
+  let last = {index: 0};  /* what was handed in last; the page opens on the first example */
   const next = () => ++stamp;
+  const nextClick = () => ++click;  /* of a face, so that a picture on its way is not taken for an older one */
   /* What is handed in before the page listens is kept until it does. */
   const hand = (...what) => { if (listener) listener(...what); else early = what; };
   const byId = (id) => document.getElementById(id);
@@ -11,6 +13,15 @@ window.fer = (() => {
   const say = (sentence) => {
     const place = byId('fer-said');
     if (place) { place.hidden = !sentence; place.textContent = sentence || ''; }
+  };
+  /* Until the first answer comes, what is shown is of the picture before. */
+  let waiting = 0;
+  const sending = (words) => {
+    clearTimeout(waiting);
+    document.body.classList.toggle('fer-sending', Boolean(words));
+    const place = byId('fer-how');
+    if (place) place.textContent = words || place.dataset.words;
+    if (words) waiting = setTimeout(sending, 30000);
   };
   const asUrl = (blob) => new Promise((done, failed) => {
     const reader = new FileReader();
@@ -54,36 +65,48 @@ window.fer = (() => {
     say('');
     if (!file.size) { say('The file is empty.'); return; }
     if (file.type.startsWith('video/')) { say('Videos are read in the tab “Video”.'); return; }
+    sending('Sending the photo…');
     try {
       const url = await asUrl(await fitting(file));
       if (mine !== stamp) return;
       preview(url);
       last = {picture: url};
       hand('upload', {picture: url, stamp: mine});
-    } catch { say('The browser could not read that file.'); }
+    } catch { sending(''); say('The browser could not read that file.'); }
   };
   /* Several photos or a zip become a table; photos are reduced, so that all of them fit into one message. */
   const sendAll = async (files) => {
     const mine = next();
     say('');
     last = null;
+    sending('Sending the photos…');
     try {
       const sent = [];
       let bytes = 0;
       for (const file of files) {
         const fit = isZip(file) ? file : await fitting(file, ONE_OF_MANY_PIXELS, ONE_OF_MANY_PIXELS);
         bytes += fit.size;
-        if (bytes > LIMIT_BYTES) { say('That is more than 24 MB at once: choose fewer photos, or a smaller zip.'); return; }
+        if (bytes > LIMIT_BYTES) { sending(''); say('That is more than 24 MB at once: choose fewer photos, or a smaller zip.'); return; }
         sent.push({name: file.name, data: await asUrl(fit)});
       }
       if (mine === stamp) hand('submit', {files: sent, stamp: mine});
-    } catch { say('The browser could not read one of these files.'); }
+    } catch { sending(''); say('The browser could not read one of these files.'); }
   };
   const isZip = (file) => /\.zip$/i.test(file.name) || file.type === 'application/zip';
   const take = (files) => { if (files.length > 1 || isZip(files[0])) sendAll([...files]); else send(files[0]); };
-  const again = () => { if (last) hand(last.picture ? 'upload' : 'select', {...last, stamp: next()}); };
+  const again = () => {
+    if (last?.picture) hand('upload', {...last, stamp: next()});
+    else if (last) document.querySelector(`.fer-examples button[data-index="${last.index}"]`)?.click();
+  };
 
+  let opening = false;
   const camera = async () => {
+    if (opening || document.querySelector('.fer-camera')) return;  /* two cameras would open, and one stay on */
+    opening = true;
+    try { await open(); } finally { opening = false; }
+  };
+  const named = (words) => document.querySelectorAll('[data-do=camera]').forEach((button) => { button.lastChild.textContent = words; });
+  const open = async () => {
     say('');
     let stream = null;
     try {
@@ -110,8 +133,7 @@ window.fer = (() => {
       sheet.height = video.videoHeight;
       sheet.getContext('2d').drawImage(video, 0, 0);
       dialog.close();
-      document.querySelectorAll('[data-do=camera]').forEach((button) => { button.lastChild.textContent = 'Retake'; });
-      sheet.toBlob((blob) => send(blob), 'image/jpeg', 0.95);
+      sheet.toBlob((blob) => { send(blob); named('Retake'); }, 'image/jpeg', 0.95);
     };
     dialog.showModal();
     dialog.querySelector('[data-take]').focus();
@@ -160,7 +182,9 @@ window.fer = (() => {
     const body = table.tBodies[0];
     [...body.rows].forEach((row, place) => { row.dataset.place ??= place; });
     const rank = (row) => !row.dataset.model ? -Infinity : Number(key ? row.dataset[key] : row.dataset.place);
+    const held = document.activeElement;
     body.append(...[...body.rows].sort((one, two) => rank(one) - rank(two)));
+    if (body.contains(held)) held.focus();  /* moving its row took the focus away */
   };
   let order = '', flipped = false;
   const flip = (root) => {
@@ -180,9 +204,9 @@ window.fer = (() => {
       event.target.value = '';
     }
     if (event.target.matches('[data-sort]')) {
-      order = event.target.value;
+      if (event.target.closest('#fer-answer')) order = event.target.value;  /* kept for the next answer */
       const table = event.target.closest('.fer-table')?.querySelector('table');
-      if (table) sortTable(table, order);
+      if (table) sortTable(table, event.target.value);
     }
   });
   document.addEventListener('click', (event) => {
@@ -190,7 +214,7 @@ window.fer = (() => {
     if (!target) return;
     if (target.dataset.do === 'camera') camera();
     if (target.dataset.do === 'upload') byId('fer-file').click();
-    if (target.dataset.do === 'clear') { say(''); last = null; hand('clear', {stamp: next()}); }
+    if (target.dataset.do === 'clear') { say(''); sending(''); named('Use my camera'); last = null; hand('clear', {stamp: next()}); }
     if (target.dataset.card) cards(target.dataset.card);
     if ('flip' in target.dataset) { flipped = !flipped; flip(target.closest('.fer-answer')); }
   });
@@ -213,7 +237,11 @@ window.fer = (() => {
 
   return {
     send,
-    live: (element) => element.setAttribute('aria-live', 'polite'),
+    next: nextClick,
+    live: (element, watch) => {
+      element.setAttribute('aria-live', 'polite');
+      watch('value', () => { if (element.querySelector('[data-forgotten]')) again(); });
+    },
     actions: (element, trigger) => {
       listener = trigger;
       if (early) trigger(...early);
@@ -224,21 +252,24 @@ window.fer = (() => {
         const button = event.target.closest('button[data-index]');
         if (!button) return;
         say('');
+        named('Use my camera');
+        sending('Opening the example…');
         last = {index: Number(button.dataset.index)};
         preview(button.querySelector('img').src);
         trigger('select', {...last, stamp: next()});
       });
     },
-    /* After a redraw the keyboard is put back where it was. */
+    /* The strip shows the chosen face, and the keyboard goes back to it where a redraw took it away. */
     photo: (element, trigger, watch) => {
-      let picked = null;
+      let picked = null, seen = null;
       element.addEventListener('click', (event) => {
         const button = event.target.closest('[data-face]');
         const stage = event.target.closest('.fer-stage');
         if (button) {
           picked = button.classList.contains('fer-face') ? button.dataset.face : null;
-          trigger('select', {index: Number(button.dataset.face)});
+          trigger('select', {index: Number(button.dataset.face), stamp: nextClick()});
         } else if (event.target.closest('[data-rest]')) {
+          element.querySelector('.fer-face[aria-pressed=true]')?.focus();  /* the link itself goes */
           trigger('expand', {});
         } else if (stage) {
           const box = stage.getBoundingClientRect();
@@ -246,9 +277,17 @@ window.fer = (() => {
         }
       });
       watch('value', () => {
+        sending('');
         const chosen = element.querySelector('.fer-face[aria-pressed=true]');
-        chosen?.scrollIntoView?.({block: 'nearest', inline: 'nearest'});
-        if (picked !== null) element.querySelector(`.fer-face[data-face="${picked}"]`)?.focus();
+        if (chosen && chosen.dataset.face !== seen) {
+          const strip = chosen.parentElement, [face, view] = [chosen, strip].map((one) => one.getBoundingClientRect());
+          strip.scrollTop += Math.min(0, face.top - view.top) || Math.max(0, face.bottom - view.bottom);
+          strip.scrollLeft += Math.min(0, face.left - view.left) || Math.max(0, face.right - view.right);
+        }
+        seen = chosen ? chosen.dataset.face : null;
+        if (picked !== null && document.activeElement === document.body) {
+          element.querySelector(`.fer-face[data-face="${picked}"]`)?.focus();
+        }
         picked = null;
       });
     },
@@ -260,7 +299,11 @@ window.fer = (() => {
         trigger('select', {kind: button.dataset.kind});
       });
     },
-    slider: (element) => {
+    slider: (element, watch) => {
+      watch('value', () => {  /* another cover is cut in the middle again */
+        const border = element.querySelector('input[type=range]');
+        if (border) border.value = 50;
+      });
       element.addEventListener('input', (event) => {
         event.target.closest('.fer-slider')?.style.setProperty('--cut', `${event.target.value}%`);
       });
@@ -315,10 +358,10 @@ window.fer = (() => {
         if (button) trigger('download', {kind: button.dataset.take});
       });
       watch('value', () => {
+        sending('');
         const chooser = element.querySelector('[data-sort]');
         if (chooser && order) { chooser.value = order; sortTable(element.querySelector('.fer-matrix'), order); }
         if (flipped) flip(element);
-        if (element.querySelector('[data-forgotten]')) again();
       });
     },
   };

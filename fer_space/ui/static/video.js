@@ -2,6 +2,7 @@
 (() => {
   const LIMIT_BYTES = 100 * 1024 * 1024, GAP = 1;
   let film = null, timeline = null, at = 0, choice = 0;  // choice: number of the newest file or stop
+  let fresh = false;  // whether a file was chosen of which nothing has come yet
   const part = (name) => film.querySelector(`[data-video=${name}]`);
   const player = () => film?.querySelector('video');
   const say = (sentence) => { const place = part('problem'); place.hidden = !sentence; place.textContent = sentence || ''; };
@@ -39,13 +40,17 @@
       if (!video.paused) requestAnimationFrame(follow);
     };
     video.addEventListener('play', follow);
-    video.addEventListener('timeupdate', follow);
+    video.addEventListener('timeupdate', () => { if (video.paused) follow(); });
     video.addEventListener('error', () => { if (video.src) say('This browser cannot play that video; it is read all the same.'); });
     const hand = async (file) => {
-      const mine = ++choice;
       say('');
       if (file.size > LIMIT_BYTES) { say('The video is too large: the limit is 100 MB.'); return; }
       if (!file.size) { say('The file is empty.'); return; }
+      trigger('clear', {stamp: ++choice});  // the one before is read no further
+      const mine = ++choice;
+      element.classList.add('fer-film-sending');
+      fresh = true;
+      if (timeline) timeline.hidden = true;
       if (video.src) URL.revokeObjectURL(video.src);
       video.src = URL.createObjectURL(file);
       part('film').hidden = false;
@@ -53,9 +58,12 @@
       part('choose').textContent = 'Choose another video';
       try {
         const sent = await upload(file);
-        if (mine === choice) trigger('submit', {path: sent.path, name: file.name, stamp: mine});
+        if (mine !== choice) return;
+        element.classList.remove('fer-film-sending');
+        trigger('submit', {path: sent.path, name: file.name, stamp: mine});
       } catch {
         if (mine !== choice) return;
+        element.classList.remove('fer-film-sending');
         part('cancel').hidden = true;
         say('The video did not arrive. Please choose it again.');
       }
@@ -69,18 +77,29 @@
     element.addEventListener('click', (event) => {
       const action = event.target.closest('[data-video]')?.dataset.video;
       if (action === 'choose') part('file').click();
-      if (action === 'cancel') { part('cancel').hidden = true; trigger('clear', {stamp: ++choice}); }
+      if (action === 'cancel') {
+        element.classList.remove('fer-film-sending');
+        part('choose').focus();  // the button itself goes
+        part('cancel').hidden = true;
+        trigger('clear', {stamp: ++choice});
+      }
     });
   };
   fer.filming = (element, watch, props) => {
     element.setAttribute('aria-live', 'polite');
-    watch('value', () => { if (film) part('cancel').hidden = !String(props.value).includes('fer-filming'); });
+    watch('value', () => {
+      const reads = String(props.value).includes('fer-filming');
+      if (fresh && !reads) return;  // the end of the video before
+      fresh = false;
+      if (timeline) timeline.hidden = false;
+      if (film) part('cancel').hidden = !reads;
+    });
   };
   fer.timeline = (element, trigger, watch) => {
     timeline = element;
     element.addEventListener('click', (event) => {
       const button = event.target.closest('[data-track], [data-take]');
-      if (button?.dataset.track) trigger('select', {track: Number(button.dataset.track)});
+      if (button?.dataset.track) trigger('select', {track: Number(button.dataset.track), stamp: fer.next()});
       if (button?.dataset.take) trigger('download', {kind: button.dataset.take});
       const lane = event.target.closest('.fer-lane svg');
       if (lane) {
