@@ -19,6 +19,7 @@ from fer_space.sources.files import as_text, names_in
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # it would report to its makers
 
+WORKERS = 2  # where nobody says how many
 PICTURES = 4 * BATCH  # in a block, which is what a kill can cost
 
 
@@ -54,7 +55,7 @@ class Worker:
 
 
 def write_with_ray(
-    reader: BulkReader, sources: str | Iterable[str], folder: str | Path, *, workers: int = 2
+    reader: BulkReader, sources: str | Iterable[str], folder: str | Path, *, workers: int = WORKERS
 ) -> Written:
     """Read pictures into a folder of Parquet files, a row a face; pictures that are in it are not read again.
 

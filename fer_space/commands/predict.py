@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_space.bulk import BulkReader, write_parquet
+from fer_space.cluster import WORKERS, write_with_ray
 from fer_space.commands.options import (
     add_boost_rare,
     add_device,
@@ -48,8 +49,6 @@ from fer_space.vision.video import Video, is_video_file
 from fer_space.watch import Watched
 
 Image = NDArray[np.uint8]
-
-WORKERS = 2
 
 # Name, answer, how sure, valence and its change, arousal and its change, shift.
 _COLUMNS = "    {:<26} {:<10} {:>6}   {:>7} {:>7}   {:>7} {:>7}   {:>9}"
@@ -177,8 +176,6 @@ def _write_table(engine: Engine, names: Sequence[str], args: argparse.Namespace)
         engine, names, detector=args.detector, boost_rare=args.boost_rare, ensemble=args.ensemble
     )
     if args.engine == "ray":
-        from fer_space.cluster import write_with_ray
-
         written = write_with_ray(
             reader, args.sources, args.parquet, workers=WORKERS if args.workers is None else args.workers
         )

@@ -1,7 +1,6 @@
 """Look at every picture of a data set once: which can be read, which are the same."""
 
 import hashlib
-import os
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Protocol, TypeVar
@@ -47,7 +46,7 @@ def survey(rows: Sequence[Picture], look: Callable[[NDArray[np.uint8]], T]) -> l
             return ImageError(f"The picture cannot be read: {error.strerror or error}.")
 
     seen: list[T | ImageError] = []
-    with ThreadPoolExecutor(max_workers=os.cpu_count()) as pool:
+    with ThreadPoolExecutor() as pool:
         for start in range(0, len(rows), BLOCK):
             seen.extend(pool.map(attempt, rows[start : start + BLOCK]))
     return seen

@@ -191,7 +191,7 @@ def _work(rank: int, size: int, folder: Path) -> None:
         distributed.destroy_process_group()
         raise
     except KeyboardInterrupt:
-        leave()
+        leave(130)
     except BaseException:
         distributed.destroy_process_group()
         raise
@@ -236,11 +236,11 @@ def _part() -> None:
         distributed.destroy_process_group()
 
 
-def leave() -> NoReturn:
+def leave(status: int = 0) -> NoReturn:
     """End a process of several, its work done or broken off, without the interpreter's own end.
 
     That races with threads of torch, and now and then aborts; on a busy machine it takes many seconds.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(0)
+    os._exit(status)

@@ -135,6 +135,13 @@ def view_of(values: Sequence[Any]) -> MapView:
     return MapView(target, versus, manner, float(opacity), int(cells), whole)
 
 
+def page_of(sessions: Sessions, request: gr.Request, view: Sequence[Any]) -> Session:
+    """The session of a request, which draws maps from now on as these controls say."""
+    session = sessions.of(request)
+    session.view = view_of(view)
+    return session
+
+
 def answer_view(session: Session, drawing: Drawing) -> str:
     """Show what was read so far of the selected face, or why nothing was."""
     answer, shown = session.answer, session.shown
@@ -243,7 +250,7 @@ class Compare:
 
     def upload(self, request: gr.Request, event: gr.EventData, *view: Any) -> Shown:
         """Take a picture that was uploaded, taken, dropped or pasted, and show it at once."""
-        session = self._page(request, view)
+        session = page_of(self._sessions, request, view)
         try:
             data = inline_bytes(given(event, "picture"))
             answer = Answer(Picture.open(data, self._runs.of(session.who).decode))
@@ -254,7 +261,7 @@ class Compare:
 
     def example(self, request: gr.Request, event: gr.EventData, *view: Any) -> Shown:
         """Take an example, and show it at once."""
-        session, index = self._page(request, view), given(event, "index")
+        session, index = page_of(self._sessions, request, view), given(event, "index")
         if not (isinstance(index, int) and 0 <= index < len(self._examples)):
             index = 0
         if index not in self._pictures:
@@ -276,7 +283,7 @@ class Compare:
 
     def clear(self, request: gr.Request, event: gr.EventData, *view: Any) -> Shown:
         """Forget the picture."""
-        session = self._page(request, view)
+        session = page_of(self._sessions, request, view)
         session.begin(Answer(), given(event, "stamp"))
         return self._show(session)
 
@@ -298,12 +305,12 @@ class Compare:
 
     def rest(self, request: gr.Request, *view: Any) -> Iterator[Shown]:
         """Read the smaller faces, too."""
-        session = self._page(request, view)
+        session = page_of(self._sessions, request, view)
         yield from self._follow(session, read_rest(self._runs, session))
 
     def choose(self, request: gr.Request, event: gr.EventData, *view: Any) -> Any:
         """Show another face."""
-        session = self._page(request, view)
+        session = page_of(self._sessions, request, view)
         if not session.select(given(event, "index"), given(event, "stamp")):
             return gr.skip()
         clicked = session.clicked
@@ -312,7 +319,7 @@ class Compare:
 
     def redraw(self, request: gr.Request, *view: Any) -> Shown:
         """Draw other maps of the same reading."""
-        session = self._page(request, view)
+        session = page_of(self._sessions, request, view)
         return {
             self._sidebar.photo: photo_view(session),
             self._tab.answer: answer_view(session, self._drawing),
@@ -389,16 +396,10 @@ class Compare:
         """Forget a page that was closed."""
         self._sessions.close(request)
 
-    def _page(self, request: gr.Request, view: Sequence[Any]) -> Session:
-        """The session of a request, which draws maps from now on as these controls say."""
-        session = self._sessions.of(request)
-        session.view = view_of(view)
-        return session
-
     def _asked(self, request: gr.Request, values: Sequence[Any]) -> tuple[Session, Options]:
-        """The same, and what is asked of the engine."""
+        """The session of a request, and what is asked of the engine."""
         count = len(fields(Options))
-        return self._page(request, values[count:]), Options(*values[:count])
+        return page_of(self._sessions, request, values[count:]), Options(*values[:count])
 
     def _follow(self, session: Session, steps: Iterator[Answer]) -> Iterator[Shown]:
         """Show each step of a reading, and at its end what the page has by then."""

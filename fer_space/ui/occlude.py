@@ -23,7 +23,7 @@ from fer_space.render import html
 from fer_space.render.html import Drawing, Window
 from fer_space.render.overlays import SHOWN_SIDE, data_uri
 from fer_space.types import Reading
-from fer_space.ui.compare import Tab, view_of
+from fer_space.ui.compare import Tab, page_of
 from fer_space.ui.events import MODELS, QUIET, given, inline_bytes, sentence_of
 from fer_space.ui.reading import Runs
 from fer_space.ui.session import Answer, Coverage, Image, Session, Sessions
@@ -214,11 +214,11 @@ class Occlude:
 
     def open(self, request: gr.Request, colour: str, opacity: float, *view: Any) -> Iterator[Shown]:
         """When the tab opens: cover what is shown."""
-        yield from self._current(self._page(request, view), colour, opacity)
+        yield from self._current(page_of(self._sessions, request, view), colour, opacity)
 
     def follow(self, request: gr.Request, colour: str, opacity: float, *view: Any) -> Iterator[Shown]:
         """After another picture, face or reading: cover what is shown, if the tab is open."""
-        session = self._page(request, view)
+        session = page_of(self._sessions, request, view)
         if not session.answer.done:  # how far that is, the events that read it say
             yield {part: value for part, value in self._show(session).items() if part != self._compare.status}
         elif session.tab == self._controls.tab.id:
@@ -237,17 +237,17 @@ class Occlude:
         """Cover the faces by something else."""
         kind = given(event, "kind")
         if isinstance(kind, str) and kind in OCCLUSIONS:
-            yield from self._cover(self._page(request, view), cover_of(kind, colour, opacity))
+            yield from self._cover(page_of(self._sessions, request, view), cover_of(kind, colour, opacity))
 
     def recolour(self, request: gr.Request, colour: str, opacity: float, *view: Any) -> Iterator[Shown]:
         """Cover the faces by the same in another colour; what was painted stays."""
-        session = self._page(request, view)
+        session = page_of(self._sessions, request, view)
         if session.wanted is not None:
             yield from self._cover(session, cover_of(session.wanted.kind, colour, opacity))
 
     def paint(self, request: gr.Request, event: gr.EventData, *view: Any) -> Iterator[Shown]:
         """Read the picture with what was painted on it; where nothing was, all stays as it is."""
-        session = self._page(request, view)
+        session = page_of(self._sessions, request, view)
         answer, picture = session.answer, session.answer.picture
         if not answer.done or picture is None:
             yield self._show(session)
@@ -270,7 +270,7 @@ class Occlude:
 
     def slide(self, request: gr.Request, *view: Any) -> Iterator[Shown]:
         """Slide a patch over the selected face, model by model; a newer slide or picture ends it."""
-        session = self._page(request, view)
+        session = page_of(self._sessions, request, view)
         answer, picture, selected = session.answer, session.answer.picture, session.selected
         if not answer.done or picture is None or answer.options is None:
             yield self._show(session)
@@ -297,13 +297,7 @@ class Occlude:
 
     def redraw(self, request: gr.Request, *view: Any) -> Shown:
         """Draw other maps of the same covered faces."""
-        return self._show(self._page(request, view))
-
-    def _page(self, request: gr.Request, view: Sequence[Any]) -> Session:
-        """The session of a request, which draws maps from now on as these controls say."""
-        session = self._sessions.of(request)
-        session.view = view_of(view)
-        return session
+        return self._show(page_of(self._sessions, request, view))
 
     def _cover(self, session: Session, cover: Cover) -> Iterator[Shown]:
         session.wanted = cover

@@ -232,10 +232,9 @@ class Session:
             Whether it was the newest click.
         """
         with self.lock:
-            if (number := number_of(stamp)) is not None:
-                if number < self.stamp:
-                    return False
-                self.stamp = number
+            if (number := newest(stamp, self.stamp)) is None:
+                return False
+            self.stamp = number
             self.ticket += 1
             self.answer, self.selected, self.chosen, self.box = answer, 0, None, BOX
             self.job = self.cover_job = self.painting = None
@@ -278,10 +277,9 @@ class Session:
             Whether it was the newest click.
         """
         with self.lock:
-            if (number := number_of(stamp)) is not None:
-                if number < self.clicked:
-                    return False
-                self.clicked = number
+            if (number := newest(stamp, self.clicked)) is None:
+                return False
+            self.clicked = number
             if isinstance(index, int) and 0 <= index < len(self.answer.faces):
                 self.selected, self.chosen = index, self.answer.faces[index]
             return True
@@ -364,8 +362,17 @@ class Sessions:
 
 def number_of(stamp: object) -> float | None:
     """The number of a click; None of a forged one, or of one without."""
-    known = isinstance(stamp, int | float) and not isinstance(stamp, bool) and stamp == stamp
-    return float(stamp) if known else None  # type: ignore[arg-type]
+    if isinstance(stamp, bool) or not isinstance(stamp, int | float) or stamp != stamp:
+        return None
+    return float(stamp)
+
+
+def newest(stamp: object, last: float) -> float | None:
+    """The number of the newest click: of this one, or the last where it has none; None if it is older."""
+    number = number_of(stamp)
+    if number is None:
+        return last
+    return number if number >= last else None
 
 
 def _size(reading: Reading) -> int:

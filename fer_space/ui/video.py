@@ -214,10 +214,7 @@ class Videos:
                 how = {"backbones": tuple(models), "boost_rare": bool(boost_rare), "ensemble": ensemble}
                 steps = self._steps(reel, video, watcher, how)
                 for stage, share in steps:
-                    yield {
-                        screen.progress: html.render("filming", stage=stage, share=share, spoken=READING),
-                        screen.timeline: reel.html(self._drawing),
-                    }
+                    yield self._show(reel, html.render("filming", stage=stage, share=share, spoken=READING))
                 cut, damaged = video.cut, video.damaged > 0
             if reel.replaced:
                 return
@@ -226,19 +223,15 @@ class Videos:
             spoken = "Reading has ended." if reel.stopped else "The video was read."
             ended = html.render("filming", stage="", number=time.time_ns(), spoken=spoken)
             problem = html.problem_html(STOPPED if reel.stopped else NO_FACES)
-            yield {
-                screen.progress: ended if reel.rows else problem,
-                screen.timeline: reel.html(self._drawing),
-            }
+            yield self._show(reel, ended if reel.rows else problem)
         except Exception as error:
-            if reel.replaced:
-                return
-            yield {
-                screen.progress: html.problem_html(sentence_of(error)),
-                screen.timeline: reel.html(self._drawing),
-            }
+            if not reel.replaced:
+                yield self._show(reel, html.problem_html(sentence_of(error)))
         finally:
             reel.reading = False
+
+    def _show(self, reel: Reel, progress: str) -> Shown:
+        return {self._screen.progress: progress, self._screen.timeline: reel.html(self._drawing)}
 
     def _steps(
         self, reel: Reel, video: Video, watcher: Watcher, how: dict[str, Any]

@@ -129,6 +129,38 @@ def test_a_new_picture_is_covered_while_the_tab_is_open(visit) -> None:
     expect(here.outcome).to_contain_text("Show a face first")
 
 
+@pytest.mark.parametrize("tab", ["Live", "Video", "Leaderboard"])
+def test_a_photo_dropped_where_none_is_shown_opens_compare(visit, tab: str) -> None:
+    here = visit()
+    here.open_tab(tab)
+    here.drop((EXAMPLES / "two_faces.jpg").read_bytes())
+    expect(here.page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+    expect(here.verdict).to_contain_text("Face 2 of 2")
+
+
+@pytest.mark.parametrize("tab", ["Occlude", "Laboratory"])
+def test_a_photo_dropped_where_it_is_shown_leaves_the_tab(visit, tab: str) -> None:
+    here = visit()
+    here.open_tab(tab)
+    here.drop((EXAMPLES / "two_faces.jpg").read_bytes())
+    expect(here.page.get_by_alt_text("The picture, 2 faces found")).to_be_visible()
+    expect(here.page.get_by_role("tab", name=tab)).to_have_attribute("aria-selected", "true")
+
+
+@pytest.mark.parametrize("tab", ["Live", "Video"])
+def test_on_narrow_screens_a_camera_or_video_has_the_page_for_itself(visit, tab: str) -> None:
+    here = visit(PHONE)
+    photo, upload = here.page.locator("#fer-photo"), here.page.get_by_role("button", name="Upload")
+    expect(photo).to_be_visible()
+    here.open_tab(tab)
+    expect(photo).to_be_hidden()
+    expect(upload).to_be_hidden()
+    expect(here.page.locator("#fer-settings")).to_be_visible()
+    here.open_tab("Compare")
+    expect(photo).to_be_visible()
+    expect(upload).to_be_visible()
+
+
 def test_controls_of_covers_stay_in_view(visit) -> None:
     here = _covered(visit())
     here.page.locator(".fer-covered .fer-card").last.scroll_into_view_if_needed()

@@ -55,6 +55,16 @@ def test_a_video_becomes_a_timeline_with_a_cursor_tied_to_the_player(
     assert not [file for file in served.uploads.rglob("*") if file.is_file()]
 
 
+@pytest.mark.parametrize("tab", ["Compare", "Video"])
+def test_a_video_can_be_dropped_anywhere(visit, clip: Path, tab: str) -> None:
+    here = visit()
+    here.open_tab(tab)
+    here.drop(clip.read_bytes(), "video/webm")
+    expect(here.page.get_by_role("tab", name="Video")).to_have_attribute("aria-selected", "true")
+    expect(here.page.locator(".fer-timeline")).to_be_visible()
+    assert here.errors == []
+
+
 def test_faces_are_chosen_and_the_table_is_taken_away(visit, clip: Path, tmp_path: Path) -> None:
     here = visit()
     _read(here, clip)

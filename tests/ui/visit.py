@@ -55,21 +55,21 @@ class Visit:
         """Ctrl+V with a picture, anywhere on the page."""
         self._hand_over("paste", data)
 
-    def drop(self, data: bytes) -> None:
+    def drop(self, data: bytes, kind: str = "image/jpeg") -> None:
         """Let a file fall anywhere on the page."""
-        self._hand_over("drop", data)
+        self._hand_over("drop", data, kind)
 
-    def _hand_over(self, event: str, data: bytes) -> None:
+    def _hand_over(self, event: str, data: bytes, kind: str = "image/jpeg") -> None:
         self.page.evaluate(
-            """([kind, text]) => {
+            """([event, text, type]) => {
               const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-              const bag = new DataTransfer();
-              bag.items.add(new File([bytes], 'picture.jpg', {type: 'image/jpeg'}));
-              const made = kind === 'paste' ? new ClipboardEvent('paste', {clipboardData: bag, bubbles: true})
-                : new DragEvent('drop', {dataTransfer: bag, bubbles: true, cancelable: true});
+              const bag = new DataTransfer(), options = {bubbles: true, cancelable: true};
+              bag.items.add(new File([bytes], 'dropped', {type}));
+              const made = event === 'paste' ? new ClipboardEvent('paste', {...options, clipboardData: bag})
+                : new DragEvent('drop', {...options, dataTransfer: bag});
               document.body.dispatchEvent(made);
             }""",
-            [event, b64encode(data).decode()],
+            [event, b64encode(data).decode(), kind],
         )
 
     @property

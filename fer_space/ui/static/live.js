@@ -4,7 +4,7 @@
   const EMOTIONS = ['neutral', 'happiness', 'surprise', 'sadness', 'anger', 'disgust', 'fear', 'contempt'];
   const WIDTH = 640, QUALITY = 0.8, FASTEST_MS = 45, UNANSWERED = 2, PATIENCE_MS = 4000;
   const STRIP_MS = 30000, TRAIL_MS = 4000, CENTRE = 160, RADIUS = 132, CALM_MS = 500;
-  let element, trigger, camera = null, starting = false, paused = false, ending = 0, faces = [];
+  let element, trigger, camera = null, paused = false, ending = 0, faces = [];
   let sent = -1, answered = -1, sentAt = 0, lastFrame = 0, chosen = null, history = [], shownAt = -Infinity, spokenAt = -Infinity;
   const sheets = Array.from({length: UNANSWERED + 1}, () => document.createElement('canvas'));  // frames on their way
   const part = (name) => element.querySelector(`[data-live=${name}]`);
@@ -14,12 +14,7 @@
   const say = (sentence) => { const place = part('problem'); place.hidden = !sentence; place.textContent = sentence || ''; };
   const titles = () => JSON.parse(element.querySelector('.fer-live').dataset.titles);  // name -> [title, colour]
 
-  const start = async () => {
-    if (starting) return;  /* two cameras would open, and one of them stay on */
-    starting = true;
-    try { await open(); } finally { starting = false; }
-  };
-  const open = async () => {
+  const start = fer.once(async () => {
     say('');
     if (!navigator.mediaDevices?.getUserMedia) { say('This browser gives its camera to pages over https alone.'); return; }
     let stream = null;
@@ -34,6 +29,7 @@
     camera = stream;  // from here on it can be stopped
     video.srcObject = stream;
     try { await video.play(); } catch { stop('The picture of the camera could not be shown.'); return; }
+    if (document.hidden) { stop(''); return; }  // the visitor left while the browser asked
     ending = setTimeout(() => stop(place.dataset.over), place.dataset.minutes * 60000);  // also while it is paused
     paused = false;
     sent = answered = -1;
@@ -43,7 +39,7 @@
     place.dataset.on = 'yes';
     buttons();
     requestAnimationFrame(next);
-  };
+  });
   const stop = (sentence) => {
     if (!camera) return;
     camera.getTracks().forEach((track) => track.stop());
@@ -236,17 +232,14 @@
     if (part('spoken').textContent !== words) part('spoken').textContent = words;
   };
 
-  /* Hand the frame of this moment to Compare, and show that tab. */
+  /* Hand the frame of this moment to Compare, whose tab opens. */
   const keep = () => {
     const video = element.querySelector('video'), full = document.createElement('canvas');
     if (!video.videoWidth) return;
     full.width = video.videoWidth;
     full.height = video.videoHeight;
     full.getContext('2d').drawImage(video, 0, 0);
-    full.toBlob((blob) => {
-      fer.send(blob);
-      [...document.querySelectorAll('[role=tab]')].find((tab) => tab.textContent.trim() === 'Compare')?.click();
-    }, 'image/jpeg', 0.95);
+    full.toBlob(fer.send, 'image/jpeg', 0.95);
   };
 
   fer.stage = (place, send) => {

@@ -60,11 +60,26 @@ window.fer = (() => {
     shown.src = url;
   };
 
+  const openTab = (id) => document.querySelector(`[role=tab][data-tab-id=${id}]`)?.click();
+  /* Three tabs show the photo; from the others a new one leads to Compare. */
+  const showPhoto = () => {
+    const tab = document.querySelector('[role=tab][aria-selected=true]');
+    if (!['compare', 'occlude', 'lab'].includes(tab?.dataset.tabId)) openTab('compare');
+  };
+
+  /* A video goes to its tab, which may not be drawn yet. */
+  let readVideo = null, waitingVideo = null;
+  const film = (file) => {
+    openTab('video');
+    if (readVideo) readVideo(file); else waitingVideo = file;
+  };
+
   const send = async (file) => {
-    const mine = next();
     say('');
+    if (file.type.startsWith('video/')) { film(file); return; }
+    const mine = next();
+    showPhoto();
     if (!file.size) { say('The file is empty.'); return; }
-    if (file.type.startsWith('video/')) { say('Videos are read in the tab “Video”.'); return; }
     sending('Sending the photo…');
     try {
       const url = await asUrl(await fitting(file));
@@ -78,6 +93,7 @@ window.fer = (() => {
   const sendAll = async (files) => {
     const mine = next();
     say('');
+    showPhoto();
     last = null;
     sending('Sending the photos…');
     try {
@@ -95,18 +111,27 @@ window.fer = (() => {
   const isZip = (file) => /\.zip$/i.test(file.name) || file.type === 'application/zip';
   const take = (files) => { if (files.length > 1 || isZip(files[0])) sendAll([...files]); else send(files[0]); };
   const again = () => {
-    if (last?.picture) hand('upload', {...last, stamp: next()});
-    else if (last) document.querySelector(`.fer-examples button[data-index="${last.index}"]`)?.click();
+    if (document.body.classList.contains('fer-sending')) return;  /* another tab has asked already */
+    if (last?.picture) {
+      sending('Sending the photo…');
+      hand('upload', {...last, stamp: next()});
+    } else if (last) {
+      document.querySelector(`.fer-examples button[data-index="${last.index}"]`)?.click();
+    }
   };
 
-  let opening = false;
-  const camera = async () => {
-    if (opening || document.querySelector('.fer-camera')) return;  /* two cameras would open, and one stay on */
-    opening = true;
-    try { await open(); } finally { opening = false; }
+  /* Of a second click while the first is at work nothing comes: two cameras would open, and one stay on. */
+  const once = (work) => {
+    let busy = false;
+    return async () => {
+      if (busy) return;
+      busy = true;
+      try { await work(); } finally { busy = false; }
+    };
   };
-  const named = (words) => document.querySelectorAll('[data-do=camera]').forEach((button) => { button.lastChild.textContent = words; });
-  const open = async () => {
+  const nameCamera = (words) => document.querySelectorAll('[data-do=camera]').forEach((button) => { button.lastChild.textContent = words; });
+  const camera = once(async () => {
+    if (document.querySelector('.fer-camera')) return;
     say('');
     let stream = null;
     try {
@@ -133,11 +158,11 @@ window.fer = (() => {
       sheet.height = video.videoHeight;
       sheet.getContext('2d').drawImage(video, 0, 0);
       dialog.close();
-      sheet.toBlob((blob) => { send(blob); named('Retake'); }, 'image/jpeg', 0.95);
+      sheet.toBlob((blob) => { send(blob); nameCamera('Retake'); }, 'image/jpeg', 0.95);
     };
     dialog.showModal();
     dialog.querySelector('[data-take]').focus();
-  };
+  });
 
   /* A model's card, large; a second one beside it. */
   const cards = (name) => {
@@ -214,7 +239,7 @@ window.fer = (() => {
     if (!target) return;
     if (target.dataset.do === 'camera') camera();
     if (target.dataset.do === 'upload') byId('fer-file').click();
-    if (target.dataset.do === 'clear') { say(''); sending(''); named('Use my camera'); last = null; hand('clear', {stamp: next()}); }
+    if (target.dataset.do === 'clear') { say(''); sending(''); nameCamera('Use my camera'); last = null; hand('clear', {stamp: next()}); }
     if (target.dataset.card) cards(target.dataset.card);
     if ('flip' in target.dataset) { flipped = !flipped; flip(target.closest('.fer-answer')); }
   });
@@ -237,7 +262,13 @@ window.fer = (() => {
 
   return {
     send,
-    next: nextClick,
+    nextClick,
+    once,
+    films: (read) => {
+      readVideo = read;
+      if (waitingVideo) read(waitingVideo);
+      waitingVideo = null;
+    },
     live: (element, watch) => {
       element.setAttribute('aria-live', 'polite');
       watch('value', () => { if (element.querySelector('[data-forgotten]')) again(); });
@@ -252,7 +283,7 @@ window.fer = (() => {
         const button = event.target.closest('button[data-index]');
         if (!button) return;
         say('');
-        named('Use my camera');
+        nameCamera('Use my camera');
         sending('Opening the example…');
         last = {index: Number(button.dataset.index)};
         preview(button.querySelector('img').src);

@@ -68,6 +68,7 @@
         say('The video did not arrive. Please choose it again.');
       }
     };
+    fer.films(hand);
     element.addEventListener('change', (event) => {
       if (event.target.dataset.video === 'file' && event.target.files.length) {
         hand(event.target.files[0]);
@@ -99,7 +100,7 @@
     timeline = element;
     element.addEventListener('click', (event) => {
       const button = event.target.closest('[data-track], [data-take]');
-      if (button?.dataset.track) trigger('select', {track: Number(button.dataset.track), stamp: fer.next()});
+      if (button?.dataset.track) trigger('select', {track: Number(button.dataset.track), stamp: fer.nextClick()});
       if (button?.dataset.take) trigger('download', {kind: button.dataset.take});
       const lane = event.target.closest('.fer-lane svg');
       if (lane) {
