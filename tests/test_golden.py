@@ -16,7 +16,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 
 FLOORS = {
-    "efficientnet_lite0": (0.86, 0.66),
+    "efficientnet_lite0": (0.86, 0.70),
     "efficientnet_lite0_masked": (0.85, 0.66),
     "efficientnet_b3": (0.865, 0.70),
     "vgg16": (0.84, 0.58),
