@@ -38,6 +38,7 @@ from fer_space.training.recipe import Recipe
 from fer_space.training.trainer import Task, open_run
 from fer_space.vision.preprocess import Preprocess
 
+NETWORK = "efficientnet_lite0_masked"  # which never saw these faces
 FOLDS = 5
 BATCH = 128
 SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}
@@ -60,7 +61,7 @@ def affect_of(network: Backbone, preprocess: Preprocess, pictures: torch.Tensor)
 def fold_config(data: str, freeze: str, weights: str) -> TrainConfig:
     """Give the same small budget to every fold."""
     return TrainConfig(
-        backbone="efficientnet_lite0",
+        backbone=NETWORK,
         data=data,
         epochs=12 if freeze == "backbone" else 8,
         batch_size=32,
@@ -150,7 +151,7 @@ def measure(data: str, out: Path, weights: str) -> list[dict[str, Any]]:
     if faces.affect is None:
         raise InputError(f"{data} has no valence and arousal.")
     labels = faces.affect.astype(np.float64)
-    derived = circumplex_predictions(faces, "efficientnet_lite0")
+    derived = circumplex_predictions(faces, NETWORK)
     methods = {"circumplex": derived, "circumplex, rescaled": rescaled(derived, labels, faces)}
     for freeze in ("backbone", "none"):
         name = "head on frozen features" if freeze == "backbone" else "head and network trained"
@@ -167,7 +168,7 @@ def main() -> None:
     )
     parser.add_argument("data", nargs="?", metavar="KIND:PATH")
     parser.add_argument("--out", type=Path, metavar="DIR", help="where finished folds are kept")
-    parser.add_argument("--weights", default="weights/efficientnet_lite0.safetensors", metavar="FILE")
+    parser.add_argument("--weights", default=f"weights/{NETWORK}.safetensors", metavar="FILE")
     parser.add_argument("--table", type=Path, required=True, metavar="FILE", help="one JSON line a method")
     args = parser.parse_args()
     if args.data is not None:

@@ -1,6 +1,6 @@
 """Which framing of a photo's face does a backbone read best? Measured, not guessed.
 
-    python benchmarks/choose_crop.py efficientnet_lite0 diffusionfer:DIR [--record]
+    python benchmarks/choose_crop.py NAME diffusionfer:DIR [--record]
 
 Runs detection over the validation half, on each picture as it is and turned by up to 25 degrees, because
 people tilt their heads and cameras. Crops, reads and scores every face by many rules, and prints one JSON

@@ -81,7 +81,7 @@ def test_a_mask_costs_the_mask_trained_network_far_less(engine: Engine):
         scores = engine.card(name).under_occlusion(("surgical",))
         lost[name] = scores[None].accuracy - scores["surgical"].accuracy
     assert lost["efficientnet_lite0_masked"] < 0.176
-    assert lost["efficientnet_lite0"] > 0.3
+    assert lost["efficientnet_lite0_masked"] < 0.6 * lost["efficientnet_lite0"]
 
 
 def test_the_smile_is_what_decides(astronaut: Comparison, photo: np.ndarray):

@@ -33,6 +33,7 @@ from fer_space.files import replacing
 FAILURE = "failure.txt"
 JOB = "job.pt"
 GRACE_S = 20.0  # in which an interrupted process ends by itself
+INTERRUPTED = 130  # its exit status, as a shell has it
 HUP = getattr(signal, "SIGHUP", None)  # of a closed terminal; Windows has none
 ENDING = tuple(number for number in (signal.SIGINT, signal.SIGTERM, HUP) if number is not None)
 
@@ -191,7 +192,7 @@ def _work(rank: int, size: int, folder: Path) -> None:
         distributed.destroy_process_group()
         raise
     except KeyboardInterrupt:
-        leave(130)
+        leave(INTERRUPTED)
     except BaseException:
         distributed.destroy_process_group()
         raise
@@ -222,6 +223,8 @@ def _loss_of(folder: Path, error: ProcessException) -> str:
     if said.is_file():
         return said.read_text(encoding="utf-8")
     if isinstance(error, ProcessExitedException):
+        if error.exit_code == INTERRUPTED:
+            return "A worker process of the run was interrupted; --resume continues."
         how = error.signal_name or f"exit status {error.exit_code}"
         return (
             f"A worker process of the run was lost ({how}), perhaps for want of memory; --resume continues."

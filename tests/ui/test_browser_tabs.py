@@ -138,6 +138,23 @@ def test_a_photo_dropped_where_none_is_shown_opens_compare(visit, tab: str) -> N
     expect(here.verdict).to_contain_text("Face 2 of 2")
 
 
+@pytest.mark.parametrize("tab", ["Live", "Video"])
+def test_an_example_opens_compare_from_where_none_is_shown(visit, tab: str) -> None:
+    here = visit()
+    here.open_tab(tab)
+    here.example("The two portraits")
+    expect(here.page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+    expect(here.verdict).to_contain_text("Face 2 of 2")
+
+
+def test_several_photos_dropped_on_another_tab_open_compare_with_their_table(visit) -> None:
+    here = visit()
+    here.open_tab("Occlude")
+    here.drop((EXAMPLES / "two_faces.jpg").read_bytes(), (EXAMPLES / "hopper.jpg").read_bytes())
+    expect(here.page.get_by_role("tab", name="Compare")).to_have_attribute("aria-selected", "true")
+    expect(here.page.locator(".fer-photos:visible")).to_be_visible()
+
+
 @pytest.mark.parametrize("tab", ["Occlude", "Laboratory"])
 def test_a_photo_dropped_where_it_is_shown_leaves_the_tab(visit, tab: str) -> None:
     here = visit()

@@ -55,11 +55,12 @@ def test_a_video_becomes_a_timeline_with_a_cursor_tied_to_the_player(
     assert not [file for file in served.uploads.rglob("*") if file.is_file()]
 
 
+@pytest.mark.parametrize("kind", ["video/webm", ""], ids=["typed", "untyped"])
 @pytest.mark.parametrize("tab", ["Compare", "Video"])
-def test_a_video_can_be_dropped_anywhere(visit, clip: Path, tab: str) -> None:
+def test_a_video_can_be_dropped_anywhere(visit, clip: Path, tab: str, kind: str) -> None:
     here = visit()
     here.open_tab(tab)
-    here.drop(clip.read_bytes(), "video/webm")
+    here.drop(clip.read_bytes(), name="clip.webm", kind=kind)
     expect(here.page.get_by_role("tab", name="Video")).to_have_attribute("aria-selected", "true")
     expect(here.page.locator(".fer-timeline")).to_be_visible()
     assert here.errors == []

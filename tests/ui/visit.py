@@ -53,23 +53,25 @@ class Visit:
 
     def paste(self, data: bytes) -> None:
         """Ctrl+V with a picture, anywhere on the page."""
-        self._hand_over("paste", data)
+        self._hand_over("paste", (data,), "picture.jpg", "image/jpeg")
 
-    def drop(self, data: bytes, kind: str = "image/jpeg") -> None:
-        """Let a file fall anywhere on the page."""
-        self._hand_over("drop", data, kind)
+    def drop(self, *files: bytes, name: str = "picture.jpg", kind: str = "image/jpeg") -> None:
+        """Let files fall anywhere on the page."""
+        self._hand_over("drop", files, name, kind)
 
-    def _hand_over(self, event: str, data: bytes, kind: str = "image/jpeg") -> None:
+    def _hand_over(self, event: str, files: tuple[bytes, ...], name: str, kind: str) -> None:
         self.page.evaluate(
-            """([event, text, type]) => {
-              const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+            """([event, texts, name, type]) => {
               const bag = new DataTransfer(), options = {bubbles: true, cancelable: true};
-              bag.items.add(new File([bytes], 'dropped', {type}));
+              for (const text of texts) {
+                const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+                bag.items.add(new File([bytes], name, {type}));
+              }
               const made = event === 'paste' ? new ClipboardEvent('paste', {...options, clipboardData: bag})
                 : new DragEvent('drop', {...options, dataTransfer: bag});
               document.body.dispatchEvent(made);
             }""",
-            [event, b64encode(data).decode(), kind],
+            [event, [b64encode(data).decode() for data in files], name, kind],
         )
 
     @property

@@ -239,7 +239,7 @@
     full.width = video.videoWidth;
     full.height = video.videoHeight;
     full.getContext('2d').drawImage(video, 0, 0);
-    full.toBlob(fer.send, 'image/jpeg', 0.95);
+    full.toBlob((blob) => { if (blob) fer.send(blob); }, 'image/jpeg', 0.95);
   };
 
   fer.stage = (place, send) => {

@@ -1,7 +1,7 @@
 /* What the page does without asking the server: pictures from camera, disk, clipboard and drops; the dialog of
    a model's card; sorting. Everything a visitor hands in travels as a data URI, so it never becomes a file. */
 window.fer = (() => {
-  const LIMIT_BYTES = 24e6, LIMIT_PIXELS = 38e6, ONE_OF_MANY_PIXELS = 2e6;
+  const LIMIT_BYTES = 24e6, LIMIT_PIXELS = 38e6, ONE_OF_MANY_PIXELS = 2e6, ONCE_MS = 2000;
   let stamp = Date.now(), click = stamp, listener = null, early = null;
   let last = {index: 0};  /* what was handed in last; the page opens on the first example */
   const next = () => ++stamp;
@@ -61,7 +61,7 @@ window.fer = (() => {
   };
 
   const openTab = (id) => document.querySelector(`[role=tab][data-tab-id=${id}]`)?.click();
-  /* Three tabs show the photo; from the others a new one leads to Compare. */
+  /* Three tabs show one photo; from the others a new one leads to Compare, as do several from all. */
   const showPhoto = () => {
     const tab = document.querySelector('[role=tab][aria-selected=true]');
     if (!['compare', 'occlude', 'lab'].includes(tab?.dataset.tabId)) openTab('compare');
@@ -76,10 +76,9 @@ window.fer = (() => {
 
   const send = async (file) => {
     say('');
-    if (file.type.startsWith('video/')) { film(file); return; }
-    const mine = next();
     showPhoto();
     if (!file.size) { say('The file is empty.'); return; }
+    const mine = next();
     sending('Sending the photo…');
     try {
       const url = await asUrl(await fitting(file));
@@ -93,7 +92,7 @@ window.fer = (() => {
   const sendAll = async (files) => {
     const mine = next();
     say('');
-    showPhoto();
+    openTab('compare');
     last = null;
     sending('Sending the photos…');
     try {
@@ -109,15 +108,21 @@ window.fer = (() => {
     } catch { sending(''); say('The browser could not read one of these files.'); }
   };
   const isZip = (file) => /\.zip$/i.test(file.name) || file.type === 'application/zip';
-  const take = (files) => { if (files.length > 1 || isZip(files[0])) sendAll([...files]); else send(files[0]); };
+  const isVideo = (file) => file.type.startsWith('video/') || /\.(mkv|avi|mov|mp4|webm)$/i.test(file.name);  /* many have no type */
+  const take = ([...files]) => {
+    const clip = files.find(isVideo);
+    if (clip) film(clip); else if (files.length > 1 || isZip(files[0])) sendAll(files); else send(files[0]);
+  };
+  let asked = {photo: null, at: 0};
   const again = () => {
-    if (document.body.classList.contains('fer-sending')) return;  /* another tab has asked already */
-    if (last?.picture) {
+    if (!last || (asked.photo === last && performance.now() - asked.at < ONCE_MS)) return;  /* several tabs miss it at a time */
+    if (last.picture) {
       sending('Sending the photo…');
       hand('upload', {...last, stamp: next()});
-    } else if (last) {
+    } else {
       document.querySelector(`.fer-examples button[data-index="${last.index}"]`)?.click();
     }
+    asked = {photo: last, at: performance.now()};
   };
 
   /* Of a second click while the first is at work nothing comes: two cameras would open, and one stay on. */
@@ -158,7 +163,7 @@ window.fer = (() => {
       sheet.height = video.videoHeight;
       sheet.getContext('2d').drawImage(video, 0, 0);
       dialog.close();
-      sheet.toBlob((blob) => { send(blob); nameCamera('Retake'); }, 'image/jpeg', 0.95);
+      sheet.toBlob((blob) => { if (blob) send(blob); nameCamera('Retake'); }, 'image/jpeg', 0.95);
     };
     dialog.showModal();
     dialog.querySelector('[data-take]').focus();
@@ -282,6 +287,7 @@ window.fer = (() => {
       element.addEventListener('click', (event) => {
         const button = event.target.closest('button[data-index]');
         if (!button) return;
+        if (event.isTrusted) showPhoto();
         say('');
         nameCamera('Use my camera');
         sending('Opening the example…');
