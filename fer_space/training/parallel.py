@@ -33,7 +33,6 @@ from fer_space.files import replacing
 FAILURE = "failure.txt"
 JOB = "job.pt"
 GRACE_S = 20.0  # in which an interrupted process ends by itself
-INTERRUPTED = 130  # its exit status, as a shell has it
 HUP = getattr(signal, "SIGHUP", None)  # of a closed terminal; Windows has none
 ENDING = tuple(number for number in (signal.SIGINT, signal.SIGTERM, HUP) if number is not None)
 
@@ -192,7 +191,7 @@ def _work(rank: int, size: int, folder: Path) -> None:
         distributed.destroy_process_group()
         raise
     except KeyboardInterrupt:
-        leave(INTERRUPTED)
+        leave()
     except BaseException:
         distributed.destroy_process_group()
         raise
@@ -223,8 +222,6 @@ def _loss_of(folder: Path, error: ProcessException) -> str:
     if said.is_file():
         return said.read_text(encoding="utf-8")
     if isinstance(error, ProcessExitedException):
-        if error.exit_code == INTERRUPTED:
-            return "A worker process of the run was interrupted; --resume continues."
         how = error.signal_name or f"exit status {error.exit_code}"
         return (
             f"A worker process of the run was lost ({how}), perhaps for want of memory; --resume continues."
@@ -239,11 +236,11 @@ def _part() -> None:
         distributed.destroy_process_group()
 
 
-def leave(status: int = 0) -> NoReturn:
+def leave() -> NoReturn:
     """End a process of several, its work done or broken off, without the interpreter's own end.
 
     That races with threads of torch, and now and then aborts; on a busy machine it takes many seconds.
     """
     sys.stdout.flush()
     sys.stderr.flush()
-    os._exit(status)
+    os._exit(0)
