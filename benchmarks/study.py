@@ -1,22 +1,24 @@
-"""The controlled comparison of optimisers, mixing, targets, losses and sampling, each with three seeds.
+"""Controlled comparisons: trainings that differ in one option each, every one with three seeds.
 
-    python benchmarks/study.py train ferplus:DIR runs/study --starts DIR    hours; continues where it stopped
-    python benchmarks/study.py report ferplus:DIR runs/study                validation results so far
-    python benchmarks/study.py report ferplus:DIR runs/study --test --out docs      once, at the end
+    python benchmarks/study.py train recipe ferplus:DIR runs/study --starts DIR   hours; resumes
+    python benchmarks/study.py report recipe ferplus:DIR runs/study               validation results so far
+    python benchmarks/study.py report recipe ferplus:DIR runs/study --test --out docs     once, at the end
 
-Every run has the same pictures, epochs and size; only the options in `CHANGES` differ, and the seed. A run's
-epoch is chosen on the validation split, and so is what follows for the recipe. `report` stores every run's
-predictions in RUNS/predictions and prints the table of the changes that all seeds have finished; with --out
-it writes study.json, study-differences.png and study-tradeoff.png too.
+All runs of a study have the same network, pictures and epochs; only the options in its changes differ, and
+the seed. A run's epoch is chosen on the validation split, and so is what follows for the recipe. `report`
+stores every run's predictions in RUNS/predictions and prints the table of the changes that all seeds have
+finished; with --out it writes them as JSON too, and the pictures of the study of recipes.
 """
 
 import argparse
 import itertools
 import json
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from statistics import fmean
+from statistics import fmean, median
 from typing import Any
 
 import numpy as np
@@ -35,9 +37,12 @@ from fer_space.registry import UserModel
 from fer_space.training.config import TrainConfig
 from fer_space.training.trainer import Trainer
 
+Changes = Mapping[str, Mapping[str, Any]]
+
 BASE = "none"
+COST = "cpu_seconds"  # a file in the folder of a run
 SEEDS = (0, 1, 2)
-CHANGES: dict[str, dict[str, Any]] = {
+RECIPES: Changes = {
     BASE: {},
     "Adam": {"optimizer": "adam", "weight_decay": 5e-4},
     "SGD at .01": {"optimizer": "sgd", "weight_decay": 5e-4, "lr_body": 0.01, "lr_head": 0.02},
@@ -62,23 +67,55 @@ CHANGES: dict[str, dict[str, Any]] = {
     "masks": {"mask": 0.3},
     "FER-2013 label .4": {"second_label": 0.4},
 }
+SIDES: Changes = {
+    BASE: {},
+    "SAM": {"sam": 0.05},
+    "96 px": {"size": 96},
+    "112 px": {"size": 112},
+    "128 px": {"size": 128},
+}
 # Of each kind that lifts rare emotions, one or two, and the run without a change.
 CURVES = (BASE, "sqrt sampling", "balanced sampling", "logit-adjusted", "LDAM", "FER-2013 label .4")
 
 
-def base_config(data: str, starts: str) -> TrainConfig:
-    """Give the budget that every run has: 4,000 faces at 64 px, three epochs, from face recognition."""
-    return TrainConfig(
-        backbone="mobilenet_v1_faces",
-        data=data,
-        init=f"hse:{starts}",
-        epochs=3,
-        size=64,
-        limit=4_000,
-        lr_body=1e-3,
-        lr_head=3e-3,
-        ema_decay=0.98,
-    )
+@dataclass(frozen=True)
+class Study:
+    """What is compared, and with which network.
+
+    Attributes:
+        changes: options by name of the change; the first has none.
+        backbone: the network, which starts from face recognition.
+        start: KIND:DIR of `--init`, with the folder to be filled in.
+        file: name of the JSON that a report writes.
+        curves: changes whose trade-off between accuracy and balanced accuracy is drawn, if any.
+    """
+
+    changes: Changes
+    backbone: str
+    start: str
+    file: str
+    curves: tuple[str, ...] = ()
+
+    def base(self, data: str, starts: str) -> TrainConfig:
+        """Give the budget that every run has: 4,000 faces at 64 px, three epochs."""
+        return TrainConfig(
+            backbone=self.backbone,
+            data=data,
+            init=self.start.format(starts),
+            epochs=3,
+            size=64,
+            limit=4_000,
+            lr_body=1e-3,
+            lr_head=3e-3,
+            ema_decay=0.98,
+        )
+
+
+STUDIES = {
+    "recipe": Study(RECIPES, "mobilenet_v1_faces", "hse:{}", "study.json", CURVES),
+    "sides": Study(SIDES, "mobilenet_v1_faces", "hse:{}", "study-sides.json"),
+    "sides-resnet29": Study(SIDES, "resnet29_faces", "dlib:{}", "study-sides-resnet29.json"),
+}
 
 
 def folder_of(name: str, seed: int, runs: Path) -> Path:
@@ -91,12 +128,15 @@ def is_finished(name: str, seed: int, runs: Path) -> bool:
     return (folder_of(name, seed, runs) / "card.json").is_file()
 
 
-def train_all(data: str, starts: str, runs: Path) -> None:
-    """Train what is not finished yet, in the order of `CHANGES`."""
-    for (name, change), seed in itertools.product(CHANGES.items(), SEEDS):
+def train_all(study: Study, data: str, starts: str, runs: Path) -> None:
+    """Train what is not finished yet, change after change, and note what each took of a processor."""
+    for (name, change), seed in itertools.product(study.changes.items(), SEEDS):
+        run = folder_of(name, seed, runs)
         if not is_finished(name, seed, runs):
-            config = base_config(data, starts).changed(**change, seed=seed)
-            Trainer(config, folder_of(name, seed, runs), resume=True).run()
+            before, whole = time.process_time(), not run.exists()
+            Trainer(study.base(data, starts).changed(**change, seed=seed), run, resume=True).run()
+            if whole:
+                write_text(run / COST, f"{time.process_time() - before:.1f}\n")
 
 
 def as_trained(name: str, folder: Path) -> Model:
@@ -107,11 +147,11 @@ def as_trained(name: str, folder: Path) -> Model:
     return Model(card.model_copy(update=plain), UserModel(name, name, "", "user", files).build())
 
 
-def read_all(data: str, runs: Path, split: str) -> dict[str, list[Outputs]]:
+def read_all(study: Study, data: str, runs: Path, split: str) -> dict[str, list[Outputs]]:
     """Give what the runs of every change say of a split, a seed each; read once, then kept."""
     folder, faces = runs / "predictions", open_data(data, split)
     found: dict[str, list[Outputs]] = {}
-    for name in CHANGES:
+    for name in study.changes:
         if not all(is_finished(name, seed, runs) for seed in SEEDS):
             continue
         found[name] = []
@@ -135,22 +175,34 @@ def ahead_of_base(found: Mapping[str, Sequence[Outputs]]) -> dict[str, dict[str,
     )
 
 
-def records_of(found: Mapping[str, Sequence[Outputs]]) -> dict[str, dict[str, Any]]:
-    """Score every change: means over its seeds, and how far it is ahead of none."""
-    ahead = ahead_of_base(found)
+def costs_of(names: Iterable[str], runs: Path) -> dict[str, float]:
+    """Give the seconds of a processor that a run of each change took, the median of those that were noted."""
+    noted = {name: [folder_of(name, seed, runs) / COST for seed in SEEDS] for name in names}
+    return {
+        name: median(float(file.read_text(encoding="utf-8")) for file in files)
+        for name, files in noted.items()
+        if all(file.is_file() for file in files)
+    }
+
+
+def records_of(found: Mapping[str, Sequence[Outputs]], runs: Path) -> dict[str, dict[str, Any]]:
+    """Score every change: means over its seeds, how far it is ahead of none, and what it costs beside it."""
+    ahead, costs = ahead_of_base(found), costs_of(found, runs)
     records = {}
-    for name, runs in found.items():
-        scored = [rates(outputs.scored, outputs.labels) for outputs in runs]
+    for name, outputs_of in found.items():
+        scored = [rates(outputs.scored, outputs.labels) for outputs in outputs_of]
         records[name] = {
-            "n": len(runs[0].labels),
+            "n": len(outputs_of[0].labels),
             "accuracy": fmean(rate.accuracy for rate in scored),
             "accuracies": [rate.accuracy for rate in scored],
             "balanced_accuracy": fmean(rate.balanced_accuracy for rate in scored),
             "macro_f1": fmean(rate.macro_f1 for rate in scored),
             "per_class": {emotion: fmean(rate.per_class[emotion] for rate in scored) for emotion in RARE},
             "ahead": {measure: list(difference) for measure, difference in ahead.get(name, {}).items()},
-            "date": max(str(outputs.about.date) for outputs in runs),
+            "date": max(str(outputs.about.date) for outputs in outputs_of),
         }
+        if name in costs and BASE in costs:
+            records[name]["cost"] = round(costs[name] / costs[BASE], 2)
     return records
 
 
@@ -165,6 +217,8 @@ def markdown(records: Mapping[str, dict[str, Any]]) -> str:
         "macro-F1",
         *RARE,
     ]
+    priced = all("cost" in record for record in records.values())
+    head += ["cost"] * priced
     lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
     for name, record in records.items():
         low, high = min(record["accuracies"]), max(record["accuracies"])
@@ -177,6 +231,7 @@ def markdown(records: Mapping[str, dict[str, Any]]) -> str:
             f"{record['macro_f1']:.1%}",
             *(f"{record['per_class'][emotion]:.0%}" for emotion in RARE),
         ]
+        cells += [f"{record['cost']:.1f}"] if priced else []
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -190,30 +245,31 @@ def _ahead(record: Mapping[str, Any], measure: str) -> str:
     return f"{f'**{text}**' if low > 0.0 or high < 0.0 else text} ({low:+.1f} to {high:+.1f})"
 
 
-def draw(found: Mapping[str, Sequence[Outputs]], out: Path) -> None:
-    """Draw the two pictures of the study."""
+def draw(study: Study, found: Mapping[str, Sequence[Outputs]], out: Path) -> None:
+    """Draw the two pictures of a study."""
     draw_differences(ahead_of_base(found), BASE, out / "study-differences.png")
     curves = {}
-    for name in CURVES:
+    for name in study.curves:
         if runs := found.get(name):
             answers = np.concatenate([outputs.scored for outputs in runs])
             curves[name] = tradeoff(answers, np.concatenate([outputs.labels for outputs in runs]))
     draw_tradeoff(curves, out / "study-tradeoff.png")
 
 
-def report(data: str, runs: Path, *, test: bool, out: Path | None) -> None:
-    """Print the tables, and write the results and pictures of the last split into `out`."""
+def report(study: Study, data: str, runs: Path, *, test: bool, out: Path | None) -> None:
+    """Print the tables, and write the results of all splits and the pictures of the last into `out`."""
     results: dict[str, dict[str, Any]] = {}
     found: dict[str, list[Outputs]] = {}
     for split in ("valid", "test") if test else ("valid",):
-        found = read_all(data, runs, split)
-        results[split] = records_of(found)
+        found = read_all(study, data, runs, split)
+        results[split] = records_of(found, runs)
         print(f"\n{split}\n\n{markdown(results[split])}", flush=True)
     if out is not None:
-        budget = base_config("ferplus:DIR", "DIR").to_dict()
-        summary = {"budget": budget, "seeds": SEEDS, "changes": CHANGES, "results": results}
-        write_text(out / "study.json", json.dumps(summary, indent=1) + "\n")
-        draw(found, out)
+        budget = study.base("ferplus:DIR", "DIR").to_dict()
+        summary = {"budget": budget, "seeds": SEEDS, "changes": study.changes, "results": results}
+        write_text(out / study.file, json.dumps(summary, indent=1) + "\n")
+        if study.curves:
+            draw(study, found, out)
 
 
 def main() -> None:
@@ -224,20 +280,21 @@ def main() -> None:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in ("train", "report"):
         command = commands.add_parser(name)
+        command.add_argument("study", choices=STUDIES)
         command.add_argument("data", metavar="KIND:PATH")
         command.add_argument("runs", type=Path)
         if name == "train":
-            command.add_argument("--starts", required=True, metavar="DIR", help="that holds faceres-deep.bin")
+            command.add_argument("--starts", required=True, metavar="DIR", help="of face-recognition weights")
         else:
             command.add_argument(
                 "--test", action="store_true", help="read the test split too: once, at the end"
             )
-            command.add_argument("--out", type=Path, metavar="DIR", help="for study.json and the pictures")
+            command.add_argument("--out", type=Path, metavar="DIR", help="for the JSON and the pictures")
     args = parser.parse_args()
     if args.command == "train":
-        train_all(args.data, args.starts, args.runs)
+        train_all(STUDIES[args.study], args.data, args.starts, args.runs)
     else:
-        report(args.data, args.runs, test=args.test, out=args.out)
+        report(STUDIES[args.study], args.data, args.runs, test=args.test, out=args.out)
 
 
 if __name__ == "__main__":

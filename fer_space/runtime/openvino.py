@@ -14,7 +14,8 @@ import shutil
 import threading
 import time
 import warnings
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -265,16 +266,43 @@ def _output(rows: dict[str, Tensor]) -> Output:
 
 
 def _converted(module: nn.Module, example: Tensor, names: list[str]) -> Any:
-    import openvino
-
     batch = torch.export.Dim("batch", min=1, max=4096)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of libraries, about their own future
+    with _quiet():
         program = torch.export.export(module, (example,), dynamic_shapes=({0: batch},), strict=False)
         _drop_idle_slices(program)
-        graph = openvino.convert_model(program)
+        graph = _graph_of(program)
     for output, name in zip(graph.outputs, names, strict=True):
         output.set_names({name})
+    return graph
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep from the user what libraries say about their own future, as warnings and to the root logger."""
+
+    def nothing(_: logging.LogRecord) -> bool:
+        return False
+
+    root = logging.getLogger()
+    root.addFilter(nothing)  # concerns what is logged to it directly
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        root.removeFilter(nothing)
+
+
+def _graph_of(program: torch.export.ExportedProgram) -> Any:
+    """Do what `openvino.convert_model` does, which would tell its makers of every conversion."""
+    from openvino._offline_transformations import apply_moc_transformations
+    from openvino.frontend import FrontEndManager
+    from openvino.frontend.pytorch.fx_decoder import TorchFXPythonDecoder
+
+    decoder = TorchFXPythonDecoder.from_exported_program(program)  # has to outlive what reads it
+    frontend = FrontEndManager().load_by_framework("pytorch")
+    graph = frontend.convert(frontend.load(decoder))
+    apply_moc_transformations(graph, cf=False, smart_reshape=True)  # a third is left to be read at each start
     return graph
 
 

@@ -1,6 +1,7 @@
 """Networks in OpenVINO answer as in torch, and are converted once."""
 
 import copy
+import hashlib
 import logging
 import os
 import pickle
@@ -9,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +18,7 @@ import torch
 from huggingface_hub import constants
 from torch import Tensor
 
-from fer_space.backbones.base import Head, PooledLinearHead
+from fer_space.backbones.base import Backbone, Head, PooledLinearHead
 from fer_space.backbones.specs import BACKBONES
 from fer_space.card import WEIGHTS_DIR, Card
 from fer_space.engine import Engine
@@ -40,6 +42,29 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv(RUNTIME_VARIABLE, raising=False)
     monkeypatch.setattr(constants, "HF_ASSETS_CACHE", str(tmp_path))
     return openvino.cache_folder()
+
+
+@pytest.fixture(scope="module")
+def graphs() -> dict[str, dict[str, Any]]:
+    """Graphs of toy networks by what they were converted from."""
+    return {}
+
+
+@pytest.fixture
+def toy_cache(cache: Path, graphs: dict[str, dict[str, Any]], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache of its own, where what is kept matters and not how it was made: equal networks share graphs."""
+
+    def converted(network: Backbone, input_size: int) -> dict[str, Any]:
+        key = hashlib.sha256(f"{input_size} {network}".encode())
+        for tensor in network.state_dict().values():
+            key.update(tensor.numpy().tobytes())
+        if key.hexdigest() not in graphs:
+            graphs[key.hexdigest()] = convert(network, input_size)
+        return graphs[key.hexdigest()]
+
+    convert = openvino.converted
+    monkeypatch.setattr(openvino, "converted", converted)
+    return cache
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +109,7 @@ def test_networks_of_others_answer_as_in_torch(cache: Path):
         assert (answer.affect, answer.maps) == (None, None)
 
 
-def test_batches_and_threads_do_not_change_an_answer(cache: Path):
+def test_batches_and_threads_do_not_change_an_answer(toy_cache: Path):
     model = Model(toy_card(), lively_tiny(), runtime="openvino")
     assert model.runtime == "openvino"
     alone = [model.predict([crop]).probabilities for crop in NOISE]
@@ -94,9 +119,9 @@ def test_batches_and_threads_do_not_change_an_answer(cache: Path):
     assert model.predict(NOISE).probabilities == pytest.approx(np.concatenate(alone), abs=1e-6)
 
 
-def test_a_network_is_converted_once(cache: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_network_is_converted_once(toy_cache: Path, monkeypatch: pytest.MonkeyPatch):
     first = Model(toy_card(), lively_tiny(), runtime="openvino").predict(NOISE)
-    assert [folder.name for folder in cache.iterdir()] == [openvino.graphs_name(toy_card().network_key)]
+    assert [folder.name for folder in toy_cache.iterdir()] == [openvino.graphs_name(toy_card().network_key)]
     assert openvino.is_kept(toy_card().network_key)
     monkeypatch.setattr(openvino, "converted", None)
     kept = Model(toy_card(), lively_tiny(), runtime="auto")
@@ -104,7 +129,7 @@ def test_a_network_is_converted_once(cache: Path, monkeypatch: pytest.MonkeyPatc
     assert np.array_equal(kept.predict(NOISE).probabilities, first.probabilities)
 
 
-def test_what_was_compiled_is_kept_beside_the_graphs(cache: Path):
+def test_what_was_compiled_is_kept_beside_the_graphs(toy_cache: Path):
     def graphs_from_cache() -> list[bool]:
         model = Model(toy_card(), lively_tiny(), runtime="auto")
         answers.append(model.predict(NOISE, maps="default"))
@@ -113,7 +138,7 @@ def test_what_was_compiled_is_kept_beside_the_graphs(cache: Path):
 
     Model(toy_card(), lively_tiny(), runtime="openvino")
     answers: list[ModelOutput] = []
-    (folder,) = cache.iterdir()
+    (folder,) = toy_cache.iterdir()
     assert graphs_from_cache() == [False, False]
     assert graphs_from_cache() == [True, True]
     blobs = list(folder.glob("*.blob"))
@@ -130,29 +155,29 @@ def test_what_was_compiled_is_kept_beside_the_graphs(cache: Path):
         assert np.array_equal(answer.maps, answers[0].maps)
 
 
-def test_graphs_that_nobody_reads_any_more_go(cache: Path):
-    cards = [toy_card(sha256=str(seed)) for seed in range(4)]
-    for seed, card in enumerate(cards[:3]):
-        Model(card, lively_tiny(seed), runtime="openvino")
+def test_graphs_that_nobody_reads_any_more_go(toy_cache: Path):
+    cards = [toy_card(sha256=digit) for digit in "0123"]
+    for card in cards[:3]:
+        Model(card, lively_tiny(), runtime="openvino")
     old = time.time() - (openvino.KEPT_DAYS + 1) * 86_400
     for card in cards[:2]:
-        os.utime(cache / openvino.graphs_name(card.network_key), (old, old))
-    assert Model(cards[0], lively_tiny(0), runtime="auto").runtime == "openvino"  # read, so it stays
-    Model(cards[3], lively_tiny(3), runtime="openvino")
+        os.utime(toy_cache / openvino.graphs_name(card.network_key), (old, old))
+    assert Model(cards[0], lively_tiny(), runtime="auto").runtime == "openvino"  # read, so it stays
+    Model(cards[3], lively_tiny(), runtime="openvino")
     assert [openvino.is_kept(card.network_key) for card in cards] == [True, False, True, True]
 
 
 @pytest.mark.parametrize("loss", [shutil.rmtree, lambda folder: (folder / "maps.xml").unlink()])
-def test_a_cache_may_be_emptied_while_a_model_runs(cache: Path, loss: Callable[[Path], None]):
+def test_a_cache_may_be_emptied_while_a_model_runs(toy_cache: Path, loss: Callable[[Path], None]):
     Model(toy_card(), lively_tiny(), runtime="openvino")
     model = Model(toy_card(), lively_tiny(), runtime="auto")
     expected = Model(toy_card(), lively_tiny(), runtime="auto").predict(NOISE, maps="default").maps
-    loss(*cache.iterdir())
+    loss(*toy_cache.iterdir())
     assert np.array_equal(model.predict(NOISE, maps="default").maps, expected)
 
 
 def test_a_converted_network_is_built_only_for_other_maps(
-    cache: Path, tiny_weights: tuple[Path, Card], monkeypatch: pytest.MonkeyPatch
+    toy_cache: Path, tiny_weights: tuple[Path, Card], monkeypatch: pytest.MonkeyPatch
 ):
     plain = load_model("tiny", weights_dir=tiny_weights[0], runtime="torch")
     load_model("tiny", weights_dir=tiny_weights[0], runtime="openvino")
@@ -177,7 +202,7 @@ def test_a_converted_network_is_built_only_for_other_maps(
 def test_a_converted_model_is_copied_and_travels(
     compiled_later: bool,
     copied: Callable[[Model], Model],
-    cache: Path,
+    toy_cache: Path,
     tiny_weights: tuple[Path, Card],
 ):
     model = load_model("tiny", weights_dir=tiny_weights[0], runtime="torch" if compiled_later else "openvino")
@@ -190,12 +215,12 @@ def test_a_converted_model_is_copied_and_travels(
 
 
 def test_a_converted_model_travels_to_a_machine_that_has_not_converted_it(
-    cache: Path, tiny_weights: tuple[Path, Card]
+    toy_cache: Path, tiny_weights: tuple[Path, Card]
 ):
     model = load_model("tiny", weights_dir=tiny_weights[0], runtime="openvino")
     unnamed = pickle.dumps(Model(toy_card(), lively_tiny(), runtime="openvino"))
     answer, packed = model.predict(NOISE, maps="grad-cam"), pickle.dumps(model)
-    shutil.rmtree(cache)
+    shutil.rmtree(toy_cache)
     arrived = pickle.loads(packed)
     assert arrived.runtime == "torch"
     assert arrived.predict(NOISE).probabilities == pytest.approx(answer.probabilities, abs=1e-4)
@@ -204,7 +229,7 @@ def test_a_converted_model_travels_to_a_machine_that_has_not_converted_it(
         pickle.loads(unnamed)
 
 
-def test_other_maps_are_not_made_by_weights_that_came_later(cache: Path, tiny_weights: tuple[Path, Card]):
+def test_other_maps_are_not_made_by_weights_that_came_later(toy_cache: Path, tiny_weights: tuple[Path, Card]):
     folder, _ = tiny_weights
     load_model("tiny", weights_dir=folder, runtime="openvino")
     model = load_model("tiny", weights_dir=folder, runtime="auto")
@@ -214,7 +239,7 @@ def test_other_maps_are_not_made_by_weights_that_came_later(cache: Path, tiny_we
         model.predict(NOISE, maps="layercam")
 
 
-def test_damaged_weights_are_noticed_behind_kept_graphs(cache: Path, tiny_weights: tuple[Path, Card]):
+def test_damaged_weights_are_noticed_behind_kept_graphs(toy_cache: Path, tiny_weights: tuple[Path, Card]):
     folder, _ = tiny_weights
     load_model("tiny", weights_dir=folder, runtime="openvino")
     weights = folder / "tiny.safetensors"
@@ -236,7 +261,7 @@ def test_networks_are_converted_from_any_thread(cache: Path):
     assert len(answers) == 1
 
 
-def test_a_graph_that_did_not_compile_may_be_tried_again(cache: Path, monkeypatch: pytest.MonkeyPatch):
+def test_a_graph_that_did_not_compile_may_be_tried_again(toy_cache: Path, monkeypatch: pytest.MonkeyPatch):
     class Full:
         def compile_model(self, *arguments: object) -> None:
             raise RuntimeError("no memory")
@@ -247,6 +272,15 @@ def test_a_graph_that_did_not_compile_may_be_tried_again(cache: Path, monkeypatc
         with pytest.raises(RuntimeError, match="no memory"):
             model.predict(NOISE, maps="default")
     assert model.predict(NOISE, maps="default").maps is not None
+
+
+def test_nobody_is_told_of_a_conversion(cache: Path, monkeypatch: pytest.MonkeyPatch):
+    telemetry = pytest.importorskip("openvino_telemetry")
+    told: list[object] = []
+    monkeypatch.setattr(telemetry.Telemetry, "init", lambda *what, **more: told.append(what))
+    monkeypatch.setattr(telemetry.Telemetry, "send_event", lambda *what, **more: told.append(what))
+    assert Model(toy_card(), lively_tiny(), runtime="openvino").runtime == "openvino"
+    assert told == []
 
 
 def test_other_weights_or_other_code_are_other_graphs(cache: Path, monkeypatch: pytest.MonkeyPatch):
@@ -261,18 +295,18 @@ def test_auto_converts_nothing(cache: Path):
     assert not cache.exists()
 
 
-def test_damaged_graphs_are_made_again(cache: Path):
+def test_damaged_graphs_are_made_again(toy_cache: Path):
     Model(toy_card(), lively_tiny(), runtime="openvino")
-    (folder,) = cache.iterdir()
+    (folder,) = toy_cache.iterdir()
     (folder / "body.xml").write_text("<net", encoding="utf-8")
     assert Model(toy_card(), lively_tiny(), runtime="auto").runtime == "torch"
     assert not folder.exists()
     assert Model(toy_card(), lively_tiny(), runtime="openvino").runtime == "openvino"
 
 
-def test_a_folder_that_cannot_be_written_is_no_error(cache: Path):
-    cache.parent.mkdir(parents=True)
-    cache.write_text("a file stands in the way")
+def test_a_folder_that_cannot_be_written_is_no_error(toy_cache: Path):
+    toy_cache.parent.mkdir(parents=True)
+    toy_cache.write_text("a file stands in the way")
     assert Model(toy_card(), lively_tiny(), runtime="openvino").runtime == "openvino"
 
 
@@ -317,7 +351,7 @@ def test_a_head_without_closed_form_stays_in_torch(cache: Path):
     assert model.predict(NOISE, maps="default").maps == pytest.approx(expected, abs=1e-6)
 
 
-def test_a_card_with_fewer_labels_is_another_network(cache: Path):
+def test_a_card_with_fewer_labels_is_another_network(toy_cache: Path):
     Model(toy_card(), lively_tiny(), runtime="openvino")
     fewer = toy_card(labels=("neutral", "happiness"), bias=(0.0, 0.0))
     assert Model(fewer, lively_tiny(classes=2), runtime="auto").runtime == "torch"

@@ -75,14 +75,14 @@ def test_two_processes_stopped_and_resumed_end_like_an_unbroken_run(tmp_path: Pa
         Trainer(config.changed(init=str(tmp_path / "faces")), tmp_path / "other", device="cpu").run()
 
 
-def test_a_run_of_the_command_line_under_accelerate_is_one_with_two_processes(tmp_path: Path):
+def test_a_run_of_the_command_line_under_accelerate_is_one_with_two_processes(tmp_path: Path, tiny: str):
     """Both see the same halves of every batch, so that running statistics agree too."""
     write_folder(tmp_path / "faces")
-    words = ["train", "--backbone", "efficientnet_lite0", "--data", f"folder:{tmp_path / 'faces'}"]
+    words = ["train", "--backbone", tiny, "--data", f"folder:{tmp_path / 'faces'}"]
     words += ["--init", "none", "--epochs", "1", "--batch-size", "16"]
     words += ["--size", "12", "--native-size", "12", "--device", "cpu"]
     assert cli.main([*words, "--processes", "2", "--out", str(tmp_path / "two")]) == 0
-    launch("fer_space.cli", *words, "--out", str(tmp_path / "launched"))
+    launch("tests.training.tiny_cli", *words, "--out", str(tmp_path / "launched"))
     two, launched = (load_file(tmp_path / out / "best.safetensors") for out in ("two", "launched"))
     for name, tensor in two.items():
         torch.testing.assert_close(tensor, launched[name], rtol=1e-4, atol=1e-6, msg=name)
@@ -134,28 +134,16 @@ def test_a_lost_process_ends_the_run_in_a_sentence(sentence: str, words: str):
         run_workers(Doomed(sentence), 2, torch.device("cpu"))
 
 
-TINY = """
-import sys
-from fer_space import cli
-from fer_space.backbones.specs import BACKBONES
-from tests.networks import TINY
-BACKBONES["tiny"] = TINY
-if __name__ == "__main__":
-    sys.exit(cli.main())
-"""
-
-
 @contextlib.contextmanager
 def training_in_two_processes(folder: Path, moment: str, *prefix: str) -> Iterator[subprocess.Popen[str]]:
     """A run of the command line in a group of its own, from the moment that a file of its folder exists."""
     write_folder(folder / "faces")
-    program, run = folder / "program.py", folder / "run"
-    program.write_text(TINY)
+    run = folder / "run"
     words = "train --backbone tiny --init none --epochs 4000 --batch-size 8 --size 12 --native-size 12"
     words += f" --device cpu --data folder:{folder / 'faces'} --out {run} --processes 2"
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(folder)}
     with subprocess.Popen(
-        [*prefix, sys.executable, program, *words.split()],
+        [*prefix, sys.executable, "-m", "tests.training.tiny_cli", *words.split()],
         env=environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
@@ -199,7 +187,7 @@ def test_ctrl_c_stops_all_processes_without_a_word_and_leaves_nothing_half_writt
     left = {
         path.name for path in tmp_path.iterdir() if not path.name.startswith("torchinductor")
     }  # its cache
-    assert left == {"faces", "program.py", "run"}
+    assert left == {"faces", "run"}
 
 
 @pytest.mark.skipif(os.name != "posix", reason="sends signals")

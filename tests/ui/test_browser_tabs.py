@@ -338,6 +338,25 @@ def test_a_page_whose_connection_broke_reads_its_example_again(visit, served: Se
     expect(here.alert).to_have_count(0)
 
 
+def test_a_tab_that_was_told_before_it_was_drawn_reads_the_picture_again(visit, served: Served) -> None:
+    here = _pair(visit())
+    for name in list(served.sessions._sessions):
+        served.sessions.close(SimpleNamespace(session_hash=name))
+    here.page.evaluate(
+        """() => {
+            const told = document.createElement('div');
+            told.innerHTML = '<p data-forgotten></p>';
+            fer.live(told, () => {});
+        }"""
+    )
+    found: list[int] = []
+    for _ in range(300):
+        here.page.wait_for_timeout(100)
+        if (found := [len(session.answer.faces) for session in served.sessions._sessions.values()]) == [2]:
+            break
+    assert found == [2]
+
+
 def test_a_table_keeps_its_own_order(visit) -> None:
     here = visit()
     here.open_tab("Leaderboard")

@@ -276,7 +276,9 @@ window.fer = (() => {
     },
     live: (element, watch) => {
       element.setAttribute('aria-live', 'polite');
-      watch('value', () => { if (element.querySelector('[data-forgotten]')) again(); });
+      const look = () => { if (element.querySelector('[data-forgotten]')) again(); };
+      watch('value', look);
+      look();  /* a tab that opens for the first time may have been told before */
     },
     actions: (element, trigger) => {
       listener = trigger;
