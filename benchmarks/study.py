@@ -185,21 +185,23 @@ def costs_of(names: Iterable[str], runs: Path) -> dict[str, float]:
     }
 
 
-def records_of(found: Mapping[str, Sequence[Outputs]], runs: Path) -> dict[str, dict[str, Any]]:
+def records_of(
+    found: Mapping[str, Sequence[Outputs]], costs: Mapping[str, float]
+) -> dict[str, dict[str, Any]]:
     """Score every change: means over its seeds, how far it is ahead of none, and what it costs beside it."""
-    ahead, costs = ahead_of_base(found), costs_of(found, runs)
+    ahead = ahead_of_base(found)
     records = {}
-    for name, outputs_of in found.items():
-        scored = [rates(outputs.scored, outputs.labels) for outputs in outputs_of]
+    for name, runs in found.items():
+        scored = [rates(outputs.scored, outputs.labels) for outputs in runs]
         records[name] = {
-            "n": len(outputs_of[0].labels),
+            "n": len(runs[0].labels),
             "accuracy": fmean(rate.accuracy for rate in scored),
             "accuracies": [rate.accuracy for rate in scored],
             "balanced_accuracy": fmean(rate.balanced_accuracy for rate in scored),
             "macro_f1": fmean(rate.macro_f1 for rate in scored),
             "per_class": {emotion: fmean(rate.per_class[emotion] for rate in scored) for emotion in RARE},
             "ahead": {measure: list(difference) for measure, difference in ahead.get(name, {}).items()},
-            "date": max(str(outputs.about.date) for outputs in outputs_of),
+            "date": max(str(outputs.about.date) for outputs in runs),
         }
         if name in costs and BASE in costs:
             records[name]["cost"] = round(costs[name] / costs[BASE], 2)
@@ -218,7 +220,8 @@ def markdown(records: Mapping[str, dict[str, Any]]) -> str:
         *RARE,
     ]
     priced = all("cost" in record for record in records.values())
-    head += ["cost"] * priced
+    if priced:
+        head.append("cost")
     lines = [f"| {' | '.join(head)} |", "|---" + "|---:" * (len(head) - 1) + "|"]
     for name, record in records.items():
         low, high = min(record["accuracies"]), max(record["accuracies"])
@@ -231,7 +234,8 @@ def markdown(records: Mapping[str, dict[str, Any]]) -> str:
             f"{record['macro_f1']:.1%}",
             *(f"{record['per_class'][emotion]:.0%}" for emotion in RARE),
         ]
-        cells += [f"{record['cost']:.1f}"] if priced else []
+        if priced:
+            cells.append(f"{record['cost']:.1f}")
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
@@ -260,9 +264,10 @@ def report(study: Study, data: str, runs: Path, *, test: bool, out: Path | None)
     """Print the tables, and write the results of all splits and the pictures of the last into `out`."""
     results: dict[str, dict[str, Any]] = {}
     found: dict[str, list[Outputs]] = {}
+    costs = costs_of(study.changes, runs)
     for split in ("valid", "test") if test else ("valid",):
         found = read_all(study, data, runs, split)
-        results[split] = records_of(found, runs)
+        results[split] = records_of(found, costs)
         print(f"\n{split}\n\n{markdown(results[split])}", flush=True)
     if out is not None:
         budget = study.base("ferplus:DIR", "DIR").to_dict()

@@ -37,6 +37,12 @@ def _pair(here: Visit) -> Visit:
     return here
 
 
+def _break_connections(served: Served) -> None:
+    """Let the server take every page for closed."""
+    for name in list(served.sessions._sessions):
+        served.sessions.close(SimpleNamespace(session_hash=name))
+
+
 def _paint(here: Visit) -> None:
     expect(here.page.locator(".fer-progress")).to_have_count(0)  # nothing moves the sheet under the mouse
     sheet = here.page.locator(".fer-sheet canvas")
@@ -325,8 +331,7 @@ def test_a_forgotten_page_is_told_and_read_again(visit, served: Served) -> None:
 @pytest.mark.parametrize("tab", ["Compare", "Occlude", "Laboratory"])
 def test_a_page_whose_connection_broke_reads_its_example_again(visit, served: Served, tab: str) -> None:
     here = _pair(visit())
-    for name in list(served.sessions._sessions):
-        served.sessions.close(SimpleNamespace(session_hash=name))
+    _break_connections(served)
     if tab == "Compare":
         here.page.locator(".fer-box").first.click()
     else:
@@ -340,8 +345,7 @@ def test_a_page_whose_connection_broke_reads_its_example_again(visit, served: Se
 
 def test_a_tab_that_was_told_before_it_was_drawn_reads_the_picture_again(visit, served: Served) -> None:
     here = _pair(visit())
-    for name in list(served.sessions._sessions):
-        served.sessions.close(SimpleNamespace(session_hash=name))
+    _break_connections(served)
     here.page.evaluate(
         """() => {
             const told = document.createElement('div');
