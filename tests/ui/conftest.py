@@ -1,5 +1,6 @@
 """One toy page per test module, served on a free port, with an upload folder of its own."""
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from io import BytesIO
@@ -50,6 +51,17 @@ class Served:
     sessions: Sessions
     turns: Turns
     page: gr.Blocks
+
+    def at_rest(self) -> int:
+        """Wait until nothing has been read for a second, and say how often models have answered so far."""
+        deadline = time.monotonic() + 30
+        calls, since = self.engine.calls, time.monotonic()
+        while time.monotonic() < since + 1:
+            if self.turns.line or self.engine.calls != calls:
+                calls, since = self.engine.calls, time.monotonic()
+            assert time.monotonic() < deadline, "models still answer"
+            time.sleep(0.02)
+        return calls
 
 
 @pytest.fixture(scope="module", autouse=True)

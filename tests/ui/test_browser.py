@@ -119,12 +119,11 @@ def test_a_denied_camera_says_so(visit) -> None:
 
 def test_a_choice_by_mouse_is_read_once(visit, served: Served) -> None:
     here = visit()
-    calls = served.engine.calls
+    calls = served.at_rest()
     here.open_settings()
     here.choose("How maps are made", "HiResCAM")
     here.page.wait_for_timeout(1500)
-    expect(here.page.locator(".fer-progress")).to_have_count(0)
-    assert served.engine.calls == calls + ALL
+    assert served.at_rest() == calls + ALL
 
 
 @pytest.mark.parametrize("size_wh", [DESK, PHONE], ids=["desk", "phone"])
@@ -318,7 +317,7 @@ def test_maps_give_way_to_faces(visit) -> None:
 
 def test_the_settings_of_the_maps_redraw_without_the_models(visit, served: Served) -> None:
     here = visit()
-    calls = served.engine.calls
+    calls = served.at_rest()
     here.open_maps()
     here.choose("What speaks for", "Sadness")
     expect(here.page.locator(".fer-tile img[alt*='looks for Sadness']")).to_have_count(ALL)
@@ -359,15 +358,17 @@ def test_no_map_is_left_alone_in_its_row(visit, served: Served) -> None:
     assert min(tops.count(top) for top in tops) > 1
 
 
-def test_boosting_shows_in_the_verdict_and_is_remembered(visit) -> None:
+def test_boosting_shows_in_the_verdict_and_is_remembered(visit, served: Served) -> None:
     here = visit()
+    served.at_rest()
+    kept = "localStorage.getItem('fer-space-options') || ''"
+    start = here.page.evaluate(kept)
     here.open_settings()
     expect(here.verdict).not_to_contain_text("boosted")  # as the page starts
     here.page.get_by_role("checkbox", name="Boost rare emotions").uncheck()
     expect(here.verdict).to_contain_text("rare emotions not boosted")
-    kept = "localStorage.getItem('fer-space-options') || ''"
-    here.page.wait_for_function(f"({kept}).length > 0")
-    here.page.wait_for_timeout(500)
+    here.page.wait_for_function(f"start => ({kept}) !== start", arg=start)
+    served.at_rest()
     first = here.page.evaluate(kept)
     here.page.get_by_role("checkbox", name=TOY_SPECS[1].title, exact=True).uncheck()
     expect(here.rows).to_have_count(ALL - 1)

@@ -67,12 +67,11 @@ def test_the_tab_covers_and_equal_choices_run_once(visit, served: Served) -> Non
     here.choose("Colour", "pink")
     here.page.wait_for_function("src => document.querySelector('.fer-over img').src !== src", arg=before)
     expect(here.page.locator(".fer-progress")).to_have_count(0)
-    calls = served.engine.calls
+    calls = served.at_rest()
     here.open_tab("Compare")
     here.open_tab("Occlude")
     here.page.get_by_role("button", name="Scarf").click()
-    here.page.wait_for_timeout(800)
-    assert served.engine.calls == calls
+    assert served.at_rest() == calls
     assert here.errors == []
     assert here.strangers == []
 
