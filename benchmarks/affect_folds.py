@@ -38,7 +38,7 @@ from fer_space.training.recipe import Recipe
 from fer_space.training.trainer import Task, open_run
 from fer_space.vision.preprocess import Preprocess
 
-NETWORK = "efficientnet_lite0_masked"  # which never saw these faces
+NETWORK = "mobilenet_v2"  # which never saw these faces
 FOLDS = 5
 BATCH = 128
 SCORES = {"ccc": ccc, "pearson": pearson, "rmse": rmse}

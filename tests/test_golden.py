@@ -17,7 +17,7 @@ EXAMPLES = Path(__file__).parent.parent / "examples"
 
 FLOORS = {
     "efficientnet_lite0": (0.86, 0.70),
-    "efficientnet_lite0_masked": (0.85, 0.66),
+    "efficientnet_lite0_masked": (0.86, 0.65),
     "efficientnet_b3": (0.865, 0.70),
     "vgg16": (0.84, 0.58),
     "vit": (0.78, 0.5),
@@ -80,8 +80,13 @@ def test_a_mask_costs_the_mask_trained_network_far_less(engine: Engine):
     for name in ("efficientnet_lite0", "efficientnet_lite0_masked"):
         scores = engine.card(name).under_occlusion(("surgical",))
         lost[name] = scores[None].accuracy - scores["surgical"].accuracy
-    assert lost["efficientnet_lite0_masked"] < 0.176
+    assert lost["efficientnet_lite0_masked"] < 0.17
     assert lost["efficientnet_lite0_masked"] < 0.6 * lost["efficientnet_lite0"]
+
+
+@pytest.mark.parametrize("name", ["efficientnet_lite0_masked", "mobilenet_v1_faces_masked"])
+def test_the_siblings_read_upper_faces(name: str, engine: Engine):
+    assert engine.card(name).under_occlusion(("upper",))["upper"].accuracy > 0.65
 
 
 def test_the_smile_is_what_decides(astronaut: Comparison, photo: np.ndarray):
