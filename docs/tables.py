@@ -7,14 +7,16 @@ A table stands between two marks, and nobody edits what is between them:
     <!-- end of table -->
 
 Figures come from the cards in weights/, from weights/ensemble.json and from the files beside this one that
-commands wrote: results.json, abstention.json, faithfulness.json, study.json, affect.jsonl. Without
---check, files are rewritten where they are stale; with it they are only named, and the exit status is 1.
+commands wrote: results.json, abstention.json, faithfulness.json, study.json and its like, affect.jsonl.
+Without --check, files are rewritten where they are stale; with it they are only named, and the exit status
+is 1.
 """
 
 import argparse
 import json
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -204,6 +206,11 @@ def external_table() -> str:
     return grid(["name", "title", "learned from", "licence"], rows, left=4)
 
 
+def study_table(file: str, split: str) -> str:
+    """Write what a study of benchmarks/study.py found on a split."""
+    return study.markdown(stored(file)["results"][split])
+
+
 TABLES: dict[str, Callable[[], str]] = {
     "models": models_table,
     "zoo": lambda: zoo_table(stored("results.json")),
@@ -227,8 +234,11 @@ TABLES: dict[str, Callable[[], str]] = {
     "rivals": rivals_table,
     "external": external_table,
     "faithfulness": lambda: faithfulness.markdown(stored("faithfulness.json")["backbones"]),
-    "study-test": lambda: study.markdown(stored("study.json")["results"]["test"]),
-    "study-valid": lambda: study.markdown(stored("study.json")["results"]["valid"]),
+    **{
+        f"{Path(known.file).stem}-{split}": partial(study_table, known.file, split)
+        for known in study.STUDIES.values()
+        for split in ("valid", "test")
+    },
     "affect": lambda: affect_folds.markdown(
         [json.loads(line) for line in (DOCS / "affect.jsonl").read_text(encoding="utf-8").splitlines()]
     ),

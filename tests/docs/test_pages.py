@@ -7,6 +7,7 @@ from pkgutil import resolve_name
 
 import pytest
 
+from benchmarks import study
 from docs import tables
 from fer_space.card import FERPLUS_TEST
 from fer_space.data import KINDS
@@ -122,6 +123,8 @@ def test_what_is_said_of_the_maps_was_measured_on_shipped_models():
     assert record["n"] >= 150
 
 
-def test_the_study_was_tested_on_every_face():
-    results = stored("study.json")["results"]
-    assert {record["n"] for record in results["test"].values()} == {3_137}
+@pytest.mark.parametrize("name", study.STUDIES)
+def test_a_study_was_tested_on_every_face(name: str):
+    record = stored(study.STUDIES[name].file)
+    assert record["results"]["test"].keys() == record["changes"].keys()
+    assert {scores["n"] for scores in record["results"]["test"].values()} == {3_137}
