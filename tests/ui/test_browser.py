@@ -15,7 +15,7 @@ from fer_space.types import Prediction, Reading
 from tests import toys
 from tests.toys import TOY_SPECS
 from tests.ui.conftest import EXAMPLES, Served, panorama
-from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, clipped, fits, focused, tab_to
+from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, clipped, fits, focused, tab_to, until
 
 pytestmark = [
     pytest.mark.browser,
@@ -122,7 +122,7 @@ def test_a_choice_by_mouse_is_read_once(visit, served: Served) -> None:
     calls = served.at_rest()
     here.open_settings()
     here.choose("How maps are made", "HiResCAM")
-    here.page.wait_for_timeout(1500)
+    until(lambda: served.engine.calls >= calls + ALL)
     assert served.at_rest() == calls + ALL
 
 

@@ -1,7 +1,7 @@
 """The Live tab in headless Chromium, whose camera is a film that the test makes of an example."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from fer_space.ui import live
 from tests import toys
 from tests.ui.conftest import EXAMPLES, Served
-from tests.ui.visit import CHROMIUM, DESK, FLAGS, PALE_WORDS_JS, PHONE, Visit, fits, focused, tab_to
+from tests.ui.visit import CHROMIUM, DESK, FLAGS, PALE_WORDS_JS, PHONE, Visit, fits, focused, tab_to, until
 
 pytestmark = [
     pytest.mark.browser,
@@ -89,21 +89,12 @@ def test_frames_come_and_answers_move(visit, served: Served, size_wh: tuple[int,
     assert not [file for file in served.uploads.rglob("*") if file.is_file()]
 
 
-def _until(page: Page, holds: Callable[[], bool]) -> None:
-    """Wait until something holds, ten seconds at most."""
-    for _ in range(100):
-        if holds():
-            return
-        page.wait_for_timeout(100)
-    raise AssertionError("it does not hold after ten seconds")
-
-
 def test_pause_stops_frames_and_stop_turns_the_camera_off(visit, served: Served) -> None:
     page = _started(visit())
     page.get_by_role("button", name="Pause").click()
     calls = served.at_rest()
     page.get_by_role("button", name="Go on").click()
-    _until(page, lambda: served.engine.calls > calls)
+    until(lambda: served.engine.calls > calls)
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".fer-live-box")).to_have_count(0)
     assert page.evaluate("document.querySelector('.fer-film video').srcObject") is None

@@ -12,7 +12,7 @@ from playwright.sync_api import expect
 from fer_space.ui.session import FORGOTTEN
 from tests.toys import TOY_SPECS
 from tests.ui.conftest import EXAMPLES, Served, zipped
-from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, Visit, clipped, fits
+from tests.ui.visit import CHROMIUM, DESK, PALE_WORDS_JS, PHONE, Visit, clipped, fits, until
 
 pytestmark = [
     pytest.mark.browser,
@@ -352,12 +352,7 @@ def test_a_tab_that_was_told_before_it_was_drawn_reads_the_picture_again(visit, 
             fer.live(told, () => {});
         }"""
     )
-    found: list[int] = []
-    for _ in range(300):
-        here.page.wait_for_timeout(100)
-        if (found := [len(session.answer.faces) for session in served.sessions._sessions.values()]) == [2]:
-            break
-    assert found == [2]
+    until(lambda: [len(session.answer.faces) for session in served.sessions._sessions.values()] == [2])
 
 
 def test_a_table_keeps_its_own_order(visit) -> None:

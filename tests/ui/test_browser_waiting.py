@@ -1,7 +1,7 @@
 """What a visitor meets while pictures are read and the page loads, in headless Chromium over toys."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from threading import Event
 from typing import Any
 
@@ -13,7 +13,7 @@ from fer_space.ui.session import Session
 from tests import toys
 from tests.toys import TOY_SPECS
 from tests.ui.conftest import EXAMPLES, Pause, Served, panorama
-from tests.ui.visit import CHROMIUM, PHONE, Visit
+from tests.ui.visit import CHROMIUM, PHONE, Visit, until
 
 pytestmark = [
     pytest.mark.browser,
@@ -45,13 +45,6 @@ def gate(monkeypatch: pytest.MonkeyPatch) -> Iterator[Event]:
     monkeypatch.setattr(toys, "_boxes", kept)
     yield gate
     gate.set()
-
-
-def _until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 def _progress(here: Visit):
@@ -145,7 +138,7 @@ def test_who_waits_is_told_how_many_are_before(visit, served: Served, gate: Even
     for number, (here, wait) in enumerate(zip(visitors, waits, strict=True), start=1):
         here.example("Portrait of Commodore")
         expect(_progress(here)).to_have_text(f"Looking for faces…{wait}")
-        _until(lambda expected=number: served.turns.line == expected)
+        until(lambda expected=number: served.turns.line == expected)
     gate.set()
     for here in visitors:
         expect(here.rows).to_have_count(ALL)

@@ -1,6 +1,8 @@
 """A visitor in headless Chromium: opens the page, uploads, tabs, and notes what goes wrong."""
 
+import time
 from base64 import b64encode
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,6 +96,14 @@ class Visit:
     @property
     def alert(self):
         return self.page.locator("[role=alert]:visible")
+
+
+def until(holds: Callable[[], bool]) -> None:
+    """Wait until something holds, thirty seconds at most."""
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline, "it does not hold after thirty seconds"
+        time.sleep(0.02)
 
 
 def film(frame_bgr: np.ndarray, file: Path) -> None:
