@@ -124,6 +124,7 @@ def test_a_choice_by_mouse_is_read_once(visit, served: Served) -> None:
     here.choose("How maps are made", "HiResCAM")
     until(lambda: served.engine.calls >= calls + ALL)
     assert served.at_rest() == calls + ALL
+    expect(here.page.locator(".fer-progress")).to_have_count(0)
 
 
 @pytest.mark.parametrize("size_wh", [DESK, PHONE], ids=["desk", "phone"])

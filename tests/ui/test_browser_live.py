@@ -94,7 +94,7 @@ def test_pause_stops_frames_and_stop_turns_the_camera_off(visit, served: Served)
     page.get_by_role("button", name="Pause").click()
     calls = served.at_rest()
     page.get_by_role("button", name="Go on").click()
-    until(lambda: served.engine.calls > calls)
+    until(lambda: served.engine.calls > calls, seconds=10)
     page.get_by_role("button", name="Stop").click()
     expect(page.locator(".fer-live-box")).to_have_count(0)
     assert page.evaluate("document.querySelector('.fer-film video').srcObject") is None
@@ -113,6 +113,7 @@ def test_a_snapshot_is_read_in_compare_and_the_camera_stops(visit, served: Serve
     expect(snapshot).not_to_have_attribute("src", example)
     page.wait_for_function("document.querySelector('.fer-film video').srcObject === null")
     served.at_rest()
+    expect(page.locator(".fer-progress")).to_have_count(0)
 
 
 def test_a_double_click_opens_one_camera_that_stops(visit) -> None:

@@ -98,11 +98,11 @@ class Visit:
         return self.page.locator("[role=alert]:visible")
 
 
-def until(holds: Callable[[], bool]) -> None:
-    """Wait until something holds, thirty seconds at most."""
-    deadline = time.monotonic() + 30
+def until(holds: Callable[[], bool], seconds: float = 30.0) -> None:
+    """Wait until something holds, so many seconds at most."""
+    deadline = time.monotonic() + seconds
     while not holds():
-        assert time.monotonic() < deadline, "it does not hold after thirty seconds"
+        assert time.monotonic() < deadline, f"it does not hold after {seconds} seconds"
         time.sleep(0.02)
 
 
